@@ -118,7 +118,8 @@ enum segment_order {
                            a node that is a copy of the source's node of that height at a, withdrawing
                            RIGHT_WRITE from all slots of both, so that each keeps its copy on write */
     SEGMENT_CLEAR = 24, /* w0 a, w1 height, w2 count: voids so many consecutive slots of that height;
-                           missing nodes count as void. At most 256 a call: -> w1 slots done */
+                           missing nodes count as void. With k0 a range: also destroys the objects that
+                           were named there and whose ids it covers. At most 256 a call: -> w1 done */
     SEGMENT_RIGHTS = 25, /* w0 a, w1 height | rights << 16, w2 count: sets the rights of page keys
                            (to no more than w1 allows); void slots stay void. -> w1 slots done */
     SEGMENT_ZERO = 26,  /* w0 a, w1 b: writes zeros; faults as SEGMENT_WRITE -> w1 bytes done */
@@ -159,6 +160,7 @@ enum range_order {
     RANGE_RESCIND = 4, /* w0 offset: all keys to it become void -> k0 new key */
     RANGE_SUB = 5,     /* w0 offset, w1 count -> k0: range over [offset, offset + count) */
     RANGE_COUNT = 6,   /* -> w0 how many ids it covers, w1 its first id */
+    RANGE_FIND = 7,    /* k0: -> w0 offset here of the object it names; BW_ABSENT */
 };
 
 /**

@@ -37,6 +37,7 @@ struct filetree_super {
     uint32_t free_head; /* first free inode below it, 0: none */
     uint32_t free_count;
     uint64_t pages;     /* data pages in use, for df */
+    uint64_t first_offset; /* ids of the personality's range below this were used by mkdistrict */
 };
 
 struct filetree_inode {
@@ -50,7 +51,7 @@ struct filetree_inode {
     uint32_t next;                /* free inodes: the next free one */
     uint32_t height;              /* of the data's segment key, 0: no data */
     uint32_t reserved0;
-    uint64_t reserved[6];
+    uint64_t reserved[7];
 };
 _Static_assert(sizeof(struct filetree_inode) == 128, "on disk: inode");
 
