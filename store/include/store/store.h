@@ -1,0 +1,234 @@
+/*
+ * The store library: what a district's backing store is, as a pure library without OS calls. The
+ * store server, the host tools and the tests use the same code; block I/O is passed in.
+ * docs/store-format.md has the format byte by byte, store/README in the comments of each file how
+ * it is kept safe.
+ *
+ * A store is a row of 4 KiB blocks. It keeps several generations of a set of objects, each whole.
+ * One thread uses a struct store at a time. Blocking is up to the io callbacks: the library calls
+ * them and goes on when they return.
+ *
+ * Life of a writer:
+ *     store_open -> store_claim (a new incarnation, durable) -> { store_begin, store_put..,
+ * store_commit }..
+ *     -> store_close
+ * and of a reader: store_open -> store_get, store_walk, store_verify -> store_close.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bailiwick/types.h>
+
+#define STORE_BLOCK           4096u
+#define STORE_FORMAT_VERSION  1u
+#define STORE_NAME_MAX        32u  /* with its NUL; as DISTRICT_NAME_MAX */
+#define STORE_MIN_BLOCKS      256u /* 1 MiB: the smallest store that is accepted */
+#define STORE_MAX_BLOCKS      (1ull << 40)
+#define STORE_GENERATIONS_MAX 256u       /* kept at once */
+#define STORE_NEWEST          UINT64_MAX /* as a generation: the current one (see store_info.current) */
+
+enum store_error {
+    STORE_OK = 0,
+    STORE_IO = -1,        /* a callback failed */
+    STORE_FOREIGN = -2,   /* this is not a store */
+    STORE_VERSION = -3,   /* a store of a format that this library does not know */
+    STORE_DAMAGED = -4,   /* bytes are not what was written; reported through `damage` */
+    STORE_TRUNCATED = -5, /* the device has fewer blocks than the store */
+    STORE_NOSPACE = -6,
+    STORE_NOMEM = -7,
+    STORE_ABSENT = -8, /* no such object, or no such generation */
+    STORE_STATE =
+        -9, /* not now: no claim, no generation begun, one is under way, or one must reopen */
+    STORE_ARGUMENT = -10,
+};
+
+/** A few words for the user, e.g. "the store is full". Never NULL. */
+const char *store_error_text(int error);
+
+/** What was found to be wrong, and where. Filled in by one function of the library only. */
+struct store_damage {
+    const char *file; /* of the library: who noticed */
+    int line;
+    const char *what;    /* e.g. "index block: checksum" */
+    uint64_t block;      /* of the store; byte offset / 4096. 0 with no block */
+    uint64_t generation; /* in which it was met; STORE_NEWEST: none in particular */
+    uint64_t oid;        /* of the object; for index blocks: the lowest id below it; 0: none */
+    uint64_t expected;
+    uint64_t found;
+};
+
+/**
+ * Block I/O and what else the library needs from outside. Each returns 0, or anything else for
+ * failure. read    has the bytes in buf when it returns. write   may return before it is done. buf
+ * then stays unchanged until `wait` or `flush` has returned, except the bytes given to store_put,
+ * which are the caller's business. Writes to one block are never issued twice without a flush
+ * between them. wait    returns when no write is under way any more (without durability). NULL:
+ * write never lingers. flush   returns when every write issued before is durable. Reports failures
+ * of those writes too. damage  may be NULL.
+ */
+struct store_io {
+    void *ctx;
+    uint64_t blocks; /* of the device */
+    int (*read)(void *ctx, uint64_t block, void *buf, size_t nblocks);
+    int (*write)(void *ctx, uint64_t block, const void *buf, size_t nblocks);
+    int (*wait)(void *ctx);
+    int (*flush)(void *ctx);
+    void (*damage)(void *ctx, const struct store_damage *d);
+    size_t cache_blocks; /* index blocks kept in memory; 0: 1024 */
+};
+
+struct store;
+
+/** What a new store is made with. */
+struct store_format_params {
+    uint8_t id[16];            /* fresh random bytes */
+    char name[STORE_NAME_MAX]; /* of the district */
+    char owner[STORE_NAME_MAX];
+    uint64_t blocks;        /* capacity; at most io->blocks */
+    uint64_t interval;      /* ns between checkpoints, 0: only when asked */
+    uint64_t time;          /* now, ns since 1970 */
+    uint32_t crash_policy;  /* 0 rollback, 1 stop, 2 continue */
+    uint32_t abi_version;   /* NUCLEUS_ABI_VERSION */
+    uint32_t image_version; /* of the programs that mkdistrict put in */
+};
+
+/** Everything that a store says of itself. */
+struct store_info {
+    uint8_t id[16];
+    char name[STORE_NAME_MAX];
+    char owner[STORE_NAME_MAX];
+    char ran_by[STORE_NAME_MAX]; /* who claimed it last */
+    uint32_t format_version;
+    uint32_t abi_version, image_version;
+    uint32_t crash_policy;
+    uint64_t interval;
+    uint64_t created;     /* ns since 1970 */
+    uint64_t ran_at;      /* time of the last claim, 0: never */
+    uint64_t incarnation; /* counter; 0: it has never run */
+    uint64_t incarnation_random;
+    uint64_t current;         /* the generation that the next one grows from */
+    uint64_t newest;          /* highest number committed */
+    uint64_t next_generation; /* lowest number that the next commit may have */
+    uint64_t sequence;        /* of the root: counts every root written */
+    uint64_t blocks;          /* capacity */
+    uint64_t free_blocks;
+    uint32_t generations;                         /* kept */
+    uint32_t keep_last;                           /* retention: how many of the last are kept, */
+    uint32_t keep_minutes, keep_hours, keep_days; /* and of sparser older ones (0: none) */
+};
+
+/** Why a generation was made; on disk: do not change. */
+enum store_reason {
+    STORE_MADE_FORMAT = 0,
+    STORE_MADE_INTERVAL = 1,
+    STORE_MADE_ASKED = 2,
+    STORE_MADE_PRESSURE = 3,
+    STORE_MADE_SHUTDOWN = 4,
+    STORE_MADE_TOOL = 5,
+};
+
+struct store_generation {
+    uint64_t number;
+    uint64_t parent;  /* STORE_NEWEST: none (the first one) */
+    uint64_t time;    /* ns since 1970 */
+    uint64_t objects; /* in it */
+    uint64_t changed; /* put or deleted by it */
+    uint32_t reason;  /* enum store_reason */
+};
+
+struct store_object {
+    oid_t oid;
+    uint32_t type; /* enum object_type: PAGE, NODE or DOMAIN */
+    uint32_t version;
+    bool bytes;     /* false: all zero, takes no block */
+    uint64_t block; /* where, if bytes */
+    uint64_t birth; /* generation that wrote it */
+};
+
+/* --- opening -------------------------------------------------------------------------------------
+ */
+
+/** Writes an empty store: no generation yet; the caller goes on with store_begin(0).. store_commit.
+ *  The result is claimed already (incarnation 0). io is copied. */
+int store_format(const struct store_io *io, const struct store_format_params *p,
+                 struct store **out);
+/** Opens at the newest root that is whole. Writes nothing. On failure, *out is NULL. */
+int store_open(const struct store_io *io, struct store **out);
+/** Forgets everything not committed. NULL is fine. */
+void store_close(struct store *st);
+void store_info(const struct store *st, struct store_info *info);
+/** True if the first block looks like a store's: cheap, for probing disks. `block` is 4096 bytes.
+ */
+bool store_probe(const void *block);
+
+/* --- reading -------------------------------------------------------------------------------------
+ */
+
+/** Kept generations in order of number, index from 0. STORE_ABSENT behind the last. */
+int store_generation(const struct store *st, uint32_t index, struct store_generation *g);
+/** Reads an object as of a kept generation (STORE_NEWEST: the current one; what is begun and not
+ * yet committed is not seen). @param buf 4096 bytes, zeros if the object has no bytes; NULL: not
+ * read.
+ *  @return STORE_OK, STORE_ABSENT, STORE_DAMAGED (buf is then all zero), STORE_IO */
+int store_get(struct store *st, uint64_t generation, oid_t oid, struct store_object *o, void *buf);
+/** Calls `each` for every object with id >= first in order of id, until it returns non-zero, which
+ * is then returned. Does not read their bytes. */
+int store_walk(struct store *st, uint64_t generation, oid_t first,
+               int (*each)(void *ctx, const struct store_object *o), void *ctx);
+
+/* --- writing -------------------------------------------------------------------------------------
+ */
+
+/** Starts a new incarnation, which will continue from `generation` (STORE_NEWEST: the current one).
+ *  Durable when it returns STORE_OK. Needed before store_begin. @param random its random half
+ *  @param by who runs it, for people */
+int store_claim(struct store *st, uint64_t generation, uint64_t random, const char *by,
+                uint64_t time, uint64_t *incarnation);
+/** Begins a generation that grows from the current one. @param number >= info.next_generation */
+int store_begin(struct store *st, uint64_t number);
+/** The object as it is in this generation. bytes: 4096, or NULL (or all zero): takes no block. The
+ * bytes are given to io.write as they are. */
+int store_put(struct store *st, oid_t oid, uint32_t type, uint32_t version, const void *bytes);
+/** The object does not exist in this generation. */
+int store_delete(struct store *st, oid_t oid);
+/** Makes the generation durable and current, and drops what retention no longer keeps. After
+ * STORE_IO the store takes no more writes until it is opened again: the commit may or may not have
+ * happened. After STORE_NOSPACE, STORE_NOMEM, STORE_DAMAGED nothing has happened: abort. With
+ * nothing put or deleted, it writes nothing and makes no generation. */
+int store_commit(struct store *st, uint64_t time, enum store_reason reason);
+/** Forgets the generation begun. */
+void store_abort(struct store *st);
+/** Durable when it returns. */
+int store_set_interval(struct store *st, uint64_t interval);
+int store_set_crash_policy(struct store *st, uint32_t policy);
+/** How many generations are kept: at least 2. Durable when it returns; takes effect at the next
+ * commit. */
+int store_set_retention(struct store *st, uint32_t last, uint32_t minutes, uint32_t hours,
+                        uint32_t days);
+/** Drops one kept generation, not the current one, never below two. Durable when it returns. */
+int store_drop(struct store *st, uint64_t generation);
+
+/* --- checking ------------------------------------------------------------------------------------
+ */
+
+struct store_verify {
+    /* in, may be NULL: progress, and a look at each object of each generation (buf: its bytes).
+     * A result other than 0 ends the verification with it. */
+    int (*object)(void *ctx, uint64_t generation, const struct store_object *o, const void *buf);
+    void (*progress)(void *ctx, uint64_t done, uint64_t total);
+    void *ctx;
+    /* out */
+    uint64_t errors;  /* damage found, all reported through io.damage */
+    uint64_t blocks;  /* read and compared */
+    uint64_t objects; /* of all generations; shared ones count once */
+};
+/** Reads every block that any kept generation needs, checks all structure, and compares the
+ * allocation map with what is reachable. Goes on after damage. @return STORE_OK, STORE_DAMAGED if
+ * errors, STORE_IO, STORE_NOMEM */
+int store_verify(struct store *st, struct store_verify *v);
+
+#endif
