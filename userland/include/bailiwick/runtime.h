@@ -26,6 +26,11 @@ struct message {
     uint32_t sender;  /* 0: our own district, else its slot + 1 */
 };
 
+/*
+ * Invocations leave take, buffer and size as the caller set them, clear send and string (so that `m` can
+ * be used again), and set the rest; a deadline that has passed is cleared too.
+ */
+
 /** CALL; the reply's result is returned and also left in m->code. */
 int64_t bw_call(uint16_t key, struct message *m);
 /** SEND without waiting for an answer; flags 0 or INVOKE_NOBLOCK. Returns BW_OK, BW_BUSY, BW_VOID, ... */
@@ -53,7 +58,8 @@ int64_t bw_find(const char *name, uint16_t place);
 int64_t bw_publish(const char *name, uint16_t badge);
 /** Ends this program: commons: NAMES_EXIT; district: stops the domain. */
 void bw_exit(uint64_t word) __attribute__((noreturn));
-/** Prints to the log which assertion broke, and exits. */
+/** Prints to the log which assertion broke, and ends by an illegal instruction: the keeper (supervisor)
+ *  or the crash policy of the district then decides. */
 void bw_panic(const char *file, int line, const char *what) __attribute__((noreturn));
 #define bw_assert(e) ((e) ? (void)0 : bw_panic(__FILE__, __LINE__, #e))
 
@@ -63,6 +69,8 @@ int64_t bw_map_fresh(uintptr_t address, size_t pages);
 int64_t bw_map_key(uintptr_t address, unsigned height, uint16_t key);
 /** The next unused id offset of KR_RANGE (the library's own cursor; it is in .data, so it persists). */
 uint64_t bw_next_id(uint64_t count);
+/** Sets that cursor; for a program whose range begins with ids used by others ("unix"). */
+void bw_set_next_id(uint64_t next);
 
 /** Each program defines this; `word` is what the creator put in rdi. */
 int main_native(uint64_t word);
