@@ -1,18 +1,19 @@
 /*
- * The page that the personality and the terminal agent share: two byte rings and the terminal's size.
- * It lies at IMAGE_WINDOW(2) of both programs. All of it is ordinary memory of the district.
+ * The page that the personality and the terminal agent share: two byte rings and the terminal's
+ * size. It lies at IMAGE_WINDOW(2) of both programs. All of it is ordinary memory of the district.
  *
  *   out  the personality puts, the agent takes and hands to the console
  *   in   the agent puts, the personality takes
  *
- * Heads and tails count all bytes ever and wrap at 2^32; a ring's size is a power of two. Invariants:
+ * Heads and tails count all bytes ever and wrap at 2^32; a ring's size is a power of two.
+ * Invariants:
  *   1. Only the one who puts writes bytes and `head`; only the one who takes writes `tail`.
  *   2. head - tail is never above the ring's size.
- *   3. Bytes behind out_tail stay in the ring until they are overwritten: the last RINGS_OUT bytes of
- *      output are the history that the agent shows again after a restart.
+ *   3. Bytes behind out_tail stay in the ring until they are overwritten: the last RINGS_OUT bytes
+ * of output are the history that the agent shows again after a restart.
  *
- * The personality posts the agent (KR_IMAGE_PEER) after it has put output or taken input; the agent posts
- * the personality when there is input, when it has made room, and when the size has changed.
+ * The personality posts the agent (KR_IMAGE_PEER) after it has put output or taken input; the agent
+ * posts the personality when there is input, when it has made room, and when the size has changed.
  */
 #ifndef UNIX_RINGS_H
 #define UNIX_RINGS_H
@@ -21,7 +22,7 @@
 #include <stdint.h>
 
 #define RINGS_OUT 2048u
-#define RINGS_IN 1024u
+#define RINGS_IN  1024u
 
 struct terminal_rings {
     /* by the personality */

@@ -16,7 +16,17 @@ enum districts_order {
     DISTRICTS_STORE = 5,   /* -> k0 start key of its store server for STORE_CHECKPOINT, STORE_INTERVAL */
     DISTRICTS_REGISTER = 6, /* from a store server: string struct district_line, k0 start key to it
                                -> w0 slot. BW_EXISTS: another store has this name (it then stays closed) */
-    DISTRICTS_ENDED = 7,   /* from a store server: the district crashed or was ended, w0 why */
+    DISTRICTS_ENDED = 7,   /* from a store server, sent without waiting (it never calls us again once it is
+                              registered, since we call it): w0 enum ended_why, w1 its crash policy (as in
+                              struct system_page), w2 the slot got from DISTRICTS_REGISTER,
+                              string: a few words for the user, or empty */
+};
+
+enum ended_why {
+    ENDED_CRASHED = 1, /* a domain stopped at a fault that nobody took: DISTRICT_STATUS says which */
+    ENDED_BROKEN = 2,  /* the check before a commit failed */
+    ENDED_DAMAGED = 3, /* an object cannot be had from the store */
+    ENDED_STORE = 4,   /* the store cannot be written any more */
 };
 
 struct district_line {

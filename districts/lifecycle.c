@@ -1,0 +1,193 @@
+/*
+ * Starting and ending districts.
+ *
+ * Order of a start: randomness from the machine -> STORE_START (the incarnation is durable, the
+ * district exists) -> its console session, the clock and randomness are granted -> DISTRICT_START.
+ * Whatever fails, the district is dropped again, so that it is either started with all its grants
+ * or not at all.
+ */
+#include "lifecycle.h"
+#include <string.h>
+#include <bailiwick/console.h>
+#include <bailiwick/names.h>
+
+#define KR_CONSOLES KEY_AT(25)
+#define KR_CLOCK    KEY_AT(26)
+#define KR_ENTROPY  KEY_AT(27)
+#define KR_SESSION  KEY_AT(28)
+
+static bool found_services;
+
+void lifecycle_open(void)
+{
+    struct message m = {.code = RANGE_CREATE, .take = {KEY_AT(KR_NODE)}};
+
+    m.word[0] = bw_next_id(1);
+    m.word[1] = OBJECT_NODE;
+    bw_assert(bw_call(KEY_AT(KR_RANGE), &m) == BW_OK);
+    bw_assert(bw_find("consoles", KR_CONSOLES) == BW_OK);
+}
+
+/** Finds what is granted to districts; each is there soon after the machine has started. */
+static bool find_services(void)
+{
+    if (!found_services) {
+        found_services =
+            bw_find("clock", KR_CLOCK) == BW_OK && bw_find("entropy", KR_ENTROPY) == BW_OK;
+    }
+    return found_services;
+}
+
+/** Calls a service; one that was restarted meanwhile is found again. */
+static int64_t call_service(const char *name, uint16_t key, struct message *m)
+{
+    struct message again = *m;
+
+    if (bw_call(key, m) == BW_VOID && bw_find(name, key) == BW_OK) {
+        *m = again;
+        bw_call(key, m);
+    }
+    return m->code;
+}
+
+static int64_t fill_random(struct district_params *p)
+{
+    struct message m = {.code = ENTROPY_GET};
+    int64_t result = call_service("entropy", KR_ENTROPY, &m);
+
+    if (result != BW_OK) {
+        return result;
+    }
+    p->incarnation_random = m.word[0] ^ m.word[1];
+    m = (struct message){.code = ENTROPY_GET};
+    result = call_service("entropy", KR_ENTROPY, &m);
+    memcpy(p->entropy, m.word, sizeof(p->entropy));
+    return result;
+}
+
+static int64_t start_store(unsigned slot, const struct district_params *p)
+{
+    struct entry *e = registry_entry(slot);
+    struct district_line line = {0};
+    struct message m = {.code = STORE_START, .string = p, .length = sizeof(*p), .buffer = &line};
+
+    m.size = sizeof(line);
+    m.take[0] = KEY_DISTRICT_OF(slot);
+    if (bw_call(KEY_STORE(slot), &m) != BW_OK) {
+        if (m.length == sizeof(line) && line.message[0]) {
+            registry_say(e, "%.95s", line.message);
+        } else {
+            registry_say(e, "its store server does not answer (%lld)", (long long)m.code);
+        }
+        return m.code;
+    }
+    e->line = line;
+    e->running = true;
+    return BW_OK;
+}
+
+static int64_t grant(unsigned slot, const char *name, uint16_t key)
+{
+    struct message m = {
+        .code = DISTRICT_GRANT, .string = name, .length = strlen(name), .send = {key}};
+
+    return bw_call(KEY_DISTRICT_OF(slot), &m);
+}
+
+static int64_t grant_all(unsigned slot)
+{
+    struct message m = {.code = CONSOLE_OPEN, .word = {slot}, .take = {KR_SESSION}};
+    int64_t result = call_service("consoles", KR_CONSOLES, &m);
+
+    if (result == BW_OK) {
+        result = grant(slot, "console", KR_SESSION);
+    }
+    if (result == BW_OK) {
+        result = grant(slot, "clock", KR_CLOCK);
+    }
+    if (result == BW_OK) {
+        result = grant(slot, "entropy", KR_ENTROPY);
+    }
+    return result;
+}
+
+int64_t lifecycle_start(unsigned slot)
+{
+    struct entry *e = registry_entry(slot);
+    struct district_params params = {0};
+    struct message m = {.code = DISTRICT_START};
+    int64_t result;
+
+    memcpy(params.name, e->name, sizeof(params.name));
+    result = find_services() ? fill_random(&params) : BW_ABSENT;
+    if (result != BW_OK) {
+        registry_say(e, "this machine has no source of randomness");
+        return result;
+    }
+    result = start_store(slot, &params);
+    if (result != BW_OK) {
+        return result;
+    }
+    result = grant_all(slot);
+    if (result == BW_OK) {
+        result = bw_call(KEY_DISTRICT_OF(slot), &m);
+    }
+    if (result != BW_OK) {
+        lifecycle_end(slot);
+        registry_say(e, "it could not be given what it needs (%lld)", (long long)result);
+    }
+    return result;
+}
+
+void lifecycle_end(unsigned slot)
+{
+    struct entry *e = registry_entry(slot);
+    struct message m;
+
+    for (;;) {
+        m = (struct message){.code = DISTRICT_KILL};
+        if (bw_call(KEY_DISTRICT_OF(slot), &m) != BW_AGAIN) {
+            break;
+        }
+    }
+    m = (struct message){.code = STORE_ENDED};
+    bw_call(KEY_STORE(slot), &m);
+    m = (struct message){.code = CONSOLE_CLOSE, .word = {slot}};
+    bw_call(KR_CONSOLES, &m);
+    bw_drop_key(KEY_DISTRICT_OF(slot));
+    e->running = false;
+}
+
+int64_t lifecycle_status(unsigned slot, struct district_status *status)
+{
+    struct message m = {.code = DISTRICT_STATUS, .buffer = status, .size = sizeof(*status)};
+
+    *status = (struct district_status){0};
+    return bw_call(KEY_DISTRICT_OF(slot), &m);
+}
+
+void lifecycle_line(unsigned slot, struct district_line *line)
+{
+    struct entry *e = registry_entry(slot);
+    struct district_status status;
+    struct message m = {.code = STORE_LINE, .buffer = line, .size = sizeof(*line)};
+
+    if (bw_call(KEY_STORE(slot), &m) != BW_OK || m.length != sizeof(*line)) {
+        *line = e->line;
+    }
+    e->line = *line;
+    memcpy(line->name, e->name, sizeof(line->name));
+    line->state = DISTRICT_EMPTY;
+    if (e->running) {
+        line->state = DISTRICT_RUNNING;
+        if (lifecycle_status(slot, &status) == BW_OK) {
+            line->state = status.state;
+        }
+    }
+    if (e->error) {
+        line->error = e->error;
+    }
+    if (e->message[0]) {
+        memcpy(line->message, e->message, sizeof(line->message));
+    }
+}

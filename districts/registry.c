@@ -1,0 +1,81 @@
+/*
+ * The districts that this machine knows of.
+ *
+ * Invariants:
+ *   1. At most one entry without error has a given name. The others stay in the list, with the
+ * reason.
+ *   2. Only an entry without error is running.
+ */
+#include "registry.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct entry entries[REGISTRY_MAX];
+
+struct entry *registry_entry(unsigned slot)
+{
+    return &entries[slot];
+}
+
+unsigned registry_find(const char *name)
+{
+    unsigned unusable = 0;
+
+    for (unsigned i = 1; i < REGISTRY_MAX; i++) {
+        if (entries[i].known && strncmp(entries[i].name, name, DISTRICT_NAME_MAX) == 0) {
+            if (entries[i].error == 0) {
+                return i;
+            }
+            unusable = i;
+        }
+    }
+    return unusable;
+}
+
+unsigned registry_at(uint64_t index)
+{
+    for (unsigned i = 1; i < REGISTRY_MAX; i++) {
+        if (entries[i].known && index-- == 0) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+void registry_say(struct entry *e, const char *format, ...)
+{
+    va_list list;
+
+    va_start(list, format);
+    vsnprintf(e->message, sizeof(e->message), format, list);
+    va_end(list);
+}
+
+unsigned registry_add(const struct district_line *line, unsigned other)
+{
+    struct entry *e;
+    unsigned slot;
+
+    for (slot = 1; slot < REGISTRY_MAX && entries[slot].known; slot++) {
+    }
+    if (slot == REGISTRY_MAX) {
+        return 0;
+    }
+    e = &entries[slot];
+    *e = (struct entry){.known = true, .line = *line, .error = line->error};
+    snprintf(e->name, sizeof(e->name), "%.*s", (int)sizeof(e->name) - 1, line->name);
+    if (other) {
+        e->error = BW_EXISTS;
+        registry_say(
+            e, "another store of this machine has the same district name; detach one of them");
+    } else if (line->error) {
+        registry_say(e, "%.95s", line->message);
+    }
+    return slot;
+}
+
+void registry_remove(unsigned slot)
+{
+    entries[slot].known = false;
+}

@@ -1,0 +1,36 @@
+/*
+ * The districts that this machine knows of: one entry for each store that a store server has
+ * registered.
+ */
+#ifndef DISTRICTS_REGISTRY_H
+#define DISTRICTS_REGISTRY_H
+
+#include <stdbool.h>
+#include <bailiwick/admin.h>
+#include "policy.h"
+
+#define REGISTRY_MAX DISTRICT_MAX /* slot 0 is not used; a slot is also the console session */
+
+struct entry {
+    bool known;   /* registered */
+    bool running; /* its district key is held */
+    char name[DISTRICT_NAME_MAX];
+    struct district_line line; /* as last heard from the store server */
+    int32_t error;             /* why it cannot run (enum bw_result), 0 if it can */
+    char message[96];          /* for the user: why, or what happened to it last */
+    struct crash_history crashes;
+};
+
+/** @return the slot of a district that may run, or 0 */
+unsigned registry_find(const char *name);
+/** The slot of the index-th entry, or 0. */
+unsigned registry_at(uint64_t index);
+struct entry *registry_entry(unsigned slot);
+/** Enters what a store server said. @param other the slot of another store with that name, or 0
+ *  @return the slot, or 0 if there is no room */
+unsigned registry_add(const struct district_line *line, unsigned other);
+void registry_remove(unsigned slot);
+/** Sets the entry's message. */
+void registry_say(struct entry *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

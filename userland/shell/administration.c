@@ -1,0 +1,134 @@
+/*
+ * What the shell asks districtd and the store servers. Keys are found when they are first needed,
+ * so that a shell works as far as it can while something is missing.
+ */
+#include "administration.h"
+#include <string.h>
+#include <bailiwick/console.h>
+#include <bailiwick/names.h>
+#include "screen.h"
+
+#define KR_DISTRICTS KEY_AT(26)
+#define KR_STORE     KEY_AT(27)
+#define KR_POWER     KEY_AT(28)
+
+#define SETTLE_NS 10000000000ull /* so long after the start disks may still turn up */
+#define POLL_NS   50000000ull
+
+static bool found_districts;
+
+static int64_t call_districts(struct message *m)
+{
+    if (!found_districts) {
+        found_districts = bw_find("districts", KR_DISTRICTS) == BW_OK;
+    }
+    struct message again = *m;
+    if (bw_call(KR_DISTRICTS, m) == BW_VOID && bw_find("districts", KR_DISTRICTS) == BW_OK) {
+        *m = again; /* districtd was restarted */
+        bw_call(KR_DISTRICTS, m);
+    }
+    return m->code;
+}
+
+bool admin_line(unsigned index, struct district_line *line)
+{
+    struct message m = {.code = DISTRICTS_LIST, .word = {index}, .buffer = line};
+
+    m.size = sizeof(*line);
+    return call_districts(&m) == BW_OK && m.length == sizeof(*line);
+}
+
+bool admin_find(const char *name, struct district_line *line)
+{
+    for (;;) {
+        for (unsigned i = 0; admin_line(i, line); i++) {
+            if (strncmp(line->name, name, DISTRICT_NAME_MAX) == 0) {
+                return true;
+            }
+        }
+        if (bw_monotonic() > SETTLE_NS) {
+            return false;
+        }
+        bw_wait(bw_monotonic() + POLL_NS);
+    }
+}
+
+int64_t admin_order(enum districts_order order, const char *name, struct message *m,
+                    struct district_line *line)
+{
+    *m = (struct message){.code = order, .string = name, .length = strlen(name)};
+    if (line) {
+        m->buffer = line;
+        m->size = sizeof(*line);
+    }
+    if (order == DISTRICTS_STORE) {
+        m->take[0] = KR_STORE;
+    }
+    return call_districts(m);
+}
+
+int64_t admin_store(const char *name, enum store_order order, struct message *m)
+{
+    struct message find;
+    int64_t result = admin_order(DISTRICTS_STORE, name, &find, NULL);
+
+    if (result != BW_OK) {
+        return result;
+    }
+    m->code = order;
+    return bw_call(KR_STORE, m);
+}
+
+int64_t admin_attach(uint64_t session)
+{
+    struct message m = {.code = CONSOLE_ATTACH, .word = {session}};
+    int64_t result = bw_call(KR_CONSOLE, &m);
+
+    return result == BW_OK ? (int64_t)m.word[0] : result;
+}
+
+int64_t admin_power(uint64_t order)
+{
+    struct message m = {.code = (int64_t)order};
+
+    if (bw_find("power", KR_POWER) != BW_OK) {
+        return BW_ABSENT;
+    }
+    return bw_call(KR_POWER, &m);
+}
+
+const char *admin_reason(int64_t result)
+{
+    switch (result) {
+    case BW_VOID:
+    case BW_SEVERED:
+    case BW_RESTARTED:
+        return "the server has ended; try again";
+    case BW_RIGHTS:
+    case BW_REFUSED:
+        return "it was refused";
+    case BW_ARGUMENT:
+        return "the request is not acceptable";
+    case BW_BUSY:
+    case BW_AGAIN:
+        return "it is busy; try again";
+    case BW_NOMEM:
+        return "the machine is out of memory";
+    case BW_NOSPACE:
+        return "the store is full";
+    case BW_EXISTS:
+        return "it exists already";
+    case BW_BROKEN:
+        return "its state is broken";
+    case BW_LIMIT:
+        return "too many are running";
+    case BW_ABSENT:
+        return "there is none";
+    case BW_IO:
+        return "the disk failed";
+    case BW_DAMAGED:
+        return "the store is damaged";
+    default:
+        return "it failed";
+    }
+}

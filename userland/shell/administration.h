@@ -1,0 +1,30 @@
+/*
+ * What the shell asks districtd and the store servers (admin.h).
+ */
+#ifndef SHELL_ADMINISTRATION_H
+#define SHELL_ADMINISTRATION_H
+
+#include <stdbool.h>
+#include <bailiwick/admin.h>
+#include <bailiwick/runtime.h>
+
+/** The line of the index-th district. @return false behind the last */
+bool admin_line(unsigned index, struct district_line *line);
+/** The line of a district by name; shortly after the start it waits for the disks. @return false:
+ * unknown */
+bool admin_find(const char *name, struct district_line *line);
+/** Sends districtd an order about a district; *m has the answer. line may be NULL. @return the
+ * result */
+int64_t admin_order(enum districts_order order, const char *name, struct message *m,
+                    struct district_line *line);
+/** Sends an order, with one word, to the store server of a district. @return the result */
+int64_t admin_store(const char *name, enum store_order order, struct message *m);
+/** Lets the console show a session until the user leaves. @return 0 he left, 1 it was closed, or <
+ * 0 */
+int64_t admin_attach(uint64_t session);
+/** Asks the "power" server. Returns only if it fails. */
+int64_t admin_power(uint64_t order);
+/** A result in words, for the user. */
+const char *admin_reason(int64_t result);
+
+#endif

@@ -1,0 +1,441 @@
+/*
+ * The commands of the shell, one function each, and the table that names them. Every error is one
+ * line "COMMAND: what is wrong", and says what to do where that is known.
+ */
+#include "commands.h"
+#include <stdio.h>
+#include <string.h>
+#include <bailiwick/names.h>
+#include "administration.h"
+#include "format.h"
+#include "screen.h"
+
+#define INTERVAL_MIN_NS 10000000ull /* admin.h: STORE_INTERVAL */
+
+struct command {
+    const char *name;
+    const char *arguments; /* for the usage line */
+    int least, most;       /* how many arguments */
+    const char *what;      /* one line for `help` */
+    const char *more;      /* further lines for --help */
+    enum command_result (*run)(int count, char **words);
+};
+
+static bool runs(const struct district_line *line)
+{
+    return line->state == DISTRICT_LOADING || line->state == DISTRICT_RUNNING;
+}
+
+/** Finds the district that a command names, or says that there is none and which there are. */
+static bool named(const char *command, const char *name, struct district_line *line)
+{
+    struct district_line other;
+    char known[400] = "";
+    size_t at = 0;
+
+    if (admin_find(name, line)) {
+        return true;
+    }
+    for (unsigned i = 0; admin_line(i, &other) && at + DISTRICT_NAME_MAX + 3 < sizeof(known); i++) {
+        at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%.*s", at ? ", " : "",
+                               (int)DISTRICT_NAME_MAX, other.name);
+    }
+    if (at) {
+        screen_print("%s: no district is named '%s'; known: %s\n", command, name, known);
+    } else {
+        screen_print("%s: no district is named '%s'; this machine has no district stores\n",
+                     command, name);
+    }
+    return false;
+}
+
+static const char *state_text(const struct district_line *line)
+{
+    switch (line->state) {
+    case DISTRICT_LOADING:
+        return "starting";
+    case DISTRICT_RUNNING:
+        return "running";
+    case DISTRICT_ENDING:
+        return "ending";
+    case DISTRICT_FAILED:
+        return "failed";
+    default:
+        return line->error ? "unusable" : "stopped";
+    }
+}
+
+static enum command_result districts(int count, char **words)
+{
+    struct district_line line;
+    unsigned i;
+
+    (void)count;
+    (void)words;
+    for (i = 0; admin_line(i, &line); i++) {
+        char age[FORMAT_SIZE], used[FORMAT_SIZE], capacity[FORMAT_SIZE];
+
+        if (i == 0) {
+            screen_print("%-20s %-9s %10s %11s  %-14s %s\n", "NAME", "STATE", "GENERATION",
+                         "INCARNATION", "CHECKPOINT AGE", "USED");
+        }
+        screen_print("%-20.32s %-9s %10llu %11llu  %-14s %s of %s\n", line.name, state_text(&line),
+                     (unsigned long long)line.generation, (unsigned long long)line.incarnation,
+                     format_time(age, line.age), format_bytes(used, line.used),
+                     format_bytes(capacity, line.capacity));
+        if (line.message[0]) {
+            screen_print("  %.96s\n", line.message);
+        }
+    }
+    if (i == 0) {
+        screen_print("no district stores are attached to this machine\n");
+    }
+    return COMMAND_DONE;
+}
+
+/** Attaches the terminal; a district that ended under it and runs again is attached again. */
+static void attach_to(const char *name, uint64_t session)
+{
+    struct district_line line;
+    struct message m;
+    int64_t result;
+
+    for (;;) {
+        result = admin_attach(session);
+        if (result == 0) {
+            screen_print("\n[detached from %s; it runs on]\n", name);
+            return;
+        }
+        if (result < 0) {
+            screen_print("attach: %s: %s\n", name, admin_reason(result));
+            return;
+        }
+        if (!admin_find(name, &line) || !runs(&line)) {
+            screen_print("\n[%s has ended%s%.96s]\n", name, line.message[0] ? ": " : "",
+                         line.message);
+            return;
+        }
+        screen_print("\n[%s ended and was restarted from generation %llu]\n", name,
+                     (unsigned long long)line.generation);
+        if (admin_order(DISTRICTS_ATTACH, name, &m, NULL) != BW_OK) {
+            return;
+        }
+        session = m.word[0];
+    }
+}
+
+static void print_started(const struct district_line *line)
+{
+    char age[FORMAT_SIZE];
+
+    if (line->fresh) {
+        screen_print("%.32s: started for the first time\n", line->name);
+    } else {
+        screen_print("%.32s: restarted from generation %llu, %s old\n", line->name,
+                     (unsigned long long)line->generation, format_time(age, line->age));
+    }
+    screen_print("[attached to %.32s; Ctrl-] detaches]\n", line->name);
+}
+
+static enum command_result restart(int count, char **words)
+{
+    struct district_line line = {0};
+    struct message m;
+    int64_t result;
+
+    (void)count;
+    if (!named("restart", words[1], &line)) {
+        return COMMAND_DONE;
+    }
+    if (runs(&line)) {
+        screen_print("restart: %s runs already; 'attach %s' takes you there\n", words[1], words[1]);
+        return COMMAND_DONE;
+    }
+    line.message[0] = 0;
+    result = admin_order(DISTRICTS_RESTART, words[1], &m, &line);
+    if (result == BW_OK) {
+        print_started(&line);
+        attach_to(words[1], m.word[0]);
+    } else if (result == BW_EXISTS) {
+        screen_print("restart: %s runs already; 'attach %s' takes you there\n", words[1], words[1]);
+    } else {
+        screen_print("restart: %s: %.96s\n", words[1],
+                     m.length && line.message[0] ? line.message : admin_reason(result));
+    }
+    return COMMAND_DONE;
+}
+
+static enum command_result attach(int count, char **words)
+{
+    struct district_line line;
+    struct message m;
+    int64_t result;
+
+    (void)count;
+    if (!named("attach", words[1], &line)) {
+        return COMMAND_DONE;
+    }
+    result = admin_order(DISTRICTS_ATTACH, words[1], &m, NULL);
+    if (result == BW_OK) {
+        screen_print("[attached to %s; Ctrl-] detaches]\n", words[1]);
+        attach_to(words[1], m.word[0]);
+    } else if (result == BW_REFUSED) {
+        screen_print("attach: %s is not running; 'restart %s' starts it\n", words[1], words[1]);
+    } else {
+        screen_print("attach: %s: %s\n", words[1], admin_reason(result));
+    }
+    return COMMAND_DONE;
+}
+
+static void print_checkpoint(const char *name, const struct message *m)
+{
+    char size[FORMAT_SIZE], stop[FORMAT_SIZE], took[FORMAT_SIZE];
+    struct message time = {0};
+
+    if (m->word[1] == 0) {
+        screen_print("%s: nothing has changed since generation %llu\n", name,
+                     (unsigned long long)m->word[0]);
+        return;
+    }
+    bw_self(SELF_TIME, &time);
+    screen_print(
+        "%s: generation %llu committed: %llu objects (%s) written, stopped for %s, took %s\n", name,
+        (unsigned long long)m->word[0], (unsigned long long)m->word[1],
+        format_bytes(size, m->word[1] * BW_PAGE_SIZE),
+        format_short_time(stop, ticks_to_ns(m->word[2], time.word[3])),
+        format_short_time(took, m->word[3]));
+}
+
+/** Checkpoints a running district and reports. @return false if it could not be done */
+static bool checkpoint_one(const char *command, const char *name)
+{
+    struct message m = {0};
+    int64_t result = admin_store(name, STORE_CHECKPOINT, &m);
+
+    if (result == BW_OK) {
+        print_checkpoint(name, &m);
+        return true;
+    }
+    if (result == BW_REFUSED) {
+        screen_print("%s: %s is not running; 'restart %s' starts it\n", command, name, name);
+    } else {
+        screen_print("%s: %s was not checkpointed: %s\n", command, name, admin_reason(result));
+    }
+    return false;
+}
+
+static enum command_result checkpoint(int count, char **words)
+{
+    struct district_line line;
+
+    (void)count;
+    if (named("checkpoint", words[1], &line)) {
+        checkpoint_one("checkpoint", words[1]);
+    }
+    return COMMAND_DONE;
+}
+
+static enum command_result kill(int count, char **words)
+{
+    struct district_line line;
+    struct message m;
+    int64_t result;
+
+    (void)count;
+    if (!named("kill", words[1], &line)) {
+        return COMMAND_DONE;
+    }
+    result = admin_order(DISTRICTS_KILL, words[1], &m, &line);
+    if (result == BW_OK) {
+        screen_print("%s: dropped from memory; restart will find generation %llu\n", words[1],
+                     (unsigned long long)line.generation);
+    } else if (result == BW_REFUSED) {
+        screen_print("kill: %s is not running\n", words[1]);
+    } else {
+        screen_print("kill: %s: %s\n", words[1], admin_reason(result));
+    }
+    return COMMAND_DONE;
+}
+
+static void print_interval(const char *name, uint64_t ns)
+{
+    char text[FORMAT_SIZE];
+
+    if (ns == 0) {
+        screen_print("%s: is checkpointed only when asked\n", name);
+    } else {
+        screen_print("%s: is checkpointed every %s\n", name, format_short_time(text, ns));
+    }
+}
+
+static enum command_result interval(int count, char **words)
+{
+    struct district_line line;
+    struct message m = {0};
+    int64_t result;
+
+    if (!named("interval", words[1], &line)) {
+        return COMMAND_DONE;
+    }
+    if (count == 2) {
+        print_interval(words[1], line.interval);
+        return COMMAND_DONE;
+    }
+    if (!parse_time(words[2], &m.word[0])) {
+        screen_print("interval: '%s' is not a time; say 500ms, 2s, 1m or off\n", words[2]);
+        return COMMAND_DONE;
+    }
+    if (m.word[0] != 0 && m.word[0] < INTERVAL_MIN_NS) {
+        screen_print("interval: 10ms is the shortest\n");
+        return COMMAND_DONE;
+    }
+    uint64_t ns = m.word[0];
+    result = admin_store(words[1], STORE_INTERVAL, &m);
+    if (result == BW_OK) {
+        print_interval(words[1], ns);
+    } else {
+        screen_print("interval: %s: %s\n", words[1], admin_reason(result));
+    }
+    return COMMAND_DONE;
+}
+
+/** Checkpoints every running district. @return false if one could not be */
+static bool checkpoint_all(const char *command)
+{
+    struct district_line line;
+    bool all = true;
+
+    for (unsigned i = 0; admin_line(i, &line); i++) {
+        line.name[DISTRICT_NAME_MAX - 1] = 0;
+        if (line.error == 0 && runs(&line)) {
+            all = checkpoint_one(command, line.name) && all;
+        }
+    }
+    return all;
+}
+
+/** Ends the machine's run: `poweroff` and `reboot`. */
+static enum command_result end_machine(int count, char **words)
+{
+    bool off = strcmp(words[0], "poweroff") == 0;
+    bool force = count == 2;
+
+    if (force && strcmp(words[1], "--force") != 0) {
+        screen_print("%s: '%s' is not known; see '%s --help'\n", words[0], words[1], words[0]);
+        return COMMAND_DONE;
+    }
+    if (!checkpoint_all(words[0]) && !force) {
+        screen_print("%s: not done, so that nothing is lost; '%s --force' does it all the same\n",
+                     words[0], words[0]);
+        return COMMAND_DONE;
+    }
+    screen_print(off ? "powering off\n" : "rebooting\n");
+    screen_print("%s: %s\n", words[0], admin_reason(admin_power(off ? POWER_OFF : POWER_REBOOT)));
+    return COMMAND_DONE;
+}
+
+static enum command_result logout(int count, char **words)
+{
+    (void)count;
+    (void)words;
+    return COMMAND_LOGOUT;
+}
+
+static enum command_result help(int count, char **words);
+
+static const struct command commands[] = {
+    {"districts", "", 0, 0, "lists the districts of this machine",
+     "For each: its state, newest generation, incarnation, how old that generation is, and the "
+     "store's use.",
+     districts},
+    {"restart", "NAME", 1, 1, "starts a district from its newest generation and attaches to it",
+     "A new district is started for the first time. Ctrl-] detaches; the district runs on.",
+     restart},
+    {"attach", "NAME", 1, 1, "attaches the terminal to a running district's console",
+     "Ctrl-] detaches; the district runs on.", attach},
+    {"checkpoint", "NAME", 1, 1, "checkpoints a district now and returns when that is committed",
+     "Says which generation it is, how many objects were written, and how long the district stood "
+     "still.",
+     checkpoint},
+    {"kill", "NAME", 1, 1, "drops a district from memory at once, like a power cut",
+     "What it did since its newest generation is lost.", kill},
+    {"interval", "NAME [TIME]", 1, 2, "shows or sets the time between a district's checkpoints",
+     "TIME is a number with ms, s, m or h, at least 10ms, or 'off'. It is kept in the store.",
+     interval},
+    {"poweroff", "[--force]", 0, 1,
+     "checkpoints the running districts and switches the machine off",
+     "Does not if one cannot be checkpointed, except with --force.", end_machine},
+    {"reboot", "[--force]", 0, 1, "checkpoints the running districts and starts the machine again",
+     "Does not if one cannot be checkpointed, except with --force.", end_machine},
+    {"help", "[COMMAND]", 0, 1, "shows this list, or more about one command", NULL, help},
+    {"exit", "", 0, 0, "logs out; the districts run on", NULL, logout},
+    {"logout", "", 0, 0, "logs out; the districts run on", NULL, logout},
+};
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static void unknown(const char *name)
+{
+    screen_print("%s: unknown command; 'help' lists the commands\n", name);
+}
+
+static void print_help(const struct command *c)
+{
+    screen_print("usage: %s%s%s\n%s: %s.\n", c->name, c->arguments[0] ? " " : "", c->arguments,
+                 c->name, c->what);
+    if (c->more) {
+        screen_print("%s\n", c->more);
+    }
+}
+
+static enum command_result help(int count, char **words)
+{
+    const struct command *c;
+
+    if (count == 2) {
+        c = command_find(words[1]);
+        if (c) {
+            print_help(c);
+        } else {
+            unknown(words[1]);
+        }
+        return COMMAND_DONE;
+    }
+    for (c = commands; c < commands + COMMANDS; c++) {
+        char usage[40];
+        snprintf(usage, sizeof(usage), "%s %s", c->name, c->arguments);
+        screen_print("  %-24s %s\n", usage, c->what);
+    }
+    screen_print("Each takes --help. Ctrl-] leaves the console of a district.\n");
+    return COMMAND_DONE;
+}
+
+enum command_result command_run(int count, char **words)
+{
+    const struct command *c = command_find(words[0]);
+
+    if (!c) {
+        unknown(words[0]);
+        return COMMAND_DONE;
+    }
+    if (count == 2 && (strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0)) {
+        print_help(c);
+        return COMMAND_DONE;
+    }
+    if (count - 1 < c->least || count - 1 > c->most) {
+        screen_print("%s: %s; usage: %s%s%s\n", c->name,
+                     count - 1 < c->least ? "a name is missing" : "too many arguments", c->name,
+                     c->arguments[0] ? " " : "", c->arguments);
+        return COMMAND_DONE;
+    }
+    return c->run(count, words);
+}

@@ -1,0 +1,97 @@
+/*
+ * Session 0 of the console. The console never waits; we do, for its posts.
+ */
+#include "screen.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <bailiwick/console.h>
+
+#define LINE_MAX_SHOWN 1024
+#define RETRY_NS       1000000000ull
+
+static unsigned columns = 80;
+
+void screen_open(void)
+{
+    struct message m = {.code = DOMAIN_MAKE_START, .word = {1}, .take = {KR_SCREEN_OWN}};
+
+    bw_assert(bw_find("console", KR_CONSOLE) == BW_OK);
+    bw_assert(bw_call(KEY_AT(KR_SELF), &m) == BW_OK);
+    m = (struct message){.code = CONSOLE_LISTEN, .send = {KR_SCREEN_OWN}};
+    bw_call(KR_CONSOLE, &m);
+    m = (struct message){.code = CONSOLE_SIZE};
+    if (bw_call(KR_CONSOLE, &m) == BW_OK && m.word[1] > 0) {
+        columns = (unsigned)m.word[1];
+    }
+}
+
+unsigned screen_columns(void)
+{
+    return columns;
+}
+
+/** After a failed call: a console that was restarted is found again. */
+static void reopen(void)
+{
+    bw_wait(bw_monotonic() + RETRY_NS);
+    screen_open();
+}
+
+void screen_put(void *ctx, const char *text, size_t n)
+{
+    (void)ctx;
+    while (n > 0) {
+        struct message m = {.code = CONSOLE_WRITE, .string = text};
+
+        m.length = n < CONSOLE_WRITE_MAX ? n : CONSOLE_WRITE_MAX;
+        if (bw_call(KR_CONSOLE, &m) != BW_OK || m.word[0] > n) {
+            reopen();
+            continue;
+        }
+        text += m.word[0];
+        n -= m.word[0];
+        if (n > 0) {
+            bw_wait(bw_monotonic() + RETRY_NS);
+        }
+    }
+}
+
+void screen_print(const char *format, ...)
+{
+    char plain[LINE_MAX_SHOWN];
+    const char *at = plain;
+    const char *newline;
+    va_list list;
+
+    va_start(list, format);
+    vsnprintf(plain, sizeof(plain), format, list);
+    va_end(list);
+    while ((newline = strchr(at, '\n')) != NULL) {
+        screen_put(NULL, at, (size_t)(newline - at));
+        screen_put(NULL, "\r\n", 2);
+        at = newline + 1;
+    }
+    screen_put(NULL, at, strlen(at));
+}
+
+uint8_t screen_get(void)
+{
+    static uint8_t input[64];
+    static size_t at, end;
+
+    while (at == end) {
+        struct message m = {.code = CONSOLE_READ, .word = {sizeof(input)}, .buffer = input};
+
+        m.size = sizeof(input);
+        at = end = 0;
+        if (bw_call(KR_CONSOLE, &m) != BW_OK) {
+            reopen();
+        } else if (m.length == 0) {
+            bw_wait(BW_NO_DEADLINE);
+        } else {
+            end = m.length;
+        }
+    }
+    return input[at++];
+}

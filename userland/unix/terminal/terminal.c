@@ -1,0 +1,206 @@
+/*
+ * The terminal agent: the helper that talks to the console on behalf of the personality, which
+ * itself never waits for anybody outside the district. It moves bytes between the shared rings
+ * (rings.h) and the console that districtd granted.
+ *
+ * Invariants:
+ *   1. `shown` counts the bytes of output that the console has taken; out_tail follows it and never
+ * runs ahead. In a replay `shown` is behind out_tail: then only history is being repeated.
+ *   2. Everything here is as of the checkpoint after a restart, except the link to the console,
+ * which is severed: it is looked up again whenever the incarnation has changed or a call says so.
+ *   3. While nothing happens the agent waits without a deadline, so that an idle district stays
+ * clean.
+ */
+#include <string.h>
+#include <bailiwick/console.h>
+#include <bailiwick/image.h>
+#include <bailiwick/runtime.h>
+#include "../rings.h"
+
+#define KR_CONSOLE  KEY_AT(24)
+#define KR_MY_START KEY_AT(25)
+
+#define BADGE_CONSOLE   2 /* the console's posts; the personality's have badge 0 */
+#define RETRY_NS        1000000000ull
+#define DEFAULT_ROWS    24u
+#define DEFAULT_COLUMNS 80u
+#define CONNECT_TRIES   3
+
+static struct terminal_rings *const rings = (struct terminal_rings *)IMAGE_WINDOW(2);
+
+/* persistent */
+static uint64_t incarnation[2];
+static uint32_t shown;
+static int connected; /* KR_CONSOLE is believed to be live */
+
+/** True once in each incarnation of the district but the first. */
+static int restarted(void)
+{
+    struct message m = {0};
+    uint64_t old = incarnation[0];
+
+    bw_self(SELF_DISTRICT, &m);
+    if (m.word[0] == incarnation[0] && m.word[1] == incarnation[1]) {
+        return 0;
+    }
+    incarnation[0] = m.word[0];
+    incarnation[1] = m.word[1];
+    connected = 0;
+    return old != 0;
+}
+
+/** Sets `shown` back to the start of the last screenful that the ring still has; skips nothing new.
+ */
+static void rewind_to_last_screen(void)
+{
+    uint32_t head = rings_load(&rings->out_head);
+    uint32_t screen = rings->rows ? rings->rows : DEFAULT_ROWS;
+    uint32_t lines = 0;
+    uint32_t at = head;
+
+    while (head - at < RINGS_OUT) {
+        uint8_t c = rings->out[(at - 1) % RINGS_OUT];
+        if (c == 0 || (c == '\n' && ++lines == screen)) {
+            break;
+        }
+        at--;
+    }
+    if (head - at == RINGS_OUT) {
+        while (at != head && rings->out[at++ % RINGS_OUT] != '\n') {
+        }
+    }
+    if ((int32_t)(shown - at) > 0) {
+        shown = at;
+    }
+}
+
+static void learn_size(void)
+{
+    struct message m = {.code = CONSOLE_SIZE};
+    uint32_t rows = DEFAULT_ROWS;
+    uint32_t columns = DEFAULT_COLUMNS;
+
+    if (bw_call(KR_CONSOLE, &m) == BW_OK && m.word[0] > 0 && m.word[1] > 0) {
+        rows = (uint32_t)m.word[0];
+        columns = (uint32_t)m.word[1];
+    }
+    if (rows != rings->rows || columns != rings->columns) {
+        rings->rows = rows;
+        rings->columns = columns;
+        rings_store(&rings->resized, rings->resized + 1);
+        bw_post(KEY_AT(KR_IMAGE_PEER));
+    }
+}
+
+/** Finds the console and asks it for posts. */
+static void connect(void)
+{
+    for (int tries = 0; tries < CONNECT_TRIES && !connected; tries++) {
+        struct message m = {
+            .code = DOMAIN_MAKE_START, .word = {BADGE_CONSOLE}, .take = {KR_MY_START}};
+
+        if (bw_find("console", KR_CONSOLE) != BW_OK || bw_call(KEY_AT(KR_SELF), &m) != BW_OK) {
+            return;
+        }
+        m = (struct message){.code = CONSOLE_LISTEN, .send = {KR_MY_START}};
+        connected = bw_call(KR_CONSOLE, &m) == BW_OK;
+    }
+    if (connected) {
+        learn_size();
+    }
+}
+
+/** Hands output to the console. @return 1 if the personality has more room than before */
+static int drain_output(void)
+{
+    int made_room = 0;
+
+    while (connected) {
+        uint32_t head = rings_load(&rings->out_head);
+        struct message m = {.code = CONSOLE_WRITE};
+        size_t n;
+
+        if (head - shown > RINGS_OUT) {
+            shown = head - RINGS_OUT;
+        }
+        n = head - shown;
+        if (n == 0) {
+            break;
+        }
+        if (n > RINGS_OUT - shown % RINGS_OUT) {
+            n = RINGS_OUT - shown % RINGS_OUT;
+        }
+        m.string = rings->out + shown % RINGS_OUT;
+        m.length = n;
+        if (bw_call(KR_CONSOLE, &m) != BW_OK) {
+            connected = 0;
+            break;
+        }
+        if (m.word[0] == 0 || m.word[0] > n) {
+            break;
+        }
+        shown += (uint32_t)m.word[0];
+        if ((int32_t)(shown - rings->out_tail) > 0) {
+            rings_store(&rings->out_tail, shown);
+            made_room = 1;
+        }
+    }
+    return made_room;
+}
+
+/** Takes input from the console as far as there is room. @return 1 if there was any */
+static int fill_input(void)
+{
+    int any = 0;
+
+    while (connected) {
+        uint32_t head = rings->in_head;
+        uint32_t used = head - rings_load(&rings->in_tail);
+        uint8_t buffer[256];
+        struct message m = {.code = CONSOLE_READ, .buffer = buffer, .size = sizeof(buffer)};
+
+        if (used >= RINGS_IN) {
+            break;
+        }
+        m.word[0] = RINGS_IN - used < sizeof(buffer) ? RINGS_IN - used : sizeof(buffer);
+        if (bw_call(KR_CONSOLE, &m) != BW_OK) {
+            connected = 0;
+            break;
+        }
+        if (m.length == 0 || m.length > RINGS_IN - used) {
+            break;
+        }
+        for (size_t i = 0; i < m.length; i++) {
+            rings->in[(head + i) % RINGS_IN] = buffer[i];
+        }
+        rings_store(&rings->in_head, head + (uint32_t)m.length);
+        any = 1;
+    }
+    return any;
+}
+
+int main_native(uint64_t word)
+{
+    (void)word;
+    for (;;) {
+        int moved = 0;
+
+        if (restarted()) {
+            rewind_to_last_screen();
+            rings_store(&rings->restarts, rings->restarts + 1);
+            moved = 1;
+        }
+        if (!connected) {
+            connect();
+        }
+        moved |= drain_output();
+        moved |= fill_input();
+        if (moved) {
+            bw_post(KEY_AT(KR_IMAGE_PEER));
+        }
+        if (bw_wait(connected ? BW_NO_DEADLINE : bw_monotonic() + RETRY_NS) &
+            1ull << BADGE_CONSOLE) {
+            learn_size();
+        }
+    }
+}
