@@ -216,15 +216,12 @@ int store_drop(struct store *st, uint64_t generation);
  */
 
 struct store_verify {
-    /* in, may be NULL: progress, and a look at each object of each generation (buf: its bytes).
-     * A result other than 0 ends the verification with it. */
-    int (*object)(void *ctx, uint64_t generation, const struct store_object *o, const void *buf);
+    /* in, may be NULL: blocks done, of about `total` */
     void (*progress)(void *ctx, uint64_t done, uint64_t total);
     void *ctx;
     /* out */
-    uint64_t errors;  /* damage found, all reported through io.damage */
-    uint64_t blocks;  /* read and compared */
-    uint64_t objects; /* of all generations; shared ones count once */
+    uint64_t errors; /* damage found, all reported through io.damage */
+    uint64_t blocks; /* read and compared */
 };
 /** Reads every block that any kept generation needs, checks all structure, and compares the
  * allocation map with what is reachable. Goes on after damage. @return STORE_OK, STORE_DAMAGED if

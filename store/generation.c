@@ -1,0 +1,261 @@
+/*
+ * The table of generations: how they descend from one another, and dropping one.
+ *
+ * Dropping frees exactly the blocks that only this generation reaches. Blocks carry the generation
+ * that wrote them (birth), and are inherited from generation to generation until one replaces them.
+ * So of the tree of G, what its nearest kept ancestor has is what was born no later than that; and
+ * of the rest, what others have can be found by looking at its nearest kept relatives: descendants,
+ * and those that fork off behind that ancestor. A dropped generation from which several kept ones
+ * fork stays in the table as a ghost, because without it that relation would be lost.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+struct disk_generation *generation_find(struct state *s, uint64_t number)
+{
+    for (uint32_t i = 0; i < s->head.generations; i++)
+        if (s->generation[i].number == number)
+            return &s->generation[i];
+    return NULL;
+}
+
+static bool kept(const struct disk_generation *g)
+{
+    return !(g->flags & GENERATION_GHOST);
+}
+
+const struct disk_generation *generation_kept(const struct state *s, uint64_t number)
+{
+    const struct disk_generation *g;
+
+    if (number == STORE_NEWEST)
+        number = s->head.current;
+    g = generation_find((struct state *)s, number);
+    return g && kept(g) ? g : NULL;
+}
+
+uint32_t generations_kept(const struct state *s)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < s->head.generations; i++)
+        n += kept(&s->generation[i]);
+    return n;
+}
+
+int generation_add(struct state *s, const struct disk_generation *g)
+{
+    if (s->head.generations == STORE_GENERATIONS_MAX)
+        return STORE_NOSPACE;
+    s->generation[s->head.generations++] = *g;
+    return STORE_OK;
+}
+
+static void remove_entry(struct state *s, struct disk_generation *g)
+{
+    size_t i = (size_t)(g - s->generation);
+
+    memmove(g, g + 1, (s->head.generations - i - 1) * sizeof(*g));
+    s->head.generations--;
+}
+
+static uint32_t children(const struct state *s, uint64_t number)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < s->head.generations; i++)
+        n += s->generation[i].base == number;
+    return n;
+}
+
+/** Takes an entry out; its children then hang on what it hung on. */
+static void unhook(struct state *s, struct disk_generation *g)
+{
+    uint64_t number = g->number, base = g->base;
+    struct disk_generation *below;
+
+    for (uint32_t i = 0; i < s->head.generations; i++)
+        if (s->generation[i].base == number)
+            s->generation[i].base = base;
+    remove_entry(s, g);
+    below = base == NONE ? NULL : generation_find(s, base);
+    if (below && !kept(below) && children(s, base) < 2)
+        unhook(s, below);
+}
+
+/* --- what only one generation needs
+ * ---------------------------------------------------------------- */
+
+struct dropping {
+    struct store *st;
+    uint64_t generation;
+    bool has_floor;
+    uint64_t floor; /* nearest kept ancestor: what was born up to it is not ours to free */
+    const struct disk_generation *other[STORE_GENERATIONS_MAX];
+    unsigned others;
+    struct points garbage;
+};
+
+static bool is_ancestor_or_self(struct state *s, uint64_t a, uint64_t of)
+{
+    while (of != NONE && of > a) {
+        const struct disk_generation *g = generation_find(s, of);
+
+        of = g ? g->base : NONE;
+    }
+    return of == a;
+}
+
+/** Is x, of all kept generations, a nearest relative of the one dropped? */
+static bool near_relative(struct dropping *d, const struct disk_generation *x)
+{
+    struct state *s = &d->st->now;
+    uint64_t a = x->base;
+
+    if (!kept(x) || x->number == d->generation || is_ancestor_or_self(s, x->number, d->generation))
+        return false;
+    while (a != NONE && !is_ancestor_or_self(s, a, d->generation)) {
+        const struct disk_generation *g = generation_find(s, a);
+
+        if (!g || kept(g))
+            return false; /* what x could share, that one shares as well */
+        a = g->base;
+    }
+    return a != NONE && (!d->has_floor || a > d->floor);
+}
+
+static int find_relatives(struct dropping *d)
+{
+    struct state *s = &d->st->now;
+    struct disk_generation *g = generation_find(s, d->generation);
+    uint64_t a = g->base;
+
+    while (a != NONE) {
+        g = generation_find(s, a);
+        if (!g)
+            break;
+        if (kept(g)) {
+            d->has_floor = true;
+            d->floor = a;
+            break;
+        }
+        a = g->base;
+    }
+    for (uint32_t i = 0; i < s->head.generations; i++)
+        if (near_relative(d, &s->generation[i]))
+            d->other[d->others++] = &s->generation[i];
+    return STORE_OK;
+}
+
+static int drop_leaf(struct dropping *d, const struct node *n)
+{
+    struct cursor c[STORE_GENERATIONS_MAX > 8 ? 8 : STORE_GENERATIONS_MAX];
+    unsigned cursors = d->others < 8 ? d->others : 8;
+    int r = STORE_OK;
+
+    for (unsigned k = 0; k < cursors; k++)
+        c[k].depth = 0;
+    for (unsigned k = 0; k < cursors && r == STORE_OK; k++)
+        r = cursor_seek(&c[k], d->st, &d->other[k]->root, d->other[k]->number,
+                        n->disk.entry[0].oid);
+    for (unsigned i = 0; i < n->disk.count && r == STORE_OK; i++) {
+        const struct disk_entry *e = &n->disk.entry[i], *o;
+        bool shared = !(e->flags & ENTRY_BYTES) || (d->has_floor && e->birth <= d->floor);
+
+        for (unsigned k = 0; k < cursors && !shared && r == STORE_OK; k++) {
+            while ((o = cursor_entry(&c[k])) && o->oid < e->oid && r == STORE_OK)
+                r = cursor_next(&c[k]);
+            shared = o && o->oid == e->oid && o->flags & ENTRY_BYTES && o->place == e->place;
+        }
+        for (unsigned k = cursors; k < d->others && !shared && r == STORE_OK; k++) {
+            struct disk_entry f;
+
+            r = tree_find(d->st, &d->other[k]->root, d->other[k]->number, e->oid, &f);
+            shared = r == STORE_OK && f.flags & ENTRY_BYTES && f.place == e->place;
+            r = r == STORE_ABSENT ? STORE_OK : r;
+        }
+        if (r == STORE_OK && (!shared || (MUTATED(MUTATION_DROP_SHARED) && e->flags & ENTRY_BYTES)))
+            r = points_toggle(&d->garbage, e->place, 1);
+    }
+    for (unsigned k = 0; k < cursors; k++)
+        cursor_end(&c[k]);
+    return r;
+}
+
+static int drop_node(struct dropping *d, const struct disk_ref *ref, uint64_t key)
+{
+    struct node *n;
+    int r;
+
+    if (ref->place == 0 || (d->has_floor && ref->birth <= d->floor))
+        return STORE_OK;
+    for (unsigned k = 0; k < d->others; k++) {
+        bool shared;
+
+        r = tree_shares(d->st, &d->other[k]->root, d->other[k]->number, key, (unsigned)ref->level,
+                        ref->place, &shared);
+        if (r || shared)
+            return r;
+    }
+    r = node_get(d->st, ref, key, d->generation, &n);
+    if (r)
+        return r;
+    if (!MUTATED(MUTATION_DROP_LEAKS))
+        r = points_toggle(&d->garbage, ref->place, 1);
+    if (r == STORE_OK && n->disk.level == 0)
+        r = drop_leaf(d, n);
+    for (unsigned i = 0; n->disk.level && i < n->disk.count && r == STORE_OK; i++) {
+        struct disk_ref child = node_child(n, i);
+
+        r = drop_node(d, &child, n->disk.child[i].key);
+    }
+    node_put(n);
+    return r;
+}
+
+int generation_drop(struct store *st, uint64_t number)
+{
+    struct dropping d = {.st = st, .generation = number};
+    struct disk_generation *g = generation_find(&st->now, number);
+    int r = find_relatives(&d);
+
+    if (r == STORE_OK)
+        r = drop_node(&d, &g->root, 0);
+    /* Everything has been read: from here on only memory can run out. */
+    for (size_t i = 0; i + 1 < d.garbage.count && r == STORE_OK; i += 2)
+        r = map_free(st, d.garbage.at[i], d.garbage.at[i + 1] - d.garbage.at[i]);
+    points_free(&d.garbage);
+    if (r)
+        return r;
+    if (children(&st->now, number) > 1) {
+        g->flags |= GENERATION_GHOST;
+        g->root = (struct disk_ref){0};
+    } else {
+        unhook(&st->now, g);
+    }
+    return STORE_OK;
+}
+
+int generation_retain(struct store *st, uint32_t last)
+{
+    uint32_t n = generations_kept(&st->now);
+    int r = STORE_OK;
+
+    if (last < 2)
+        last = 2;
+    for (uint32_t i = 0; i < st->now.head.generations && n > last && r == STORE_OK;) {
+        const struct disk_generation *g = &st->now.generation[i];
+        uint64_t number = g->number;
+
+        if (!kept(g) || number == st->now.head.current) {
+            i++;
+            continue;
+        }
+        r = generation_drop(st, number);
+        n--;
+        i = 0;
+    }
+    return r;
+}

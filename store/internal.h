@@ -1,0 +1,205 @@
+/*
+ * What the parts of the store library share. Not for others: they include <store/store.h>.
+ *
+ * Invariants:
+ *  1. A block that the last durable root needs is never written to. So what a commit writes goes to
+ *     blocks that are free in `committed`, and what a commit frees is guarded until its root is
+ * durable.
+ *  2. Blocks are allocated only inside the claim of a durable root, and outside what it avoids.
+ *  3. `now` is `committed` plus the generation begun; store_abort makes them equal again.
+ *  4. A block is used in the map exactly if a kept generation's tree, or the map's own, reaches it.
+ *  5. An index block in memory never changes once it has a place.
+ */
+#ifndef STORE_INTERNAL_H
+#define STORE_INTERNAL_H
+
+#include "format.h"
+#include "mutation.h"
+
+/** A set of block numbers as the sorted list of its borders: b is in it if an odd number are <= b.
+ */
+struct points {
+    uint64_t *at;
+    size_t count, capacity;
+};
+
+/** An index block in memory. */
+struct node {
+    struct node *next; /* in its hash chain, or in store.fresh while it has no place */
+    struct node *older, *newer;
+    uint64_t place, checksum;
+    uint64_t written; /* store.io_epoch when it was given to io.write, 0: never */
+    unsigned pins;
+    struct disk_node disk;
+};
+
+/** A loaded block of the allocation map, as it is now (`now.points` applied). */
+struct area {
+    struct area *next;
+    uint64_t index;
+    uint64_t bits[AREA_BLOCKS / 64];
+};
+
+/** A root and what hangs on it, in memory. */
+struct state {
+    struct disk_root head;
+    struct disk_generation generation[STORE_GENERATIONS_MAX];
+    struct points points;
+};
+
+/** One change of the generation begun; entry.type OBJECT_NONE deletes. */
+struct update {
+    struct disk_entry entry;
+    size_t order;
+};
+
+/** A block of bytes that must stay as they are while they are being written. */
+struct parcel {
+    struct parcel *next;
+    uint64_t block;
+    uint8_t bytes[STORE_BLOCK];
+};
+
+#define HASH_SIZE        1024u
+#define AREAS_LOADED_MAX 64u
+
+struct store {
+    struct store_io io;
+    struct disk_super super;
+    struct state committed, now;
+
+    /* generation begun */
+    bool begun;
+    uint64_t number;
+    struct update *update;
+    size_t updates, update_capacity;
+    struct points guard;  /* freed by what is under way: not to be allocated yet */
+    uint64_t walked;      /* blocks of the claim that the cursor has passed */
+    uint64_t claim_left;  /* at least so many free blocks are ahead in the claim */
+    uint64_t last_commit; /* blocks that the largest recent commit needed */
+    uint64_t allocated;   /* since begin */
+
+    /* standing */
+    bool claimed;
+    uint64_t damages; /* reported so far */
+    bool must_reopen; /* a root write failed: what is durable is not known */
+    bool pressed;     /* a commit ran out of space: drop generations first */
+
+    /* caches */
+    struct node *hash[HASH_SIZE];
+    struct node *newest, *oldest;
+    size_t cached, in_flight;
+    uint64_t io_epoch;
+    struct node *fresh;
+    struct area *areas;
+    bool folding;           /* all loaded areas must stay */
+    struct parcel *parcels; /* in flight */
+    struct parcel *late;    /* MUTATION_ROOT_BEFORE_DATA only */
+    uint8_t *root_buffer;   /* ROOT_SLOT_BLOCKS */
+};
+
+/* damage.c */
+int store_damaged(struct store *st, const char *file, int line, const char *what, uint64_t block,
+                  uint64_t generation, uint64_t oid, uint64_t expected, uint64_t found);
+#define DAMAGED(st, what, block, generation, oid, expected, found)                                 \
+    store_damaged(st, __FILE__, __LINE__, what, block, generation, oid, expected, found)
+
+/* checksum.c */
+uint64_t store_checksum(const void *bytes, size_t n);
+bool store_is_zero(const void *block);
+
+/* points.c */
+int points_toggle(struct points *p, uint64_t start, uint64_t count);
+bool points_cover(const struct points *p, uint64_t b);
+/** First border above b, or UINT64_MAX. */
+uint64_t points_next(const struct points *p, uint64_t b);
+/** Takes [start, end) out of the set. */
+int points_clear(struct points *p, uint64_t start, uint64_t end);
+int points_copy(struct points *to, const struct points *from);
+void points_free(struct points *p);
+
+/* io.c */
+int io_read(struct store *st, uint64_t block, void *buf, size_t n);
+int io_write(struct store *st, uint64_t block, const void *buf, size_t n);
+int io_wait(struct store *st);
+int io_flush(struct store *st);
+/** Writes a copy of the 4096 bytes. */
+int io_write_copy(struct store *st, uint64_t block, const void *bytes);
+int io_late(struct store *st); /* MUTATION_ROOT_BEFORE_DATA: what was put off */
+
+/* node.c */
+/** Gets an index block, pinned; checks it. `low` and `generation` are for naming damage. */
+int node_get(struct store *st, const struct disk_ref *ref, uint64_t low, uint64_t generation,
+             struct node **out);
+void node_put(struct node *n);
+/** A new empty one without a place. */
+struct node *node_fresh(struct store *st, unsigned level);
+/** Gives a fresh one its place and writes it. birth is stored in it. */
+int node_write(struct store *st, struct node *n, uint64_t birth, struct disk_ref *ref);
+void node_discard(struct store *st, struct node *n); /* a fresh one */
+void node_cache_free(struct store *st);
+struct disk_ref node_child(const struct node *n, unsigned i);
+
+/* tree.c */
+int tree_find(struct store *st, const struct disk_ref *root, uint64_t generation, uint64_t oid,
+              struct disk_entry *e);
+/** True in *found if the tree has the block `place` as a node of that level under that key. */
+int tree_shares(struct store *st, const struct disk_ref *root, uint64_t generation, uint64_t key,
+                unsigned level, uint64_t place, bool *found);
+
+struct cursor {
+    struct store *st;
+    uint64_t generation;
+    unsigned depth; /* nodes on the path; 0: behind the last entry */
+    struct node *node[LEVEL_MAX + 1];
+    unsigned index[LEVEL_MAX + 1];
+};
+/** To the first entry with oid >= key. */
+int cursor_seek(struct cursor *c, struct store *st, const struct disk_ref *root,
+                uint64_t generation, uint64_t key);
+const struct disk_entry *cursor_entry(const struct cursor *c); /* NULL behind the last */
+int cursor_next(struct cursor *c);
+void cursor_end(struct cursor *c);
+
+/* update.c */
+/** Applies updates (sorted by oid, each once) by copying the path to each. release: the blocks
+ * replaced are freed (the map's tree; those of a generation belong to it). *objects is counted up
+ * and down. */
+int tree_update(struct store *st, struct disk_ref *root, const struct update *u, size_t n,
+                uint64_t birth, uint64_t generation, bool release, uint64_t *objects);
+
+/* map.c */
+int map_allocate(struct store *st, uint64_t *place);
+/** Frees what is in use; it stays guarded until the next durable root. */
+int map_free(struct store *st, uint64_t place, uint64_t count);
+bool map_used(struct store *st, uint64_t place, int *error);
+/** Writes the inverted ranges into the map's own blocks when they have become many. */
+int map_fold(struct store *st, size_t limit);
+void map_forget(struct store *st);
+/** Extends the claim of `head` until `wanted` free blocks are ahead in it, or it is all there is.
+ */
+int map_claim(struct store *st, struct disk_root *head, uint64_t wanted);
+/** How many blocks a claim should have ahead. */
+uint64_t map_claim_target(const struct store *st);
+/** Is block b in the range that may wrap from the end of the store to FIRST_DATA? */
+bool in_ring(uint64_t start, uint64_t length, uint64_t blocks, uint64_t b);
+uint64_t ring_at(uint64_t start, uint64_t offset, uint64_t blocks);
+
+/* root.c */
+int root_open(struct store *st);
+/** Makes a state durable: flush, root, flush. On success it has the next sequence number. */
+int root_write(struct store *st, struct state *s, bool data_first);
+int state_copy(struct state *to, const struct state *from);
+
+/* generation.c */
+struct disk_generation *generation_find(struct state *s, uint64_t number);
+/** Kept (not a ghost), NULL if absent. number may be STORE_NEWEST: the current one. */
+const struct disk_generation *generation_kept(const struct state *s, uint64_t number);
+int generation_add(struct state *s, const struct disk_generation *g);
+uint32_t generations_kept(const struct state *s);
+/** Takes one out of `now`, freeing what only it needed. */
+int generation_drop(struct store *st, uint64_t number);
+/** Drops what retention no longer keeps, down to `last` at least 2. */
+int generation_retain(struct store *st, uint32_t last);
+
+#endif

@@ -1,0 +1,171 @@
+/*
+ * Verification: reads every block that any kept generation needs, once, and compares what is
+ * reachable with the allocation map. Goes on after damage, so that all of it is named.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+struct verifier {
+    struct store *st;
+    struct store_verify *v;
+    uint64_t generation;
+    uint64_t *seen; /* bit set: some tree reaches the block */
+    uint8_t *buffer;
+    uint64_t used, total;
+};
+
+static bool seen(const struct verifier *v, uint64_t b)
+{
+    return v->seen[b / 64] >> b % 64 & 1;
+}
+
+static void note(struct verifier *v, uint64_t b)
+{
+    v->seen[b / 64] |= (uint64_t)1 << b % 64;
+    v->used++;
+    v->v->blocks++;
+    if (v->v->progress && v->v->blocks % 256 == 0)
+        v->v->progress(v->v->ctx, v->v->blocks, v->total);
+}
+
+/** Damage was counted when it was reported; only what ends the verification is passed on. */
+static int go_on(int r)
+{
+    return r == STORE_IO || r == STORE_NOMEM ? r : STORE_OK;
+}
+
+static int check_data(struct verifier *v, const struct disk_entry *e, const char *what)
+{
+    uint64_t sum;
+    int r;
+
+    if (seen(v, e->place))
+        return STORE_OK;
+    note(v, e->place);
+    r = io_read(v->st, e->place, v->buffer, 1);
+    if (r)
+        return r;
+    sum = store_checksum(v->buffer, STORE_BLOCK);
+    if (sum != e->checksum && !MUTATED(MUTATION_OBJECT_CHECKSUM))
+        return DAMAGED(v->st, what, e->place, v->generation, e->oid, e->checksum, sum);
+    return STORE_OK;
+}
+
+static int check_entry(struct verifier *v, const struct node *n, const struct disk_entry *e,
+                       uint64_t low, uint64_t high)
+{
+    bool map = v->generation == NONE;
+
+    if (e->oid < low || e->oid > high)
+        return DAMAGED(v->st, "index: id in the wrong block", n->place, v->generation, e->oid, low,
+                       high);
+    if (map ? e->type != MAP_TYPE : e->type < OBJECT_PAGE || e->type > OBJECT_DOMAIN)
+        return DAMAGED(v->st, "index: type", n->place, v->generation, e->oid, OBJECT_PAGE, e->type);
+    if (!map && e->birth > v->generation)
+        return DAMAGED(v->st, "index: birth", n->place, v->generation, e->oid, v->generation,
+                       e->birth);
+    if (!(e->flags & ENTRY_BYTES))
+        return STORE_OK;
+    return check_data(v, e, map ? "map block: checksum" : "object: checksum");
+}
+
+/** All keys below lie in low..high. */
+static int check_node(struct verifier *v, const struct disk_ref *ref, uint64_t low, uint64_t high)
+{
+    bool known = seen(v, ref->place);
+    struct node *n;
+    int r;
+
+    if (!known)
+        note(v, ref->place);
+    r = node_get(v->st, ref, low, v->generation, &n);
+    if (r)
+        return go_on(r);
+    /* What is below a block that an earlier generation reached has been checked with it. */
+    for (unsigned i = 0; i < n->disk.count && !known && r == STORE_OK; i++) {
+        if (n->disk.level == 0) {
+            r = go_on(check_entry(v, n, &n->disk.entry[i], low, high));
+        } else {
+            struct disk_ref child = node_child(n, i);
+            uint64_t from = i ? n->disk.child[i].key : low;
+            uint64_t to = i + 1 < n->disk.count ? n->disk.child[i + 1].key - 1 : high;
+
+            if (from > to || from < low || to > high)
+                DAMAGED(v->st, "index: key in the wrong block", n->place, v->generation, from, low,
+                        high);
+            else
+                r = check_node(v, &child, from, to);
+        }
+    }
+    node_put(n);
+    return r;
+}
+
+static int check_tree(struct verifier *v, const struct disk_ref *root)
+{
+    return root->place ? check_node(v, root, 0, UINT64_MAX) : STORE_OK;
+}
+
+/** Compares the map with what was seen. */
+static int check_map(struct verifier *v)
+{
+    struct store *st = v->st;
+    uint64_t blocks = st->committed.head.blocks, ring = blocks - FIRST_DATA;
+
+    for (uint64_t b = FIRST_DATA; b < blocks; b++) {
+        int r;
+        bool used = map_used(st, b, &r);
+
+        if (r == STORE_DAMAGED) { /* named already; on to the next area */
+            b = (b / AREA_BLOCKS + 1) * AREA_BLOCKS - 1;
+            continue;
+        }
+        if (r)
+            return r;
+        if (used != seen(v, b))
+            DAMAGED(st, used ? "map: nobody needs a used block" : "map: a needed block is free", b,
+                    NONE, 0, seen(v, b), used);
+    }
+    if (st->damages == 0 && st->committed.head.free_blocks != ring - v->used)
+        DAMAGED(st, "map: count of free blocks", 0, NONE, 0, ring - v->used,
+                st->committed.head.free_blocks);
+    return STORE_OK;
+}
+
+static int check_all(struct verifier *v)
+{
+    struct state *s = &v->st->committed;
+    int r = STORE_OK;
+
+    for (uint32_t i = 0; i < s->head.generations && r == STORE_OK; i++) {
+        v->generation = s->generation[i].number;
+        r = check_tree(v, &s->generation[i].root);
+    }
+    v->generation = NONE;
+    if (r == STORE_OK)
+        r = check_tree(v, &s->head.map);
+    return r == STORE_OK ? check_map(v) : r;
+}
+
+int store_verify(struct store *st, struct store_verify *out)
+{
+    struct verifier v = {.st = st, .v = out};
+    uint64_t before = st->damages, blocks = st->committed.head.blocks;
+    int r;
+
+    out->errors = out->blocks = 0;
+    if (st->begun)
+        return STORE_STATE;
+    v.total = blocks - FIRST_DATA - st->committed.head.free_blocks;
+    v.seen = calloc((size_t)(blocks / 64 + 1), sizeof(*v.seen));
+    v.buffer = malloc(STORE_BLOCK);
+    r = v.seen && v.buffer ? check_all(&v) : STORE_NOMEM;
+    if (v.v->progress)
+        v.v->progress(v.v->ctx, v.total, v.total);
+    free(v.seen);
+    free(v.buffer);
+    out->errors = st->damages - before;
+    return r ? r : out->errors ? STORE_DAMAGED : STORE_OK;
+}
