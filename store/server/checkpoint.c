@@ -1,0 +1,307 @@
+/*
+ * Checkpoints: a snapshot of the district is frozen by the nucleus, pulled in batches, put into the
+ * store, and committed. Between batches the server looks after everything else.
+ *
+ * Batches go straight into the window: pulled behind their headers so that the objects' bytes fall
+ * on page boundaries, handed to the store library there, and written by the driver from there. An
+ * area of the window is used again when the driver has done with it (disk_settle).
+ *
+ * Who asked for a checkpoint while a snapshot was under way waits for the one after it: what is
+ * committed must not be older than the question.
+ */
+#include <string.h>
+#include "server.h"
+
+#define AREA_PAGES      (DISTRICT_PULL_MAX + 1) /* headers, then bytes */
+#define AREAS           (DISK_OBJECT_PAGES / AREA_PAGES)
+#define STEP_BATCHES    4
+#define WAITERS         64u
+#define PRESSED_OBJECTS 256u /* fewer dirty objects are not worth an early checkpoint */
+#define RESERVE_BLOCKS  64u  /* of the store, beside what the index may take */
+
+struct waiter {
+    enum { WAITER_FREE, WAITER_NEXT, WAITER_CURRENT } state;
+    bw_time_t since;
+};
+
+static struct waiter waiters[WAITERS]; /* resume keys: slot i of KR_WAITERS */
+
+/* of the snapshot under way */
+static uint64_t epoch, objects, left, stop_ticks;
+static enum store_reason why;
+static unsigned area; /* next one of the window */
+static uint64_t budget;
+
+void checkpoint_open(void)
+{
+    struct message m = {.code = RANGE_CREATE, .take = {KEY_AT(KR_WAITERS)}};
+
+    m.word[0] = bw_next_id(1);
+    m.word[1] = OBJECT_NODE;
+    bw_assert(bw_call(KEY_AT(KR_RANGE), &m) == BW_OK);
+}
+
+/** Answers everybody in that state. */
+static void answer(int state, int64_t code, uint64_t generation, uint64_t written, uint64_t stop)
+{
+    for (unsigned i = 0; i < WAITERS; i++) {
+        struct message m = {.code = code, .word = {generation, written, stop}};
+
+        if ((int)waiters[i].state != state) {
+            continue;
+        }
+        m.word[3] = bw_monotonic() - waiters[i].since;
+        bw_send(KEY_IN_NODE(KR_WAITERS, i), &m, INVOKE_NOBLOCK);
+        bw_drop_key(KEY_IN_NODE(KR_WAITERS, i));
+        waiters[i].state = WAITER_FREE;
+    }
+}
+
+static bool anybody(int state)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < WAITERS; i++) {
+        any |= (int)waiters[i].state == state;
+    }
+    return any;
+}
+
+int64_t checkpoint_wait(uint16_t resume)
+{
+    for (unsigned i = 0; i < WAITERS; i++) {
+        if (waiters[i].state == WAITER_FREE) {
+            waiters[i] = (struct waiter){.state = WAITER_NEXT, .since = bw_monotonic()};
+            bw_copy_key(resume, KEY_IN_NODE(KR_WAITERS, i));
+            return BW_OK;
+        }
+    }
+    return BW_LIMIT;
+}
+
+static void set_next(void)
+{
+    struct store_info info;
+
+    store_info(server.store, &info);
+    server.next = info.interval ? bw_monotonic() + info.interval : BW_NO_DEADLINE;
+}
+
+void checkpoint_reset(void)
+{
+    if (server.writing) {
+        store_abort(server.store);
+        server.writing = false;
+    }
+    answer(WAITER_CURRENT, BW_REFUSED, 0, 0, 0);
+    answer(WAITER_NEXT, BW_REFUSED, 0, 0, 0);
+    server.next = BW_NO_DEADLINE;
+    if (server.running) {
+        set_next();
+    }
+}
+
+void checkpoint_budget(void)
+{
+    struct message m = {.code = DISTRICT_BUDGET};
+    struct store_info info;
+
+    store_info(server.store, &info);
+    budget = info.free_blocks > RESERVE_BLOCKS ? (info.free_blocks - RESERVE_BLOCKS) * 7 / 8 : 0;
+    m.word[0] = budget;
+    bw_call(KEY_AT(KR_DISTRICT), &m);
+}
+
+bool checkpoint_pressed(const struct district_status *status)
+{
+    struct message m = {.code = NUCLEUS_INFO};
+
+    if (server.writing || status->dirty == 0) {
+        return false;
+    }
+    if (status->dirty >= budget - budget / 4) {
+        return true;
+    }
+    return status->dirty > PRESSED_OBJECTS && bw_call(KEY_AT(KR_NUCLEUS), &m) == BW_OK &&
+           m.word[1] < m.word[0] / 8;
+}
+
+static void set_message(const char *text)
+{
+    strncpy(server.line.message, text, sizeof(server.line.message) - 1);
+}
+
+/** The snapshot is not committed; the district keeps what it held, and runs on. */
+static void drop(int error)
+{
+    struct message m = {.code = DISTRICT_DROP};
+
+    bw_log("stored: %s: checkpoint %llu is dropped: %s", server.line.name,
+           (unsigned long long)epoch, store_error_text(error));
+    set_message(error == STORE_NOSPACE ? "the store is full: it cannot be checkpointed"
+                                       : "the last checkpoint could not be written");
+    store_abort(server.store);
+    server.writing = false;
+    bw_call(KEY_AT(KR_DISTRICT), &m);
+    answer(WAITER_CURRENT, server_result(error), 0, 0, 0);
+    checkpoint_budget();
+    set_next();
+}
+
+static void committed(void)
+{
+    struct message m = {.code = DISTRICT_COMMITTED, .word = {epoch}};
+
+    server.writing = false;
+    server.line.message[0] = 0;
+    bw_call(KEY_AT(KR_DISTRICT), &m);
+    answer(WAITER_CURRENT, BW_OK, epoch, objects, stop_ticks);
+    checkpoint_budget();
+}
+
+/** After a failed commit: what the disk has decides whether it happened. */
+static void commit_in_doubt(void)
+{
+    struct store_info info;
+
+    if (server_open_store() != STORE_OK) {
+        struct message m = {.code = DISTRICT_DROP};
+
+        server.writing = false;
+        bw_call(KEY_AT(KR_DISTRICT), &m);
+        answer(WAITER_CURRENT, BW_IO, 0, 0, 0);
+        server_ended(ENDED_STORE, "its store cannot be written any more");
+        return;
+    }
+    store_info(server.store, &info);
+    if (info.current == epoch) {
+        committed();
+    } else {
+        drop(STORE_IO);
+    }
+    if (store_claim(server.store, STORE_NEWEST, info.incarnation_random, "Bailiwick", bw_realtime(),
+                    &info.incarnation) != STORE_OK) {
+        server_ended(ENDED_STORE, "its store cannot be written any more");
+    }
+}
+
+static void commit(void)
+{
+    int error = store_commit(server.store, bw_realtime(), why);
+
+    if (error == STORE_OK) {
+        committed();
+    } else if (error == STORE_IO) {
+        commit_in_doubt();
+    } else {
+        drop(error);
+    }
+}
+
+void checkpoint_begin(enum store_reason reason)
+{
+    struct message m = {.code = DISTRICT_SNAPSHOT};
+    int error;
+
+    if (server.writing) {
+        return;
+    }
+    set_next();
+    for (unsigned i = 0; i < WAITERS; i++) {
+        if (waiters[i].state == WAITER_NEXT) {
+            waiters[i].state = WAITER_CURRENT;
+            reason = STORE_MADE_ASKED;
+        }
+    }
+    if (bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK) {
+        answer(WAITER_CURRENT, m.code == BW_CLEAN ? BW_OK : m.code, m.word[0], 0, 0);
+        return;
+    }
+    epoch = m.word[0];
+    objects = left = m.word[1];
+    stop_ticks = m.word[2];
+    why = reason;
+    server.writing = true;
+    error = store_begin(server.store, epoch);
+    if (error != STORE_OK) {
+        drop(error);
+    }
+}
+
+/** Puts a pulled batch into the store. */
+static int put_batch(const struct object_header *headers, unsigned n, const uint8_t *bytes)
+{
+    for (unsigned i = 0; i < n; i++) {
+        const struct object_header *h = &headers[i];
+        int error;
+
+        if (h->type == OBJECT_NONE) {
+            error = store_delete(server.store, h->oid);
+            error = error == STORE_ABSENT ? STORE_OK : error;
+        } else if (h->flags & OBJECT_BYTES) {
+            error = store_put(server.store, h->oid, h->type, h->version, bytes);
+            bytes += BW_PAGE_SIZE;
+        } else {
+            error = store_put(server.store, h->oid, h->type, h->version, NULL);
+        }
+        if (error != STORE_OK) {
+            return error;
+        }
+    }
+    disk_submit();
+    return STORE_OK;
+}
+
+/** Pulls one batch and puts it. @return false when writing is over, one way or the other */
+static bool write_batch(void)
+{
+    unsigned first = DISK_OBJECTS + area * AREA_PAGES;
+    unsigned ask = left < DISTRICT_PULL_MAX ? (unsigned)left : DISTRICT_PULL_MAX;
+    uint8_t *bytes = disk_page(first + 1);
+    uint8_t *headers;
+    struct message m = {.code = DISTRICT_PULL};
+    int error;
+
+    ask = ask ? ask : 1;
+    headers = bytes - ask * sizeof(struct object_header);
+    area = (area + 1) % AREAS;
+    disk_settle(first, AREA_PAGES);
+    m.word[0] = ask;
+    m.buffer = headers;
+    m.size = ask * (sizeof(struct object_header) + BW_PAGE_SIZE);
+    if (bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK) {
+        if (m.code == BW_BROKEN) {
+            uint64_t oid = m.word[0];
+            drop(STORE_STATE);
+            server_ended(ENDED_BROKEN, "object %llu is inconsistent", (unsigned long long)oid);
+        } else {
+            checkpoint_reset(); /* it was killed meanwhile */
+        }
+        return false;
+    }
+    left = m.word[1];
+    if (m.word[0] == 0) {
+        commit();
+        return false;
+    }
+    error = put_batch((const struct object_header *)headers, (unsigned)m.word[0],
+                      headers + m.word[0] * sizeof(struct object_header));
+    if (error != STORE_OK) {
+        drop(error);
+        return false;
+    }
+    if (left == 0) {
+        commit();
+        return false;
+    }
+    return true;
+}
+
+void checkpoint_step(void)
+{
+    for (int i = 0; i < STEP_BATCHES && write_batch(); i++) {
+    }
+    if (!server.writing && server.running && anybody(WAITER_NEXT)) {
+        checkpoint_begin(STORE_MADE_ASKED);
+    }
+}

@@ -1,0 +1,44 @@
+/*
+ * A block device (block.h) as the store library wants it: struct store_io over the shared window.
+ * See disk.c.
+ */
+#ifndef SERVER_DISK_H
+#define SERVER_DISK_H
+
+#include <stdint.h>
+#include <store/store.h>
+
+#define KR_DISK   24 /* start key of the driver */
+#define KR_DRIVER 25 /* start key that is posted when requests are in the window */
+#define KR_HANDED 26 /* made and handed over at once */
+
+#define BADGE_DISK     1u /* post bit of the driver */
+#define BADGE_DISTRICT 2u /* post bit of the nucleus, for the district */
+
+#define DISK_WINDOW 0x10000000ul
+/* Pages of the window: 0 the ring; then what objects pass through; then the library's other blocks.
+ */
+#define DISK_OBJECTS      1u
+#define DISK_OBJECT_PAGES 144u
+#define DISK_BOUNCE       (DISK_OBJECTS + DISK_OBJECT_PAGES)
+#define DISK_BOUNCE_PAGES 77u
+#define DISK_READS        (DISK_BOUNCE + DISK_BOUNCE_PAGES)
+#define DISK_READ_PAGES   32u
+#define DISK_SUPPLY                                                                                \
+    (DISK_READS + DISK_READ_PAGES) /* two pages: a header at the end of one, an object */
+
+/** Opens "diskN" and maps its window. @return BW_OK, or why not */
+int64_t disk_open(uint64_t n);
+/** Fills in io's callbacks and size. */
+void disk_io(struct store_io *io);
+/** Address of a page of the window. */
+uint8_t *disk_page(unsigned page);
+/** Gives the driver what is still held back for joining. */
+void disk_submit(void);
+/** Returns when no write from these pages is under way any more. */
+void disk_settle(unsigned first, unsigned count);
+/** Posts that arrived, here or elsewhere, and nobody has looked at: the bits, cleared. */
+uint64_t disk_posts(uint64_t mask);
+void disk_posted(uint64_t bits);
+
+#endif

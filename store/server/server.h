@@ -1,0 +1,70 @@
+/*
+ * What the parts of a store server share. One server serves one store, and the district in it.
+ *
+ *   closed      the store cannot be used: only STORE_LINE is answered, with the reason
+ *   idle        open, its district does not run            -> STORE_START -> running
+ *   running     the district runs; objects are supplied    -> STORE_ENDED -> idle
+ *   writing     running, and a snapshot is written out     -> committed or dropped -> running
+ */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include <bailiwick/admin.h>
+#include <bailiwick/runtime.h>
+#include <store/store.h>
+#include "disk.h"
+
+#define KR_NUCLEUS   KR_PROGRAM
+#define KR_DISTRICT  27
+#define KR_WAITERS   28 /* node: resume keys of those who wait for a checkpoint */
+#define KR_DISTRICTS 29
+
+struct server {
+    struct store *store; /* NULL: closed */
+    bool running;
+    bool writing;
+    bool reopen;    /* a write has failed: the store must be opened again before the next one */
+    uint64_t disk;  /* N of "diskN" */
+    unsigned slot;  /* at districtd */
+    bw_time_t next; /* MONOTONIC: the next checkpoint by itself; BW_NO_DEADLINE: none */
+    struct district_line line; /* name, error and message; the rest is filled in when asked */
+    /* a message to districtd that is still to be sent */
+    enum ended_why ended; /* 0: none */
+    char ended_text[80];
+};
+
+extern struct server server;
+
+/* stored.c */
+
+/** Opens, or after a failed write opens again, the store. @return enum store_error */
+int server_open_store(void);
+/** Tells districtd, as soon as it listens, that the district cannot go on. */
+void server_ended(enum ended_why why, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/** The nucleus result that says the same as a store error. */
+int64_t server_result(int error);
+
+/* supply.c */
+
+/** Supplies what the nucleus wants of the district's objects. */
+void supply_wanted(void);
+
+/* checkpoint.c */
+
+void checkpoint_open(void);
+/** The district has started, or ended: nothing is under way and nobody waits any more. */
+void checkpoint_reset(void);
+/** Keeps the caller until a snapshot taken from now on is committed. @return BW_OK: he waits, or
+ * BW_LIMIT */
+int64_t checkpoint_wait(uint16_t resume);
+/** Stops the district for a moment and begins to write it out, if nothing is under way. */
+void checkpoint_begin(enum store_reason reason);
+/** Goes on writing, a bounded step; the last one commits. */
+void checkpoint_step(void);
+/** Looks whether memory or the budget asks for an early checkpoint. */
+bool checkpoint_pressed(const struct district_status *status);
+/** Tells the nucleus how much may become dirty. */
+void checkpoint_budget(void);
+
+#endif
