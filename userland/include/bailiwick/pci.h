@@ -10,6 +10,8 @@
 #ifndef BAILIWICK_PCI_H
 #define BAILIWICK_PCI_H
 
+#include <stdint.h>
+
 enum pci_handed {
     PCI_REGISTERS = 0,
     PCI_INTERRUPT = 1,
@@ -20,8 +22,8 @@ enum pci_order {
     PCI_READ = 1,   /* w0 offset in configuration space, w1 width 1, 2 or 4 -> w0 */
     PCI_MASTER = 2, /* w0 1: the function may do DMA; 0: it may not */
     PCI_VIRTIO = 3, /* -> string: struct pci_virtio; BW_ABSENT: not a (modern) virtio device */
-    PCI_QUIET = 4,  /* the supervisor, of a driver that died; no reply: DMA is switched off, the device
-                       reset, and k0 (a start key) posted */
+    PCI_QUIET = 4,  /* the supervisor, of a driver that died; no reply: its DMA and interrupts are
+                       switched off and k0 (a start key) is posted */
 };
 
 /** Where a modern virtio device's structures are, as byte offsets in PCI_REGISTERS. */

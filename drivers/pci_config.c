@@ -1,0 +1,161 @@
+/*
+ * Configuration space: access, memory regions, virtio's capabilities.
+ *
+ * virtio over PCI (virtio 1.x, 4.1.4): capabilities of vendor type (9) say in which region (BAR),
+ * at which offset and how long each structure of the device is.
+ */
+#include "pci_config.h"
+#include "ports.h"
+
+#include <string.h>
+
+#define KR_PORTS (KR_PROGRAM + 1) /* 0xcf8 .. 0xcff */
+
+#define CAPABILITY_VENDOR 0x09u
+#define STATUS_HAS_LIST   0x10u
+
+#define VIRTIO_VENDOR         0x1af4u
+#define VIRTIO_TRANSITIONAL   0x1000u /* .. 0x103f: the type is the subsystem id */
+#define VIRTIO_MODERN         0x1040u /* + type */
+#define VIRTIO_DEVICE_LIMIT   0x107fu
+#define VIRTIO_CAP_COMMON     1u
+#define VIRTIO_CAP_NOTIFY     2u
+#define VIRTIO_CAP_ISR        3u
+#define VIRTIO_CAP_DEVICE     4u
+#define VIRTIO_CAP_TYPE       3u /* offsets in the capability */
+#define VIRTIO_CAP_BAR        4u
+#define VIRTIO_CAP_OFFSET     8u
+#define VIRTIO_CAP_LENGTH     12u
+#define VIRTIO_CAP_MULTIPLIER 16u
+
+#define BAR_IO    0x1u
+#define BAR_TYPE  0x6u
+#define BAR_64    0x4u
+#define BAR_COUNT 6u
+#define NO_BAR    0xffu
+#define PAGES_MAX 256u /* of a region that is mapped */
+
+static void select(pci_address at, unsigned offset)
+{
+    port_out(KEY_AT(KR_PORTS), 0, 4, 0x80000000u | (uint32_t)at << 8 | (offset & 0xfcu));
+}
+
+uint32_t pci_read(pci_address at, unsigned offset, unsigned width)
+{
+    select(at, offset);
+    return port_in(KEY_AT(KR_PORTS), 4 + (offset & 3u), width);
+}
+
+void pci_write(pci_address at, unsigned offset, unsigned width, uint32_t value)
+{
+    select(at, offset);
+    port_out(KEY_AT(KR_PORTS), 4 + (offset & 3u), width, value);
+}
+
+/* Address and size in bytes of a memory region; its decoding is off while the size is found out. */
+static bool read_bar(pci_address at, unsigned bar, uint64_t *base, uint64_t *size)
+{
+    unsigned offset = PCI_BAR + 4 * bar;
+    uint32_t command = pci_read(at, PCI_COMMAND, 2);
+    uint32_t low = pci_read(at, offset, 4);
+    bool wide = (low & BAR_TYPE) == BAR_64 && bar + 1 < BAR_COUNT;
+    uint32_t high = wide ? pci_read(at, offset + 4, 4) : 0;
+    uint64_t mask;
+
+    if (low & BAR_IO) {
+        return false;
+    }
+    pci_write(at, PCI_COMMAND, 2, command & ~COMMAND_MEMORY);
+    pci_write(at, offset, 4, ~0u);
+    mask = pci_read(at, offset, 4) & ~15u;
+    pci_write(at, offset, 4, low);
+    if (wide) {
+        pci_write(at, offset + 4, 4, ~0u);
+        mask |= (uint64_t)pci_read(at, offset + 4, 4) << 32;
+        pci_write(at, offset + 4, 4, high);
+    } else {
+        mask |= 0xffffffffull << 32;
+    }
+    pci_write(at, PCI_COMMAND, 2, command);
+    *base = (low & ~15u) | (uint64_t)high << 32;
+    *size = ~mask + 1;
+    return *base != 0 && *size != 0;
+}
+
+static uint32_t device_type(pci_address at)
+{
+    uint32_t device = pci_read(at, PCI_DEVICE, 2);
+
+    if (pci_read(at, PCI_VENDOR, 2) != VIRTIO_VENDOR || device < VIRTIO_TRANSITIONAL ||
+        device > VIRTIO_DEVICE_LIMIT) {
+        return 0;
+    }
+    return device >= VIRTIO_MODERN ? device - VIRTIO_MODERN : pci_read(at, PCI_SUBSYSTEM, 2);
+}
+
+/* Takes one vendor capability into *v; only the first of each kind counts, all must be in one BAR.
+ */
+static bool take_capability(pci_address at, unsigned cap, struct pci_virtio *v, unsigned *bar)
+{
+    unsigned kind = pci_read(at, cap + VIRTIO_CAP_TYPE, 1);
+    unsigned where = pci_read(at, cap + VIRTIO_CAP_BAR, 1);
+    uint32_t offset = pci_read(at, cap + VIRTIO_CAP_OFFSET, 4);
+    uint32_t length = pci_read(at, cap + VIRTIO_CAP_LENGTH, 4);
+
+    if (kind < VIRTIO_CAP_COMMON || kind > VIRTIO_CAP_DEVICE) {
+        return true;
+    }
+    if (where >= BAR_COUNT || (*bar != NO_BAR && where != *bar)) {
+        return false;
+    }
+    *bar = where;
+    if (kind == VIRTIO_CAP_COMMON && !v->common_length) {
+        v->common = offset;
+        v->common_length = length;
+    } else if (kind == VIRTIO_CAP_NOTIFY && !v->notify_length) {
+        v->notify = offset;
+        v->notify_length = length;
+        v->notify_multiplier = pci_read(at, cap + VIRTIO_CAP_MULTIPLIER, 4);
+    } else if (kind == VIRTIO_CAP_ISR) {
+        v->isr = offset;
+    } else if (kind == VIRTIO_CAP_DEVICE && !v->device_length) {
+        v->device = offset;
+        v->device_length = length;
+    }
+    return true;
+}
+
+/* Whether [offset, offset + length) lies in a region of `size` bytes. */
+static bool within(uint32_t offset, uint32_t length, uint64_t size)
+{
+    return offset <= size && length <= size - offset;
+}
+
+bool pci_find_virtio(pci_address at, struct pci_virtio *v, uint64_t *base)
+{
+    unsigned bar = NO_BAR;
+    unsigned cap;
+    uint64_t size;
+
+    memset(v, 0, sizeof(*v));
+    v->device_type = device_type(at);
+    if (!v->device_type || !(pci_read(at, PCI_STATUS, 2) & STATUS_HAS_LIST)) {
+        return false;
+    }
+    cap = pci_read(at, PCI_CAPABILITIES, 1) & 0xfcu;
+    for (unsigned n = 0; cap && n < 48; n++) {
+        if (pci_read(at, cap, 1) == CAPABILITY_VENDOR && !take_capability(at, cap, v, &bar)) {
+            return false;
+        }
+        cap = pci_read(at, cap + 1, 1) & 0xfcu;
+    }
+    if (!v->common_length || !v->notify_length || bar == NO_BAR ||
+        !read_bar(at, bar, base, &size) || !within(v->common, v->common_length, size) ||
+        !within(v->notify, v->notify_length, size) || !within(v->device, v->device_length, size) ||
+        !within(v->isr, 1, size)) {
+        return false;
+    }
+    size = (size + BW_PAGE_SIZE - 1) / BW_PAGE_SIZE;
+    v->pages = size < PAGES_MAX ? (uint32_t)size : PAGES_MAX;
+    return true;
+}

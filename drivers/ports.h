@@ -1,0 +1,24 @@
+/*
+ * I/O ports through a KEY_PORTS; offsets count from the key's first port.
+ */
+#ifndef DRIVERS_PORTS_H
+#define DRIVERS_PORTS_H
+
+#include <bailiwick/runtime.h>
+
+static inline uint32_t port_in(uint16_t key, unsigned offset, unsigned width)
+{
+    struct message m = {.code = PORTS_IN, .word = {offset, width}};
+
+    bw_call(key, &m);
+    return (uint32_t)m.word[0];
+}
+
+static inline void port_out(uint16_t key, unsigned offset, unsigned width, uint32_t value)
+{
+    struct message m = {.code = PORTS_OUT, .word = {offset, width, value}};
+
+    bw_call(key, &m);
+}
+
+#endif
