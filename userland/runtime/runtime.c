@@ -61,6 +61,9 @@ void bw_log(const char *format, ...)
     length = vsnprintf(line, sizeof(line), format, list);
     va_end(list);
     m.length = length < LOG_LINE ? (size_t)length : sizeof(line) - 1;
+    if (m.length && line[m.length - 1] != '\n') {
+        line[m.length < sizeof(line) - 1 ? m.length++ : m.length - 1] = '\n';
+    }
     bw_self(SELF_LOG, &m);
 }
 

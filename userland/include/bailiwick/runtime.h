@@ -49,6 +49,7 @@ int64_t bw_copy_key(uint16_t from, uint16_t to);
 void bw_drop_key(uint16_t place);
 bw_time_t bw_monotonic(void);
 bw_time_t bw_realtime(void);
+/** One line to the nucleus's log; its newline may be left out. */
 void bw_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** Waits until `deadline` (MONOTONIC) or a post; returns the bits posted, 0 at the deadline. */
 uint64_t bw_wait(bw_time_t deadline);
