@@ -1,0 +1,119 @@
+#!/usr/bin/python3
+"""Runs all tests (`./bw test`): unit and crash tests through SCons, then the system tests, two machines at a
+time. Every test that fails is shown; the last line is "N passed, N failed".
+
+    run.py [--long] [NAME]...     NAMEs (unit, crash, host, shell, ...) choose; --long cuts the power more often
+"""
+import argparse
+import concurrent.futures
+import os
+import re
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(HERE)
+BUILD = os.path.join(TOP, 'build')
+SEED = int(os.environ.get('BW_SEED', int(time.time()) % 1000000))
+
+
+def scons(target):
+    return subprocess.run(['scons', '-Q', '-k', target], cwd=TOP, stdin=subprocess.DEVNULL, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def summed(folder):
+    """Checks passed and failed by the programs of a folder, by the logs that SCons left beside their stamps."""
+    passed = failed = 0
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            if not name.endswith('.ok.log'):
+                continue
+            with open(os.path.join(parent, name), errors='replace') as f:
+                text = f.read()
+            checks = re.search(r'Checks: (\d+), Failures: (\d+), Errors: (\d+)', text)
+            counts = re.search(r'^(\d+) passed, (\d+) failed$', text, re.MULTILINE)
+            good = os.path.exists(os.path.join(parent, name[:-len('.log')]))
+            if checks:
+                bad = int(checks.group(2)) + int(checks.group(3))
+                passed, failed = passed + int(checks.group(1)) - bad, failed + bad
+            elif counts:
+                passed, failed = passed + int(counts.group(1)), failed + int(counts.group(2))
+            elif good:
+                passed += 1
+            else:
+                failed += 1
+    return passed, failed
+
+
+def through_scons(alias, folder):
+    """Builds and runs what has changed since it last passed; the counts are of all."""
+    def job():
+        done = scons(alias)
+        passed, failed = summed(folder)
+        if done.returncode and not failed:
+            failed = 1
+        return done.stdout if failed else '', passed, failed
+    return job
+
+
+def system(name, *arguments):
+    def job():
+        script = os.path.join(HERE, 'system', 'test_%s.py' % name)
+        done = subprocess.run(['/usr/bin/python3', script, *arguments], stdin=subprocess.DEVNULL, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors='replace')
+        counts = re.findall(r'^(\d+) passed, (\d+) failed$', done.stdout, re.MULTILINE)
+        if not counts:
+            return done.stdout, 0, 1
+        return done.stdout, int(counts[-1][0]), int(counts[-1][1])
+    return job
+
+
+def jobs(long):
+    cuts = '150' if long else '16'
+    yield 'unit', through_scons('unit', os.path.join(BUILD, 'check', 'tests', 'unit'))
+    if os.path.exists(os.path.join(HERE, 'crash', 'SConscript')):
+        yield 'crash', through_scons('crash', os.path.join(BUILD, 'fast', 'tests', 'crash'))
+    yield 'powercut', system('powercut', '--cuts', cuts, '--seed', str(SEED))
+    yield 'powercut', system('powercut', '--cuts', cuts, '--seed', str(SEED + 1))
+    yield 'linux', system('linux')
+    yield 'shell', system('shell')
+    yield 'host', system('host')
+
+
+def main():
+    options = argparse.ArgumentParser(prog='./bw test')
+    options.add_argument('--long', action='store_true', help='many more power cuts')
+    options.add_argument('names', nargs='*', help='only these groups')
+    options = options.parse_args()
+    begin = time.monotonic()
+    passed = failed = 0
+    chosen = [j for j in jobs(options.long) if not options.names or j[0] in options.names]
+    known = {name for name, _ in jobs(False)}
+    for name in options.names:
+        if name not in known:
+            sys.exit('bw test: no group of tests is named %s; there are: %s' % (name, ' '.join(sorted(known))))
+    print('Running %d groups of tests, power cuts with seed %d ...' % (len(chosen), SEED), flush=True)
+    workers = max(2, (os.cpu_count() or 2))
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        started = {}
+        # What SCons runs uses all processors and one lock file: one after the other, before the machines.
+        for name, job in [j for j in chosen if j[0] in ('unit', 'crash')]:
+            started[pool.submit(job)] = name
+            concurrent.futures.wait(started)
+        for name, job in [j for j in chosen if j[0] not in ('unit', 'crash')]:
+            started[pool.submit(job)] = name
+        for done in concurrent.futures.as_completed(started):
+            output, good, bad = done.result()
+            passed, failed = passed + good, failed + bad
+            print('==== %s: %d passed, %d failed (after %.0f s)' %
+                  (started[done], good, bad, time.monotonic() - begin), flush=True)
+            if output.strip():
+                print(output.rstrip(), flush=True)
+    print('%d passed, %d failed' % (passed, failed))
+    sys.exit(1 if failed or not passed else 0)
+
+
+if __name__ == '__main__':
+    main()
