@@ -71,7 +71,8 @@ enum self_order {
     SELF_COPY_KEY = 1,  /* key at sent designator 0 -> place at receive designator 0 */
     SELF_IDENTIFY = 2,  /* sent designator 0 -> w0 type | rights << 8 | tag << 16 | version << 32,
                            w1: value of a KEY_NUMBER, else 0 */
-    SELF_WEAKEN = 3,    /* k0 with rights & w0 (RIGHT_SENSE is added if w1) -> receive place 0 */
+    SELF_WEAKEN = 3,    /* k0 (page, node, segment) without RIGHT_WRITE unless w0 has it, executable if w0
+                           says so, sense if w1 -> receive place 0 */
     SELF_NUMBER = 4,    /* KEY_NUMBER of value w0 -> receive place 0 */
     SELF_TIME = 5,      /* -> w0 MONOTONIC of the district, w1 REALTIME, w2 BOOTTIME, w3 TSC per second */
     SELF_DISTRICT = 6,  /* -> w0 incarnation counter, w1 its random half, w2 epoch, w3 slot (0: commons) */
@@ -120,8 +121,9 @@ enum segment_order {
     SEGMENT_CLEAR = 24, /* w0 a, w1 height, w2 count: voids so many consecutive slots of that height;
                            missing nodes count as void. With k0 a range: also destroys the objects that
                            were named there and whose ids it covers. At most 256 a call: -> w1 done */
-    SEGMENT_RIGHTS = 25, /* w0 a, w1 height | rights << 16, w2 count: sets the rights of page keys
-                           (to no more than w1 allows); void slots stay void. -> w1 slots done */
+    SEGMENT_RIGHTS = 25, /* w0 a, w1 height | rights << 16, w2 count: sets the rights of page keys in
+                           these slots. RIGHT_WRITE comes back only to pages in range k0; void slots
+                           stay void. -> w1 slots done */
     SEGMENT_ZERO = 26,  /* w0 a, w1 b: writes zeros; faults as SEGMENT_WRITE -> w1 bytes done */
 };
 

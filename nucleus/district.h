@@ -1,0 +1,132 @@
+/*
+ * A district as the nucleus knows it. districts[0] is the commons: always running, not persistent.
+ *
+ *   state    | from                         | what may happen
+ *   EMPTY    | KILL done                    | NUCLEUS_DISTRICT takes the slot
+ *   LOADING  | NUCLEUS_DISTRICT             | objects are supplied; after DISTRICT_START it loads its domains
+ *   RUNNING  | everything needed is there   | its domains run
+ *   FAILED   | loading met damage           | only KILL
+ *   ENDING   | KILL                         | bounded steps free its memory
+ */
+#ifndef NUCLEUS_DISTRICT_H
+#define NUCLEUS_DISTRICT_H
+
+#include <bailiwick/district.h>
+#include "object.h"
+#include "domain.h"
+
+#define WANTS 128u
+#define GRANTS 16u
+#define LINKS 1024u
+#define DISTRICT_LOG_SIZE 2048u
+
+struct want {
+    oid_t oid; /* 0: free entry */
+    bool told; /* the store server has been given it */
+};
+
+struct grant {
+    char name[DISTRICT_NAME_MAX];
+    struct key key; /* of the commons */
+};
+
+struct link_entry {
+    struct key target;    /* a key of that district; void: free */
+    uint32_t version;     /* of this entry, as in the link key */
+    uint32_t instance;    /* of the target's district when the link was made */
+    uint16_t district;
+};
+
+struct district {
+    /* identity */
+    uint16_t slot;
+    uint8_t state; /* enum district_state */
+    bool persistent;
+    uint32_t instance; /* of this slot; distinguishes runs */
+    uint64_t incarnation, incarnation_random;
+    uint64_t entropy[4];
+    char name[DISTRICT_NAME_MAX];
+
+    /* epochs and changes; snapshot.c */
+    uint64_t generation, epoch, snapshot_epoch;
+    bool snapshot; /* one is under way */
+    struct object_list changes[2];
+    struct object_list tombstones[2]; /* pulled ones; ones to be freed. Linked by change[0]. */
+    uint64_t budget;                  /* objects that may yet become dirty */
+    struct queue commit_waiters;
+
+    /* objects */
+    struct object *all;
+    size_t objects, domains;
+    struct object *system; /* OID_SYSTEM once loaded */
+    struct want wants[WANTS];
+    size_t want_count;
+    struct queue fetch_waiters;
+    size_t load_cursor; /* LOADING: next place of the domain list */
+
+    /* time */
+    bw_time_t monotonic_offset, boottime_offset; /* added to clock_now */
+    bw_time_t committed_at;
+
+    /* outside */
+    struct key binding; /* start key of the commons: its store server */
+    struct grant grants[GRANTS];
+    struct link_entry *links; /* LINKS of them */
+    uint32_t link_hint;
+
+    struct space *spaces; /* derivable */
+
+    /* what went wrong */
+    bool crashed;
+    uint64_t crash_oid, crash_code, crash_error, crash_address, crash_rip;
+    char log[DISTRICT_LOG_SIZE];
+    uint32_t log_length;
+};
+
+extern struct district districts[DISTRICT_MAX];
+#define COMMONS (&districts[0])
+
+static inline struct district *object_district(const struct object *o)
+{
+    return &districts[o->district];
+}
+
+void district_init(void);
+/** Asks the store server for an object; nothing happens if the table is full (the waiter asks again). */
+void district_want(struct district *d, oid_t oid);
+/** Posts to the store server that it should look. */
+void district_notify(struct district *d);
+/** @return key to a district for the commons */
+struct key district_key(const struct district *d);
+int district_create(const struct district_params *p, struct key *out);
+/** The loading of a district goes as far as it can. */
+void district_load(struct district *d);
+int district_supply(struct district *d, const struct object_header *h, const uint8_t *bytes);
+/** One bounded step. @return BW_OK when it is gone, BW_AGAIN */
+int district_kill(struct district *d);
+void district_status(const struct district *d, struct district_status *out);
+bw_time_t district_monotonic(const struct district *d);
+struct system_page *district_system(struct district *d);
+/** Enters a new domain in the persistent domain list. @return BW_OK, BW_LIMIT, WAIT_*, BW_NOMEM */
+int district_list_domain(struct district *d, oid_t oid, uint32_t *place);
+int district_unlist_domain(struct district *d, uint32_t place);
+/** A fault that no keeper took. */
+void district_crash(struct district *d, struct object *domain, uint64_t code, uint64_t error,
+                    uint64_t address);
+void district_log(struct district *d, const char *bytes, size_t n);
+extern bw_time_t realtime_offset; /* REALTIME - clock_now */
+
+/* snapshot.c */
+int snapshot_begin(struct district *d, uint64_t *objects, uint64_t *ticks);
+/** The object of the snapshot behind `after` (NULL: the first), or NULL. */
+struct object *snapshot_next(struct district *d, const struct object *after);
+/** What it is in the snapshot; *bytes NULL: all zero or destroyed. @return BW_OK, BW_BROKEN */
+int snapshot_describe(const struct object *o, struct object_header *h, const uint8_t **bytes);
+/** It was handed out and leaves the snapshot. */
+void snapshot_pulled(struct district *d, struct object *o);
+int snapshot_committed(struct district *d, uint64_t generation);
+int snapshot_drop(struct district *d);
+/** Whether an object's content may be committed, or believed when it comes from a store. */
+bool object_content_valid(enum object_type type, const uint8_t *data);
+
+#endif

@@ -1,0 +1,731 @@
+/*
+ * Invocation of keys: decoding, messages between domains, replies, faults as messages.
+ *
+ * A message moves in one step, when its receiver is AVAILABLE (or WAITING, for a reply): everything that it
+ * needs is found first (find_ends), then moved (deliver); nothing can fail between.
+ */
+#include "invoke.h"
+#include "cpu.h"
+#include "frame.h"
+#include "link.h"
+#include "paging.h"
+#include "panic.h"
+#include "segment.h"
+#include "string.h"
+
+#define KEY_DESIGNATOR(rax) ((uint16_t)((rax) >> 16))
+#define RESUME_DESIGNATOR(rax) ((uint16_t)((rax) >> 32))
+#define FLAGS(rax) ((rax) >> 8 & 0xff)
+
+/** A message on its way. */
+struct parcel {
+    struct district *from;
+    uint64_t code;
+    const uint64_t *words;
+    struct key keys[BW_MESSAGE_KEYS];
+    bool has_keys;
+    struct pieces string;
+    struct key resume;
+    uint16_t badge;
+};
+
+/** Where it goes in the receiver. */
+struct ends {
+    struct key *place[BW_MESSAGE_KEYS + 1]; /* the last one is for the resume key */
+    struct object *node[BW_MESSAGE_KEYS + 1];
+    struct pieces buffer;
+};
+
+/* One CPU, no nesting: these need not be on the stack. */
+static struct parcel parcel;
+static struct ends ends;
+
+/* --- strings ------------------------------------------------------------------------------------- */
+
+int pieces_find(struct activity *a, uint64_t address, size_t length, bool write, struct pieces *p)
+{
+    p->count = 0;
+    p->length = length;
+    if (length > BW_STRING_MAX)
+        return BW_ARGUMENT;
+    while (length > 0) {
+        uint8_t *at = write ? paging_writable(a, address) : (uint8_t *)paging_readable(a, address);
+        if (at == NULL) {
+            int r = segment_pointer(object_district(a->domain), activity_frame(a)->segment, address,
+                                    write, &at);
+            if (r != BW_OK)
+                return r;
+        }
+        size_t n = BW_PAGE_SIZE - (address & (BW_PAGE_SIZE - 1));
+        if (n > length)
+            n = length;
+        p->piece[p->count].at = at;
+        p->piece[p->count++].length = n;
+        address += n;
+        length -= n;
+    }
+    return BW_OK;
+}
+
+void pieces_copy(const struct pieces *to, const struct pieces *from, size_t length)
+{
+    size_t i = 0, j = 0, at = 0, from_at = 0;
+    while (length > 0) {
+        size_t n = to->piece[i].length - at, m = from->piece[j].length - from_at;
+        if (n > m)
+            n = m;
+        if (n > length)
+            n = length;
+        memcpy(to->piece[i].at + at, from->piece[j].at + from_at, n);
+        length -= n;
+        if ((at += n) == to->piece[i].length)
+            i++, at = 0;
+        if ((from_at += n) == from->piece[j].length)
+            j++, from_at = 0;
+    }
+}
+
+void pieces_put(const struct pieces *to, const void *from, size_t length)
+{
+    const uint8_t *p = from;
+    for (unsigned i = 0; length > 0; i++) {
+        size_t n = to->piece[i].length < length ? to->piece[i].length : length;
+        memcpy(to->piece[i].at, p, n);
+        p += n;
+        length -= n;
+    }
+}
+
+void pieces_get(void *to, const struct pieces *from, size_t length)
+{
+    uint8_t *p = to;
+    for (unsigned i = 0; length > 0; i++) {
+        size_t n = from->piece[i].length < length ? from->piece[i].length : length;
+        memcpy(p, from->piece[i].at, n);
+        p += n;
+        length -= n;
+    }
+}
+
+int call_string(const struct call *c, struct pieces *p)
+{
+    size_t n = FLAGS(c->regs->rax) & INVOKE_STRING ? c->regs->r13 : 0;
+    return pieces_find(c->a, c->regs->r12, n, false, p);
+}
+
+int call_buffer(const struct call *c, size_t length, struct pieces *p)
+{
+    size_t n = FLAGS(c->regs->rax) & INVOKE_RECEIVE ? c->regs->r15 : 0;
+    return pieces_find(c->a, c->regs->r14, n < length ? n : length, true, p);
+}
+
+int call_get(const struct call *c, void *to, size_t min, size_t max, size_t *length)
+{
+    struct pieces p;
+    size_t n = FLAGS(c->regs->rax) & INVOKE_STRING ? c->regs->r13 : 0;
+    if (n < min || n > max)
+        return BW_ARGUMENT;
+    int r = call_string(c, &p);
+    if (r != BW_OK)
+        return r;
+    pieces_get(to, &p, p.length);
+    if (length != NULL)
+        *length = p.length;
+    return BW_OK;
+}
+
+int call_put(struct call *c, const void *from, size_t length)
+{
+    struct pieces p;
+    int r = call_buffer(c, length, &p);
+    if (r != BW_OK)
+        return r;
+    pieces_put(&p, from, p.length);
+    c->out_length = p.length;
+    return BW_OK;
+}
+
+/* --- places for keys ------------------------------------------------------------------------------- */
+
+int place_find(struct activity *a, uint16_t designator, bool write, struct key **place,
+               struct object **node)
+{
+    struct domain_frame *f = activity_frame(a);
+    struct key *k = &f->keys[designator & (BW_KEY_REGISTERS - 1)];
+    *node = NULL;
+    if (!(designator & 0x8000)) {
+        *place = designator == 0 ? NULL : k;
+        return BW_OK;
+    }
+    if (k->type != KEY_NODE || (write && !(k->rights & RIGHT_WRITE)))
+        return BW_ARGUMENT;
+    struct object *o;
+    int r = object_find(object_district(a->domain), *k, &o);
+    if (r == BW_OK && write)
+        r = object_make_writable(o);
+    if (r != BW_OK)
+        return r == BW_VOID ? BW_ARGUMENT : r;
+    *node = o;
+    *place = &node_slots(o)[designator >> 5 & 255];
+    return BW_OK;
+}
+
+void node_store(struct object *node, unsigned slot, struct key k)
+{
+    struct key *s = &node_slots(node)[slot];
+    bool mapped = node->aux != NULL && s->type != KEY_VOID;
+    *s = k;
+    if (mapped)
+        paging_node_changed(node, slot, 1, false);
+}
+
+static void place_store(struct key *place, struct object *node, struct key k)
+{
+    if (node != NULL)
+        node_store(node, (unsigned)(place - node_slots(node)), k);
+    else if (place != NULL)
+        *place = k;
+}
+
+/** Value of the key that a designator names; read-only and sense rights of the node on the way apply. */
+static int key_at(struct activity *a, uint16_t designator, struct key *out)
+{
+    struct key *place;
+    struct object *node;
+    int r = place_find(a, designator, false, &place, &node);
+    if (r != BW_OK)
+        return r;
+    *out = place == NULL ? key_void() : *place;
+    if (node != NULL && (activity_frame(a)->keys[designator & 31].rights & RIGHT_SENSE))
+        *out = key_sense(*out);
+    return BW_OK;
+}
+
+bool keys_same(struct key a, struct key b)
+{
+    return memcmp(&a, &b, sizeof a) == 0;
+}
+
+/* --- delivery -------------------------------------------------------------------------------------- */
+
+/** The receiver must bring something in before it can receive: it is busy with that. */
+static int receiver_waits(struct activity *to, int why)
+{
+    if (why == WAIT_OBJECT && cpu0.current != NULL)
+        to->wants = cpu0.current->wants;
+    if (to->queue == NULL)
+        domain_wait(to, why);
+    return WAIT_CALLEE;
+}
+
+/** Finds where the parcel goes. @return BW_OK, WAIT_* of the sender, WAIT_CALLEE: receiver is busy */
+static int find_ends(struct activity *to, const struct parcel *p, struct ends *e)
+{
+    int r = domain_make_writable(to);
+    if (r != BW_OK)
+        return receiver_waits(to, r);
+    const struct domain_frame *f = activity_frame(to);
+    uint64_t places = f->regs.rbx;
+    e->buffer.count = 0;
+    e->buffer.length = 0;
+    for (unsigned i = 0; i < BW_MESSAGE_KEYS; i++) {
+        e->place[i] = NULL;
+        if (places == 0)
+            continue;
+        r = place_find(to, (uint16_t)(places >> 16 * i), true, &e->place[i], &e->node[i]);
+        if (r <= WAIT_OBJECT)
+            return receiver_waits(to, r);
+        if (r != BW_OK)
+            e->place[i] = NULL;
+    }
+    e->place[BW_MESSAGE_KEYS] = NULL;
+    if (f->state == DOMAIN_AVAILABLE && RESUME_DESIGNATOR(f->regs.rax) != 0) {
+        r = place_find(to, RESUME_DESIGNATOR(f->regs.rax), true, &e->place[BW_MESSAGE_KEYS],
+                       &e->node[BW_MESSAGE_KEYS]);
+        if (r <= WAIT_OBJECT)
+            return receiver_waits(to, r);
+        if (r != BW_OK)
+            e->place[BW_MESSAGE_KEYS] = NULL;
+    }
+    if (p->string.length == 0 || !(FLAGS(f->regs.rax) & INVOKE_RECEIVE))
+        return BW_OK;
+    size_t n = p->string.length < f->regs.r15 ? p->string.length : f->regs.r15;
+    r = pieces_find(to, f->regs.r14, n, true, &e->buffer);
+    if (r <= WAIT_OBJECT)
+        return receiver_waits(to, r);
+    if (r != BW_OK)
+        e->buffer.length = 0; /* its buffer is not there: the string is cut */
+    return BW_OK;
+}
+
+/** Moves the parcel. Nothing fails from here on. The receiver is left RUNNING. */
+static void deliver(struct activity *to, const struct parcel *p, const struct ends *e)
+{
+    struct district *d = object_district(to->domain);
+    struct domain_frame *f = activity_frame(to);
+    pieces_copy(&e->buffer, &p->string, e->buffer.length);
+    for (unsigned i = 0; i < BW_MESSAGE_KEYS; i++)
+        if (e->place[i] != NULL)
+            place_store(e->place[i], e->node[i],
+                        p->has_keys ? link_cross(p->from, d, p->keys[i]) : key_void());
+    if (e->place[BW_MESSAGE_KEYS] != NULL)
+        place_store(e->place[BW_MESSAGE_KEYS], e->node[BW_MESSAGE_KEYS],
+                    link_cross(p->from, d, p->resume));
+    f->regs.rax = DELIVERY_MESSAGE | (uint64_t)p->badge << 16 |
+                  (e->buffer.length < p->string.length ? DELIVERY_CUT : 0);
+    f->regs.rdi = p->code;
+    f->regs.rsi = p->words[0];
+    f->regs.rdx = p->words[1];
+    f->regs.r8 = p->words[2];
+    f->regs.r9 = p->words[3];
+    f->regs.r13 = e->buffer.length;
+    f->regs.rcx = p->from == d ? 0 : p->from->slot + 1u;
+    domain_set_state(to, DOMAIN_RUNNING);
+}
+
+static bool receptive(const struct activity *a)
+{
+    const struct domain_frame *f = activity_frame(a);
+    return f->state == DOMAIN_AVAILABLE && a->queue == NULL && !(f->flags & DOMAIN_POSTS_ONLY);
+}
+
+/** Target of a start key, which may be a link. @return BW_OK, BW_VOID, BW_SEVERED, WAIT_OBJECT */
+static int find_callee(struct district *d, struct key *k, struct activity **out)
+{
+    struct district *home = d;
+    if (k->type == KEY_LINK) {
+        int r = link_resolve(d, *k, &home, k);
+        if (r != BW_OK)
+            return r;
+    }
+    struct object *o;
+    if (home != d) { /* never wait for another district's objects */
+        o = object_lookup(home, k->value);
+        if (o == NULL || o->type != OBJECT_DOMAIN || (k->type == KEY_START && o->version != k->version))
+            return BW_VOID;
+    } else {
+        int r = object_find(d, *k, &o);
+        if (r != BW_OK)
+            return r;
+    }
+    *out = object_activity(o);
+    return BW_OK;
+}
+
+/** The current domain is put in the callee's queue, to run its invocation again. */
+static int wait_for(struct activity *a, struct activity *callee)
+{
+    queue_add(&callee->callers, a);
+    return WAIT_CALLEE;
+}
+
+/* --- results ----------------------------------------------------------------------------------------- */
+
+static void set_result(struct regs *r, int64_t result, const uint64_t *words)
+{
+    r->rax = DELIVERY_MESSAGE;
+    r->rdi = (uint64_t)result;
+    r->rsi = words[0];
+    r->rdx = words[1];
+    r->r8 = words[2];
+    r->r9 = words[3];
+    r->r13 = 0;
+    r->rcx = 0;
+}
+
+static const uint64_t no_words[BW_MESSAGE_WORDS];
+
+/** Ends the invocation of domain a with a result of the nucleus, without words, keys or string. */
+static void end(struct activity *a, int result)
+{
+    set_result(&activity_frame(a)->regs, result, no_words);
+}
+
+/** The invocation is run again later. */
+static void again(struct activity *a, int why)
+{
+    activity_frame(a)->regs.rip -= 2;
+    if (a->queue == NULL)
+        domain_wait(a, why);
+}
+
+void invoke_answer(struct activity *a, int result)
+{
+    struct domain_frame *f = activity_frame(a);
+    if (f->state != DOMAIN_WAITING || domain_make_writable(a) != BW_OK)
+        return;
+    f->call_count++;
+    if (f->flags & DOMAIN_IN_FAULT) /* its keeper is gone: the instruction runs again */
+        f->regs.rip -= f->fault_code == FAULT_SYSCALL ? 2 : 0;
+    else
+        end(a, result);
+    domain_set_state(a, DOMAIN_RUNNING);
+    schedule_ready(a);
+}
+
+void invoke_timeout(struct activity *a)
+{
+    struct domain_frame *f = activity_frame(a);
+    if (f->state != DOMAIN_AVAILABLE || a->queue != NULL)
+        return;
+    int r = domain_make_writable(a);
+    if (r != BW_OK) {
+        schedule_set_deadline(a, clock_now() + 10000000);
+        return;
+    }
+    f->deadline = BW_NO_DEADLINE;
+    f->regs.rax = DELIVERY_TIMEOUT;
+    domain_set_state(a, DOMAIN_RUNNING);
+    schedule_ready(a);
+}
+
+/* --- replies ----------------------------------------------------------------------------------------- */
+
+int fault_reply(struct activity *a, uint64_t code, uint64_t value, const struct regs *r)
+{
+    struct domain_frame *f = activity_frame(a);
+    switch (code) {
+    case FAULT_RETRY:
+        return BW_OK;
+    case FAULT_SET_RAX:
+        f->regs.rax = value;
+        return BW_OK;
+    case FAULT_SET_REGS:
+        if (r == NULL)
+            return BW_ARGUMENT;
+        f->regs = *r;
+        regs_make_safe(&f->regs);
+        return BW_OK;
+    default:
+        return BW_ARGUMENT;
+    }
+}
+
+/** The reply of a keeper to a domain that waits in a fault. */
+static void reply_to_fault(struct activity *to, const struct parcel *p)
+{
+    struct regs r;
+    bool whole = p->string.length >= sizeof r;
+    if (p->code == FAULT_SET_REGS && whole)
+        pieces_get(&r, &p->string, sizeof r);
+    (void)fault_reply(to, p->code, p->words[0], whole ? &r : NULL); /* a bad reply retries */
+    activity_frame(to)->call_count++;
+    domain_set_state(to, DOMAIN_RUNNING);
+}
+
+/** Sends the parcel through a resume key. @return BW_OK (*woken runs), BW_VOID, WAIT_* */
+static int reply(struct district *d, struct key k, struct key link, struct activity **woken)
+{
+    struct activity *to;
+    int r = find_callee(d, &k, &to);
+    if (r != BW_OK)
+        return r;
+    struct domain_frame *f = activity_frame(to);
+    if (f->state != DOMAIN_WAITING || f->call_count != key_call_count(k))
+        return BW_VOID;
+    if (f->flags & DOMAIN_IN_FAULT) {
+        r = domain_make_writable(to);
+        if (r != BW_OK)
+            return r;
+        reply_to_fault(to, &parcel);
+    } else {
+        r = find_ends(to, &parcel, &ends);
+        if (r == WAIT_CALLEE)
+            return wait_for(cpu0.current, to);
+        if (r != BW_OK)
+            return r;
+        deliver(to, &parcel, &ends);
+        f->call_count++;
+    }
+    if (link.type == KEY_LINK)
+        link_free(d, link);
+    *woken = to;
+    return BW_OK;
+}
+
+/* --- the operations ---------------------------------------------------------------------------------- */
+
+/** Fills the parcel from the invocation of domain a. */
+static int load_parcel(struct activity *a, const uint64_t words[4])
+{
+    const struct regs *r = &activity_frame(a)->regs;
+    parcel.from = object_district(a->domain);
+    parcel.code = r->rdi;
+    parcel.words = words;
+    parcel.badge = 0;
+    parcel.has_keys = r->r10 != 0;
+    parcel.resume = key_void();
+    parcel.string.length = 0;
+    parcel.string.count = 0;
+    for (unsigned i = 0; parcel.has_keys && i < BW_MESSAGE_KEYS; i++) {
+        int e = key_at(a, (uint16_t)(r->r10 >> 16 * i), &parcel.keys[i]);
+        if (e != BW_OK)
+            return e;
+    }
+    if (!(FLAGS(r->rax) & INVOKE_STRING))
+        return BW_OK;
+    return pieces_find(a, r->r12, r->r13, false, &parcel.string);
+}
+
+/** A message to a start key. call: with a resume key to the sender. @return BW_OK, WAIT_*, BW_BUSY, ... */
+static int send(struct activity *a, struct activity *callee, bool call, bool may_wait)
+{
+    if (callee == a)
+        return BW_ARGUMENT;
+    if (!receptive(callee))
+        return may_wait ? wait_for(a, callee) : BW_BUSY;
+    if (call)
+        parcel.resume = (struct key){.type = KEY_RESUME,
+                                     .tag = (uint16_t)(activity_frame(a)->call_count >> 32),
+                                     .version = (uint32_t)activity_frame(a)->call_count,
+                                     .value = a->domain->oid};
+    int r = find_ends(callee, &parcel, &ends);
+    if (r == WAIT_CALLEE)
+        return may_wait ? wait_for(a, callee) : BW_BUSY;
+    if (r != BW_OK)
+        return r;
+    deliver(callee, &parcel, &ends);
+    return BW_OK;
+}
+
+static order_handler *const handlers[] = {
+    [KEY_NUMBER] = order_number,   [KEY_PAGE] = order_page,         [KEY_NODE] = order_node,
+    [KEY_SEGMENT] = order_segment, [KEY_DOMAIN] = order_domain,     [KEY_RANGE] = order_range,
+    [KEY_METER] = order_number,    [KEY_GRANT] = order_grant,       [KEY_NUCLEUS] = order_nucleus,
+    [KEY_DISTRICT] = order_district, [KEY_PORTS] = order_ports,     [KEY_PHYSICAL] = order_physical,
+    [KEY_IRQ] = order_irq,
+};
+
+/** Runs an order of the nucleus itself for domain a and stores its reply. */
+static int run_order(struct activity *a, struct key k, order_handler *handler)
+{
+    static struct call c;
+    struct regs *r = &activity_frame(a)->regs;
+    c = (struct call){.a = a, .d = object_district(a->domain), .regs = r, .key = k, .order = r->rdi};
+    c.w[0] = r->rsi;
+    c.w[1] = r->rdx;
+    c.w[2] = r->r8;
+    c.w[3] = r->r9;
+    for (unsigned i = 0; r->r10 != 0 && i < BW_MESSAGE_KEYS; i++) {
+        int e = key_at(a, (uint16_t)(r->r10 >> 16 * i), &c.k[i]);
+        if (e != BW_OK)
+            return e;
+    }
+    struct key *place = NULL;
+    struct object *node = NULL;
+    if (r->rbx != 0) {
+        int e = place_find(a, (uint16_t)r->rbx, true, &place, &node);
+        if (e != BW_OK)
+            return e;
+    }
+    int result = handler(&c);
+    if (result <= WAIT_OBJECT)
+        return result;
+    if (cpu0.current != a)
+        return BW_OK; /* it has destroyed itself */
+    place_store(place, node, c.out_key);
+    set_result(r, result, c.out);
+    r->r13 = c.out_length;
+    return BW_OK;
+}
+
+static int op_call(struct activity *a, const uint64_t words[4])
+{
+    struct district *d = object_district(a->domain);
+    struct domain_frame *f = activity_frame(a);
+    struct key k;
+    int r = key_at(a, KEY_DESIGNATOR(f->regs.rax), &k);
+    if (r != BW_OK)
+        return r;
+    if (k.type != KEY_START && k.type != KEY_LINK) {
+        if (k.type >= sizeof handlers / sizeof *handlers || handlers[k.type] == NULL)
+            return BW_VOID;
+        return run_order(a, k, handlers[k.type]);
+    }
+    r = load_parcel(a, words);
+    if (r != BW_OK)
+        return r;
+    bool outside = k.type == KEY_LINK;
+    struct activity *callee;
+    r = find_callee(d, &k, &callee);
+    if (r != BW_OK)
+        return r;
+    if (k.type != KEY_START)
+        return BW_VOID; /* a link to a resume key cannot be called */
+    parcel.badge = k.tag;
+    r = send(a, callee, true, true);
+    if (r != BW_OK)
+        return r;
+    domain_set_state(a, DOMAIN_WAITING);
+    if (outside)
+        f->flags |= DOMAIN_OUTSIDE;
+    cpu0.current = callee;
+    return BW_OK;
+}
+
+static int op_send(struct activity *a, const uint64_t words[4])
+{
+    struct district *d = object_district(a->domain);
+    struct regs *regs = &activity_frame(a)->regs;
+    struct key k;
+    int r = key_at(a, KEY_DESIGNATOR(regs->rax), &k);
+    if (r == BW_OK)
+        r = load_parcel(a, words);
+    if (r != BW_OK)
+        return r;
+    struct key link = k;
+    struct activity *to;
+    struct district *home;
+    if (k.type == KEY_LINK && (r = link_resolve(d, k, &home, &k)) != BW_OK)
+        return r;
+    if (k.type == KEY_RESUME) {
+        r = reply(d, link, link, &to);
+    } else if (k.type == KEY_START) {
+        parcel.badge = k.tag;
+        k = link;
+        r = find_callee(d, &k, &to);
+        if (r == BW_OK)
+            r = send(a, to, false, !(FLAGS(regs->rax) & INVOKE_NOBLOCK));
+    } else {
+        return BW_VOID;
+    }
+    if (r != BW_OK)
+        return r;
+    schedule_ready(to);
+    end(a, BW_OK);
+    return BW_OK;
+}
+
+/** The domain has replied and becomes AVAILABLE, unless something is there for it already. */
+static void receive(struct activity *a)
+{
+    struct domain_frame *f = activity_frame(a);
+    uint64_t flags = FLAGS(f->regs.rax);
+    f->deadline = flags & INVOKE_DEADLINE ? f->regs.rbp : BW_NO_DEADLINE;
+    domain_set_state(a, DOMAIN_AVAILABLE);
+    if (flags & INVOKE_POSTS_ONLY)
+        f->flags |= DOMAIN_POSTS_ONLY;
+    if (f->deadline != BW_NO_DEADLINE) {
+        bw_time_t offset = object_district(a->domain)->monotonic_offset;
+        schedule_set_deadline(a, f->deadline > offset ? f->deadline - offset : 0);
+    }
+    domain_wake(a);
+}
+
+static int op_return(struct activity *a, const uint64_t words[4])
+{
+    struct district *d = object_district(a->domain);
+    struct regs *regs = &activity_frame(a)->regs;
+    struct key k;
+    int r = key_at(a, KEY_DESIGNATOR(regs->rax), &k);
+    if (r != BW_OK)
+        return r;
+    struct activity *woken = NULL;
+    if (k.type == KEY_RESUME || k.type == KEY_LINK) {
+        r = load_parcel(a, words);
+        if (r != BW_OK)
+            return r;
+        struct key target = k;
+        struct district *home;
+        if (k.type == KEY_LINK && link_resolve(d, k, &home, &target) != BW_OK)
+            target = key_void();
+        r = target.type == KEY_RESUME ? reply(d, k, k, &woken) : BW_VOID;
+        if (r <= WAIT_OBJECT)
+            return r; /* any other failure: the reply is dropped */
+    } else if (k.type == KEY_START) {
+        r = load_parcel(a, words);
+        parcel.badge = k.tag;
+        struct activity *to;
+        if (r == BW_OK && (r = find_callee(d, &k, &to)) == BW_OK &&
+            (r = send(a, to, false, true)) == BW_OK)
+            woken = to;
+        if (r <= WAIT_OBJECT)
+            return r;
+    }
+    cpu0.current = woken;
+    receive(a);
+    return BW_OK;
+}
+
+static int op_post(struct activity *a)
+{
+    struct district *d = object_district(a->domain);
+    struct key k;
+    int r = key_at(a, KEY_DESIGNATOR(activity_frame(a)->regs.rax), &k);
+    if (r != BW_OK)
+        return r;
+    struct activity *to;
+    r = find_callee(d, &k, &to);
+    if (r != BW_OK)
+        return r;
+    if (k.type != KEY_START)
+        return BW_VOID;
+    if (to->domain->district == a->domain->district && (r = domain_make_writable(to)) != BW_OK)
+        return r;
+    domain_post(to, (uint64_t)1 << (k.tag & 63));
+    end(a, BW_OK);
+    return BW_OK;
+}
+
+void invoke_syscall(struct activity *a)
+{
+    const struct regs *regs = &activity_frame(a)->regs;
+    const uint64_t words[BW_MESSAGE_WORDS] = {regs->rsi, regs->rdx, regs->r8, regs->r9};
+    int r;
+    switch (regs->rax & 0xff) {
+    case OP_CALL:
+        r = op_call(a, words);
+        break;
+    case OP_RETURN:
+        r = op_return(a, words);
+        break;
+    case OP_SEND:
+        r = op_send(a, words);
+        break;
+    case OP_POST:
+        r = op_post(a);
+        break;
+    case OP_SELF:
+        r = run_order(a, key_void(), order_self);
+        break;
+    default:
+        r = BW_ORDER;
+    }
+    if (r == BW_OK)
+        return;
+    if (r <= WAIT_OBJECT)
+        again(a, r);
+    else
+        end(a, r);
+}
+
+int invoke_fault(struct activity *a, uint64_t code, uint64_t error, uint64_t address)
+{
+    struct district *d = object_district(a->domain);
+    struct domain_frame *f = activity_frame(a);
+    struct key k = f->keeper;
+    if (k.type != KEY_START)
+        return BW_VOID;
+    struct activity *keeper;
+    int r = find_callee(d, &k, &keeper);
+    if (r != BW_OK)
+        return r;
+    const uint64_t words[BW_MESSAGE_WORDS] = {address, error, f->regs.rip, 0};
+    parcel.from = d;
+    parcel.code = code;
+    parcel.words = words;
+    parcel.badge = k.tag;
+    parcel.has_keys = false;
+    parcel.string.count = 1;
+    parcel.string.length = sizeof f->regs;
+    parcel.string.piece[0].at = (uint8_t *)&f->regs;
+    parcel.string.piece[0].length = sizeof f->regs;
+    r = send(a, keeper, true, true);
+    if (r != BW_OK)
+        return r;
+    f->fault_code = (uint32_t)code;
+    domain_set_state(a, DOMAIN_WAITING);
+    f->flags |= DOMAIN_IN_FAULT;
+    cpu0.current = keeper;
+    return BW_OK;
+}

@@ -1,0 +1,111 @@
+/* OP_SELF and grant keys: services without an object. */
+#include "invoke.h"
+#include "cpu.h"
+#include "panic.h"
+#include "link.h"
+#include "string.h"
+
+static int self_identify(struct call *c)
+{
+    struct key k = c->k[0];
+    bool shows = k.type == KEY_NUMBER || k.type == KEY_METER;
+    uint64_t tag = k.type == KEY_RESUME || k.type == KEY_LINK ? 0 : k.tag;
+    c->out[0] = k.type | (uint64_t)k.rights << 8 | tag << 16 |
+                (shows ? (uint64_t)k.version << 32 : 0);
+    c->out[1] = k.type == KEY_NUMBER ? k.value : 0;
+    return BW_OK;
+}
+
+static int self_weaken(struct call *c)
+{
+    struct key k = c->k[0];
+    if (k.type != KEY_PAGE && k.type != KEY_NODE && k.type != KEY_SEGMENT)
+        return BW_ARGUMENT;
+    k.rights &= (uint8_t)c->w[0] | RIGHT_SENSE;
+    k.rights |= c->w[0] & RIGHT_EXECUTE; /* what can be read can be executed: no authority is added */
+    c->out_key = c->w[1] ? key_sense(k) : k;
+    return BW_OK;
+}
+
+static int self_time(struct call *c)
+{
+    bw_time_t now = clock_now();
+    c->out[0] = now + c->d->monotonic_offset;
+    c->out[1] = now + realtime_offset;
+    c->out[2] = now + c->d->boottime_offset;
+    c->out[3] = clock_tsc_hz();
+    return BW_OK;
+}
+
+static int self_log(struct call *c)
+{
+    static char text[512];
+    size_t n;
+    int r = call_get(c, text, 0, sizeof text, &n);
+    if (r != BW_OK)
+        return r;
+    if (c->d->persistent)
+        district_log(c->d, text, n);
+    else
+        log_bytes(text, (unsigned)n);
+    return BW_OK;
+}
+
+int order_self(struct call *c)
+{
+    switch (c->order) {
+    case SELF_COPY_KEY:
+        c->out_key = c->k[0];
+        return BW_OK;
+    case SELF_IDENTIFY:
+        return self_identify(c);
+    case SELF_WEAKEN:
+        return self_weaken(c);
+    case SELF_NUMBER:
+        c->out_key = (struct key){.type = KEY_NUMBER, .value = c->w[0]};
+        return BW_OK;
+    case SELF_TIME:
+        return self_time(c);
+    case SELF_DISTRICT:
+        c->out[0] = c->d->incarnation;
+        c->out[1] = c->d->incarnation_random;
+        c->out[2] = c->d->epoch;
+        c->out[3] = c->d->slot;
+        return BW_OK;
+    case SELF_ENTROPY:
+        memcpy(c->out, c->d->entropy, sizeof c->out);
+        return BW_OK;
+    case SELF_YIELD:
+        c->a->yield = true;
+        return BW_OK;
+    case SELF_SET_FS:
+        if (c->w[0] >> 47)
+            return BW_ARGUMENT;
+        c->regs->fs_base = c->w[0];
+        return BW_OK;
+    case SELF_LOG:
+        return self_log(c);
+    case SELF_SAME:
+        c->out[0] = keys_same(c->k[0], c->k[1]);
+        return BW_OK;
+    default:
+        return BW_ORDER;
+    }
+}
+
+int order_grant(struct call *c)
+{
+    char name[DISTRICT_NAME_MAX] = {0};
+    if (c->order != GRANT_FIND)
+        return BW_ORDER;
+    int r = call_get(c, name, 1, sizeof name - 1, NULL);
+    if (r != BW_OK)
+        return r;
+    for (unsigned i = 0; i < GRANTS; i++) {
+        if (memcmp(c->d->grants[i].name, name, sizeof name) != 0)
+            continue;
+        c->out_key = link_cross(COMMONS, c->d, c->d->grants[i].key);
+        return c->out_key.type == KEY_VOID ? BW_LIMIT : BW_OK;
+    }
+    return BW_ABSENT;
+}

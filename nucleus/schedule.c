@@ -1,0 +1,180 @@
+/*
+ * Scheduling: the first class with a ready domain runs, in turns of SLICE. A call or reply switches directly to
+ * the other domain as long as nothing of an earlier class is ready. Deadlines are a sorted list: few domains
+ * have one, since the Linux personality keeps its processes' timers itself.
+ */
+#include "cpu.h"
+#include "district.h"
+#include "domain.h"
+#include "frame.h"
+#include "paging.h"
+#include "panic.h"
+
+#define SLICE 10000000u /* ns */
+
+struct queue memory_waiters;
+struct nucleus_statistics statistics;
+
+static struct queue ready[CLASSES];
+static struct activity *timers; /* by deadline */
+static bool tick_armed;
+
+void schedule_ready(struct activity *a)
+{
+    queue_add(&ready[a->class], a);
+}
+
+static void ready_first(struct activity *a)
+{
+    struct queue *q = &ready[a->class];
+    if (a->queue != NULL)
+        queue_remove(a);
+    a->queue = q;
+    a->previous = NULL;
+    a->next = q->first;
+    if (q->first != NULL)
+        q->first->previous = a;
+    else
+        q->last = a;
+    q->first = a;
+}
+
+void schedule_set_deadline(struct activity *a, bw_time_t deadline)
+{
+    if (a->deadline != BW_NO_DEADLINE) {
+        if (a->timer_next != NULL)
+            a->timer_next->timer_previous = a->timer_previous;
+        if (a->timer_previous != NULL)
+            a->timer_previous->timer_next = a->timer_next;
+        else
+            timers = a->timer_next;
+    }
+    a->deadline = deadline;
+    if (deadline == BW_NO_DEADLINE)
+        return;
+    struct activity *before = NULL, *at = timers;
+    while (at != NULL && at->deadline <= deadline) {
+        before = at;
+        at = at->timer_next;
+    }
+    a->timer_next = at;
+    a->timer_previous = before;
+    if (at != NULL)
+        at->timer_previous = a;
+    if (before != NULL)
+        before->timer_next = a;
+    else
+        timers = a;
+    if (timers == a)
+        clock_arm(deadline);
+}
+
+static void expire_timers(void)
+{
+    bw_time_t now = clock_now();
+    while (timers != NULL && timers->deadline <= now) {
+        struct activity *a = timers;
+        schedule_set_deadline(a, BW_NO_DEADLINE);
+        invoke_timeout(a);
+    }
+    if (timers != NULL)
+        clock_arm(timers->deadline);
+}
+
+void schedule_tick(void)
+{
+    clock_fired();
+    tick_armed = false;
+    expire_timers();
+    if (memory_waiters.first != NULL && !frame_scarce())
+        queue_wake_all(&memory_waiters);
+    if (cpu0.current != NULL)
+        cpu0.current->yield = true;
+}
+
+static struct activity *take_first(void)
+{
+    for (unsigned c = 0; c < CLASSES; c++) {
+        struct activity *a = ready[c].first;
+        if (a != NULL) {
+            queue_remove(a);
+            return a;
+        }
+    }
+    return NULL;
+}
+
+/** The domain may run now: its frame can be written in this epoch and its space is known. */
+static int prepare(struct activity *a)
+{
+    int r = domain_make_writable(a);
+    return r == BW_OK ? paging_attach(a) : r;
+}
+
+static void load_bases(const struct regs *r)
+{
+    if (cpu0.fs_base != r->fs_base)
+        wrmsr(MSR_FS_BASE, cpu0.fs_base = r->fs_base);
+    if (cpu0.gs_base != r->gs_base)
+        wrmsr(MSR_KERNEL_GS_BASE, cpu0.gs_base = r->gs_base);
+}
+
+static void dispatch(struct activity *a) __attribute__((noreturn));
+static void dispatch(struct activity *a)
+{
+    struct regs *r = &activity_frame(a)->regs;
+    cpu0.current = a;
+    cpu0.regs = r;
+    paging_load(a);
+    load_bases(r);
+    bool trap = cpu0.fpu_owner != a;
+    if (trap != cpu0.fpu_trap) {
+        cpu0.fpu_trap = trap;
+        if (trap)
+            write_cr0(read_cr0() | 8);
+        else
+            __asm__ volatile("clts");
+    }
+    if (!tick_armed) {
+        tick_armed = true;
+        clock_arm(clock_now() + SLICE);
+    }
+    statistics.dispatches++;
+    trap_leave(r);
+}
+
+static void idle(void)
+{
+    cpu0.current = NULL;
+    if (memory_waiters.first != NULL)
+        clock_arm(clock_now() + SLICE);
+    trap_idle();
+}
+
+void schedule_run(struct activity *preferred)
+{
+    if (preferred != NULL && activity_frame(preferred)->state == DOMAIN_RUNNING) {
+        bool in_ready = preferred->queue == &ready[preferred->class];
+        if (preferred->yield) {
+            preferred->yield = false;
+            if (preferred->queue == NULL)
+                schedule_ready(preferred);
+        } else if (preferred->queue == NULL || in_ready) {
+            ready_first(preferred);
+        }
+    }
+    for (;;) {
+        struct activity *a = take_first();
+        if (a == NULL) {
+            idle();
+            continue;
+        }
+        if (object_district(a->domain)->state != DISTRICT_RUNNING)
+            continue; /* its district has ended; kill collects it */
+        cpu0.current = a;
+        int r = prepare(a);
+        if (r == BW_OK)
+            dispatch(a);
+        domain_wait(a, r);
+    }
+}

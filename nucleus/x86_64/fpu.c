@@ -1,0 +1,127 @@
+/*
+ * FPU and vector state of domains, loaded lazily: CR0.TS is set while the running domain is not the owner of
+ * the registers, and #NM moves them. A domain's state is in its frame (XSAVE format where the CPU has it,
+ * else FXSAVE) whenever it is not the owner; fpu_save brings the frame up to date at a snapshot.
+ */
+#include "cpu.h"
+#include "object.h"
+#include "domain.h"
+#include "string.h"
+
+static bool have_xsave;
+static uint64_t features = 3;
+static uint32_t area_size = 512;
+static uint32_t mxcsr_mask = 0xffbf;
+static uint8_t initial[DOMAIN_FPU_SIZE] __attribute__((aligned(64)));
+
+static void save(uint8_t *area)
+{
+    if (have_xsave)
+        __asm__ volatile("xsave64 %0" : "+m"(*area) : "a"((uint32_t)features), "d"(0) : "memory");
+    else
+        __asm__ volatile("fxsave64 %0" : "=m"(*area) : : "memory");
+}
+
+static void load(const uint8_t *area)
+{
+    if (have_xsave)
+        __asm__ volatile("xrstor64 %0" : : "m"(*area), "a"((uint32_t)features), "d"(0) : "memory");
+    else
+        __asm__ volatile("fxrstor64 %0" : : "m"(*area) : "memory");
+}
+
+void fpu_init(void)
+{
+    uint32_t r[4];
+    uint64_t cr4;
+    __asm__ volatile("movq %%cr4, %0" : "=r"(cr4));
+    cr4 |= 1u << 9 | 1u << 10; /* OSFXSR, OSXMMEXCPT */
+    cpuid(1, 0, r);
+    have_xsave = r[2] & 1u << 26;
+    if (have_xsave)
+        cr4 |= 1u << 18;
+    __asm__ volatile("movq %0, %%cr4" : : "r"(cr4));
+    write_cr0((read_cr0() & ~(uint64_t)0xc) | 1u << 1 | 1u << 5); /* no EM, no TS; MP, NE */
+    if (have_xsave) {
+        cpuid(0xd, 0, r);
+        features = r[0] & 7;
+        __asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)features), "d"(0));
+        cpuid(0xd, 0, r);
+        area_size = r[1];
+    }
+    __asm__ volatile("fninit");
+    uint32_t mxcsr = 0x1f80;
+    __asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
+    memset(initial, 0, sizeof initial);
+    save(initial);
+    uint32_t mask;
+    memcpy(&mask, initial + 28, 4);
+    if (mask != 0)
+        mxcsr_mask = mask;
+    memset(initial + 160, 0, 512 - 160); /* whatever firmware left in the vector registers */
+    write_cr0(read_cr0() | 8);
+    cpu0.fpu_trap = true;
+}
+
+uint64_t fpu_features(void)
+{
+    return features;
+}
+
+uint32_t fpu_area_size(void)
+{
+    return area_size;
+}
+
+void fpu_save(struct activity *a)
+{
+    if (cpu0.fpu_owner != a || a == NULL)
+        return;
+    bool trap = cpu0.fpu_trap;
+    if (trap)
+        __asm__ volatile("clts");
+    save(activity_frame(a)->fpu);
+    if (trap)
+        write_cr0(read_cr0() | 8);
+}
+
+void fpu_forget(struct activity *a)
+{
+    if (cpu0.fpu_owner == a)
+        cpu0.fpu_owner = NULL;
+}
+
+void fpu_switch(struct activity *a)
+{
+    __asm__ volatile("clts");
+    cpu0.fpu_trap = false;
+    if (cpu0.fpu_owner == a)
+        return;
+    if (cpu0.fpu_owner != NULL)
+        save(activity_frame(cpu0.fpu_owner)->fpu);
+    struct domain_frame *f = activity_frame(a);
+    if (!(f->flags & DOMAIN_HAS_FPU)) {
+        memcpy(f->fpu, initial, area_size);
+        f->flags |= DOMAIN_HAS_FPU;
+    }
+    load(f->fpu);
+    cpu0.fpu_owner = a;
+}
+
+bool fpu_check(uint8_t area[DOMAIN_FPU_SIZE])
+{
+    uint32_t mxcsr;
+    memcpy(&mxcsr, area + 24, 4);
+    if (mxcsr & ~mxcsr_mask)
+        return false;
+    if (!have_xsave)
+        return true;
+    uint64_t header[8];
+    memcpy(header, area + 512, sizeof header);
+    if (header[0] & ~features)
+        return false;
+    for (unsigned i = 1; i < 8; i++)
+        if (header[i] != 0)
+            return false;
+    return true;
+}

@@ -1,0 +1,70 @@
+/*
+ * Page tables: a cache of segments, nothing more. Each address space in use (struct space) has tables of
+ * its own, built at faults and torn down where a node changes.
+ *
+ * Withdrawing write permission for a snapshot costs no walk: a space carries the epoch in which its tables
+ * were last known right. When it is loaded and that is old, write permission is taken from its top-level
+ * entries only, and pushed down one level at a time as it is written to again. So:
+ *
+ *   1. a leaf entry is writable *on its whole path* only if its object was made writable in this epoch;
+ *   2. an upper entry without write permission may have stale permissions below it;
+ *   3. each entry that maps an object's content is counted in object.mapped;
+ *   4. each node on the path to an entry has (space, address) in its node_maps, or overflow is set.
+ */
+#ifndef NUCLEUS_PAGING_H
+#define NUCLEUS_PAGING_H
+
+#include "object.h"
+#include "domain.h"
+
+struct space {
+    struct space *sibling;         /* other spaces with the same root */
+    struct space *next, *previous; /* of the district */
+    struct object *root;
+    uint64_t *top;
+    uint64_t id;    /* of this space, never the same again */
+    uint64_t stamp; /* of its tables: new when they are dropped */
+    uint64_t epoch;
+    struct key key; /* what it was built from */
+};
+
+#define NODE_MAPS 4u
+struct node_maps {
+    struct {
+        struct space *space;
+        uint64_t stamp;
+        uint64_t base; /* address | height */
+    } at[NODE_MAPS];
+    uint8_t count;
+    bool overflow;
+    struct space *own; /* spaces with this node as their root */
+};
+
+struct range_map { /* of RAM, from the boot loader */
+    uint64_t from, to;
+};
+
+/** Final tables of the nucleus, with each section's rights. `ram_limit`: end of the highest RAM. */
+void paging_init(uint64_t ram_limit);
+void *paging_apic(void);
+
+/** The domain's address space is loaded (if it has one and is not loaded already). */
+void paging_load(struct activity *a);
+/** Finds or makes the space of the domain's segment key. @return BW_OK (a->space may be NULL: no space), WAIT_* */
+int paging_attach(struct activity *a);
+/** A fault of the current domain. @return BW_OK: retry; BW_FAULT: to its keeper; WAIT_* */
+int paging_fault(struct activity *a, uint64_t address, uint64_t error);
+/** Pointer to user memory that is mapped writable right now, or NULL: walk the segment. */
+void *paging_writable(const struct activity *a, uint64_t address);
+/** Same for reading. */
+const void *paging_readable(const struct activity *a, uint64_t address);
+
+/** Slots [first, first + count) of the node changed; protect: only lost RIGHT_WRITE. */
+void paging_node_changed(struct object *node, unsigned first, unsigned count, bool protect);
+/** The node goes away or its keys are rescinded. */
+void paging_node_gone(struct object *node);
+/** Drops all tables of a district. */
+void paging_drop_all(struct district *d);
+void paging_use_nucleus_tables(void);
+
+#endif
