@@ -20,12 +20,17 @@
 
 struct process;
 struct thread;
+/* Key registers: the file side uses 10..15, the process side 24..31; 16..23 hold nothing across calls. */
 struct files;      /* files.h: descriptor table, shared by CLONE_FILES */
 struct directory;  /* files.h: root, cwd and umask, shared by CLONE_FS */
 struct file;       /* files.h: open file description */
 
 /** Handler result: the thread waits. Never an errno. */
 #define BLOCKED (-4096L)
+/** Handler result in place of the -EINTR of wait_on() (which means: run again after a handler with
+ *  SA_RESTART, or if no handler ran): run again only if no handler ran, as poll and epoll_wait do. What is
+ *  in the thread's progress is kept when a call is run again. */
+#define INTERRUPTED (-514L)
 
 extern struct thread *current; /* whose call is being served; NULL outside calls */
 
@@ -66,6 +71,10 @@ void signal_group(int pgid, int signal); /* all processes of the group; as the t
 /** Orphan and job-control question of a tty read/write by current: 0 go on, or -EIO, -EINTR after it has
  *  sent SIGTTIN/SIGTTOU to current's group (then the call is restarted when continued). */
 long signal_background(int signal);
+
+/** ppoll, pselect6, epoll_pwait: from now to the end of the call current has the signal mask at `address`
+ *  (NULL: nothing); to be called in each run of the handler, before it waits. @return 0, -errno */
+long signal_temporary_mask(uint64_t address, uint64_t size);
 
 /* --- processes, as the file side sees them (process.c) ----------------------------------------------- */
 int process_pid(const struct process *p);
