@@ -1,0 +1,399 @@
+/*
+ * Figures of the nucleus alone, counted in instructions. This program is booted in place of the
+ * supervisor (the boot module of that name), under `qemu -icount shift=0`, where the TSC counts
+ * instructions. It measures invocations against a second domain with an address space of its own,
+ * and plays store server for districts that it makes up, to see how long a snapshot stops them. One
+ * line "bench NAME VALUE" each goes to the serial port, then the machine is switched off.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <bailiwick/district.h>
+#include <bailiwick/runtime.h>
+
+#define KR_NUCLEUS  KEY_AT(KR_PROGRAM)
+#define KR_PORTS    KEY_AT(24)
+#define KR_PARTNER  KEY_AT(25)
+#define KR_DISTRICT KEY_AT(26)
+#define KR_OWN      KEY_AT(27)
+#define KR_WORK     KEY_AT(28)
+#define KR_SPACE_2  KEY_AT(29)
+
+#define SERIAL_PORT    0x3f8
+#define POWER_PORT     0x604
+#define POWER_OFF_CODE 0x2000
+#define ROUNDS         1000u
+#define MIB_PAGES      256u
+
+/* The code of other domains, a page each, mapped at address 0x1000 there. */
+#define CODE_ADDRESS 0x1000ul
+#define DATA_ADDRESS 0x10000000ul
+extern const uint8_t bw_partner_page[BW_PAGE_SIZE], bw_worker_page[BW_PAGE_SIZE];
+__asm__(".section .text.pages, \"ax\"\n"
+        ".balign 4096\n"
+        ".globl bw_partner_page, bw_worker_page\n"
+        "bw_partner_page:\n"                 /* answers every call with what it got */
+        "   mov $0x0000000100010003, %rax\n" /* RETURN through register 1, next caller there too */
+        "   syscall\n"
+        "   jmp bw_partner_page\n"
+        ".balign 4096, 0xcc\n"
+        "bw_worker_page:\n" /* reads r9 pages from r8 on, then writes r15 words r14 apart */
+        "   mov %r8, %rdi\n"
+        "   mov %r9, %rcx\n"
+        "   jrcxz 2f\n"
+        "1: mov (%rdi), %rax\n"
+        "   add $4096, %rdi\n"
+        "   dec %rcx\n"
+        "   jnz 1b\n"
+        "2: mov %r8, %rdi\n"
+        "   mov %r15, %rcx\n"
+        "   jrcxz 4f\n"
+        "3: incq (%rdi)\n"
+        "   add %r14, %rdi\n"
+        "   dec %rcx\n"
+        "   jnz 3b\n"
+        "4: mov $3, %eax\n" /* RETURN to nobody: waits for ever */
+        "   xor %r10d, %r10d\n"
+        "   xor %ebx, %ebx\n"
+        "   syscall\n"
+        "   jmp 4b\n"
+        ".balign 4096, 0xcc\n"
+        ".previous\n");
+
+static inline uint64_t ticks(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high)::"memory");
+    return (uint64_t)high << 32 | low;
+}
+
+static void must(int64_t result, const char *what)
+{
+    if (result < 0)
+        bw_log("%s: result %lld", what, (long long)result);
+    bw_assert(result >= 0);
+}
+
+/* --- the serial port, polled
+ * ------------------------------------------------------------------------- */
+
+static uint64_t port(uint16_t key, unsigned order, uint64_t offset, uint64_t width, uint64_t value)
+{
+    struct message m = {.code = (int64_t)order, .word = {offset, width, value}};
+    must(bw_call(key, &m), "port");
+    return m.word[0];
+}
+
+static void ports(uint64_t first, uint64_t count)
+{
+    struct message m = {.code = NUCLEUS_PORTS, .word = {first, count}, .take = {KR_PORTS}};
+    must(bw_call(KR_NUCLEUS, &m), "ports");
+}
+
+static void report(const char *name, uint64_t value)
+{
+    char line[96];
+    int n = snprintf(line, sizeof line, "bench %s %llu\r\n", name, (unsigned long long)value);
+    for (int i = 0; i < n; i++) {
+        while (!(port(KR_PORTS, PORTS_IN, 5, 1, 0) & 0x20)) {
+        }
+        port(KR_PORTS, PORTS_OUT, 0, 1, (uint8_t)line[i]);
+    }
+}
+
+/* --- invocations
+ * ------------------------------------------------------------------------------------- */
+
+static inline uint64_t bw_bench_invoke(uint64_t rax, uint64_t rdi)
+{
+    register uint64_t w2 __asm__("r8") = 3, w3 __asm__("r9") = 4, keys __asm__("r10") = 0;
+    uint64_t w0 = 1, w1 = 2, take = 0;
+    __asm__ volatile("syscall"
+                     : "+a"(rax), "+D"(rdi), "+S"(w0), "+d"(w1), "+b"(take), "+r"(w2), "+r"(w3),
+                       "+r"(keys)::"rcx", "r11", "memory");
+    return rdi;
+}
+
+static uint64_t cr3_writes(void)
+{
+    struct nucleus_statistics s;
+    struct message m = {.code = NUCLEUS_STATISTICS, .buffer = &s, .size = sizeof s};
+    must(bw_call(KR_NUCLEUS, &m), "statistics");
+    return s.cr3_writes;
+}
+
+static void create(unsigned type, uint16_t to)
+{
+    struct message m = {.code = RANGE_CREATE, .word = {bw_next_id(1), type}, .take = {to}};
+    must(bw_call(KEY_AT(KR_RANGE), &m), "create");
+}
+
+/** A domain that runs bw_partner_page in a space of its own; a start key to it goes to KR_PARTNER.
+ */
+static void make_partner(void)
+{
+    struct message m = {
+        .code = SEGMENT_GET, .word = {(uintptr_t)bw_partner_page, 0}, .take = {KR_WORK}};
+    must(bw_call(KEY_AT(KR_SPACE), &m), "code page");
+    create(OBJECT_NODE, KR_SPACE_2);
+    m = (struct message){
+        .code = NODE_STORE, .word = {CODE_ADDRESS / BW_PAGE_SIZE}, .send = {KR_WORK}};
+    must(bw_call(KR_SPACE_2, &m), "map code");
+    m = (struct message){
+        .code = NODE_SEGMENT, .word = {1, RIGHT_EXECUTE | RIGHT_WRITE}, .take = {KR_SPACE_2}};
+    must(bw_call(KR_SPACE_2, &m), "segment");
+    create(OBJECT_DOMAIN, KR_PARTNER);
+    m = (struct message){.code = DOMAIN_SET_SEGMENT, .send = {KR_SPACE_2}};
+    must(bw_call(KR_PARTNER, &m), "set segment");
+    m = (struct message){.code = NUCLEUS_METER, .word = {1}, .take = {KR_WORK}};
+    must(bw_call(KR_NUCLEUS, &m), "meter");
+    m = (struct message){.code = DOMAIN_SET_METER, .send = {KR_WORK}};
+    must(bw_call(KR_PARTNER, &m), "set meter");
+    struct regs regs = {.rip = CODE_ADDRESS, .rflags = 0x202};
+    m = (struct message){.code = DOMAIN_SET_REGS, .string = &regs, .length = sizeof regs};
+    must(bw_call(KR_PARTNER, &m), "set registers");
+    m = (struct message){.code = DOMAIN_START};
+    must(bw_call(KR_PARTNER, &m), "start");
+    m = (struct message){.code = DOMAIN_MAKE_START, .take = {KR_PARTNER}};
+    must(bw_call(KR_PARTNER, &m), "make start key");
+}
+
+static __attribute__((noinline)) void bw_measure_invocations(void)
+{
+    const uint64_t call = OP_CALL | (uint64_t)KR_PARTNER << 16;
+
+    make_partner();
+    for (unsigned i = 0; i < 10; i++)
+        bw_bench_invoke(call, 1);
+    uint64_t cr3 = cr3_writes(), begin = ticks();
+    for (unsigned i = 0; i < ROUNDS; i++)
+        bw_bench_invoke(call, 1);
+    uint64_t end = ticks();
+    cr3 = cr3_writes() - cr3;
+    report("call_return_instructions", (end - begin + ROUNDS / 2) / ROUNDS);
+    report("call_return_cr3_writes_per_1000", cr3);
+    begin = ticks();
+    for (unsigned i = 0; i < ROUNDS; i++)
+        bw_bench_invoke(OP_SELF, SELF_SAME);
+    report("null_call_instructions", (ticks() - begin + ROUNDS / 2) / ROUNDS);
+}
+
+/* --- districts
+ * --------------------------------------------------------------------------------------- */
+
+#define OID_CODE    ((oid_t)0x20000)
+#define OID_CODE_1  ((oid_t)0x20001)
+#define OID_CODE_2  ((oid_t)0x20002)
+#define OID_ROOT    ((oid_t)0x20003)
+#define OID_DATA_2  ((oid_t)0x20004)
+#define OID_DATA_1  ((oid_t)0x21000)
+#define OID_DATA    ((oid_t)0x100000)
+#define OID_DOMAINS ((oid_t)0x10000)
+
+static struct {
+    struct object_header header;
+    union {
+        uint8_t bytes[BW_PAGE_SIZE];
+        struct key keys[BW_NODE_SLOTS];
+        struct domain_frame domain;
+        struct system_page system;
+        oid_t oids[BW_PAGE_SIZE / sizeof(oid_t)];
+    };
+} object;
+
+static void object_begin(oid_t oid, unsigned type)
+{
+    memset(&object, 0, sizeof object);
+    object.header =
+        (struct object_header){.oid = oid, .type = type, .version = 1, .flags = OBJECT_BYTES};
+}
+
+static void supply(void)
+{
+    struct message m = {.code = DISTRICT_SUPPLY, .string = &object};
+    m.length = sizeof object.header + (object.header.flags & OBJECT_BYTES ? BW_PAGE_SIZE : 0);
+    must(bw_call(KR_DISTRICT, &m), "supply");
+}
+
+static struct key object_key(unsigned type, unsigned rights, unsigned height, oid_t oid)
+{
+    return (struct key){.type = (uint8_t)type,
+                        .rights = (uint8_t)rights,
+                        .tag = (uint16_t)height,
+                        .version = 1,
+                        .value = oid};
+}
+
+static void supply_system(unsigned domains)
+{
+    object_begin(OID_SYSTEM, OBJECT_PAGE);
+    object.system.magic = SYSTEM_MAGIC;
+    object.system.abi_version = NUCLEUS_ABI_VERSION;
+    object.system.domain_places = domains;
+    supply();
+    for (unsigned first = 0; first < domains; first += 512) {
+        object_begin(OID_DOMAIN_LIST + first / 512, OBJECT_PAGE);
+        for (unsigned i = 0; i < 512 && first + i < domains; i++)
+            object.oids[i] = OID_DOMAINS + first + i;
+        supply();
+    }
+}
+
+static void supply_space(unsigned pages)
+{
+    object_begin(OID_CODE, OBJECT_PAGE);
+    memcpy(object.bytes, bw_worker_page, BW_PAGE_SIZE);
+    supply();
+    object_begin(OID_CODE_1, OBJECT_NODE);
+    object.keys[CODE_ADDRESS / BW_PAGE_SIZE] = object_key(KEY_PAGE, RIGHT_EXECUTE, 0, OID_CODE);
+    supply();
+    object_begin(OID_CODE_2, OBJECT_NODE);
+    object.keys[0] = object_key(KEY_SEGMENT, RIGHT_EXECUTE, 1, OID_CODE_1);
+    supply();
+    object_begin(OID_ROOT, OBJECT_NODE);
+    object.keys[0] = object_key(KEY_SEGMENT, RIGHT_EXECUTE, 2, OID_CODE_2);
+    object.keys[1] = object_key(KEY_SEGMENT, RIGHT_WRITE, 2, OID_DATA_2);
+    supply();
+    object_begin(OID_DATA_2, OBJECT_NODE);
+    for (unsigned i = 0; i < pages / BW_NODE_SLOTS; i++)
+        object.keys[i] = object_key(KEY_SEGMENT, RIGHT_WRITE, 1, OID_DATA_1 + i);
+    supply();
+    for (unsigned n = 0; n < pages / BW_NODE_SLOTS; n++) {
+        object_begin(OID_DATA_1 + n, OBJECT_NODE);
+        for (unsigned i = 0; i < BW_NODE_SLOTS; i++)
+            object.keys[i] = object_key(KEY_PAGE, RIGHT_WRITE, 0, OID_DATA + n * BW_NODE_SLOTS + i);
+        supply();
+    }
+    for (unsigned i = 0; i < pages; i++) {
+        object_begin(OID_DATA + i, OBJECT_PAGE);
+        object.header.flags = 0;
+        supply();
+    }
+}
+
+/** The first domain reads all `pages` and writes to `dirty` of them; the others do nothing. */
+static void supply_domains(unsigned domains, unsigned pages, unsigned dirty)
+{
+    for (unsigned i = 0; i < domains; i++) {
+        object_begin(OID_DOMAINS + i, OBJECT_DOMAIN);
+        struct domain_frame *f = &object.domain;
+        f->state = DOMAIN_RUNNING;
+        f->call_count = 1;
+        f->deadline = BW_NO_DEADLINE;
+        f->list_slot = i;
+        f->segment = object_key(KEY_SEGMENT, RIGHT_EXECUTE | RIGHT_WRITE, 3, OID_ROOT);
+        f->meter = (struct key){.type = KEY_METER, .tag = 2};
+        f->regs = (struct regs){.rip = CODE_ADDRESS, .rflags = 0x202, .r8 = DATA_ADDRESS};
+        if (i == 0) {
+            f->regs.r9 = pages;
+            f->regs.r15 = dirty;
+            f->regs.r14 = pages / dirty * BW_PAGE_SIZE;
+        }
+        supply();
+    }
+}
+
+static struct district_status status(void)
+{
+    struct district_status s;
+    struct message m = {.code = DISTRICT_STATUS, .buffer = &s, .size = sizeof s};
+    must(bw_call(KR_DISTRICT, &m), "status");
+    return s;
+}
+
+/** Until the district has done its work: nothing has become dirty for 50 ms. */
+static void settle(uint64_t least)
+{
+    uint64_t before = 0, now = 0;
+    do {
+        before = now;
+        bw_wait(bw_monotonic() + 50000000);
+        now = status().dirty;
+        bw_assert(!status().crashed);
+    } while (now < least || now != before);
+}
+
+/** Pulls the whole snapshot as a store server would. @return objects pulled */
+static uint64_t pull_all(void)
+{
+    static uint8_t buffer[BW_STRING_MAX];
+    uint64_t pulled = 0;
+    for (;;) {
+        struct message m = {.code = DISTRICT_PULL, .word = {DISTRICT_PULL_MAX}, .buffer = buffer};
+        m.size = sizeof buffer;
+        must(bw_call(KR_DISTRICT, &m), "pull");
+        if (m.word[0] == 0)
+            return pulled;
+        pulled += m.word[0];
+    }
+}
+
+static void kill_district(void)
+{
+    struct message m;
+    do {
+        m = (struct message){.code = DISTRICT_KILL};
+    } while (bw_call(KR_DISTRICT, &m) == BW_AGAIN);
+    must(m.code, "kill");
+}
+
+/** One district; reports how long its snapshot stopped it. @return instructions a page pulled */
+static uint64_t measure_stop(const char *name, unsigned pages, unsigned dirty, unsigned domains)
+{
+    struct district_params p = {.incarnation = 1, .name = "bench"};
+    struct message m = {
+        .code = NUCLEUS_DISTRICT, .string = &p, .length = sizeof p, .take = {KR_DISTRICT}};
+    must(bw_call(KR_NUCLEUS, &m), "district");
+    m = (struct message){.code = DISTRICT_BIND, .send = {KR_OWN}};
+    must(bw_call(KR_DISTRICT, &m), "bind");
+    supply_system(domains);
+    supply_space(pages);
+    supply_domains(domains, pages, dirty);
+    m = (struct message){.code = DISTRICT_START};
+    must(bw_call(KR_DISTRICT, &m), "start");
+    settle(dirty + domains);
+    m = (struct message){.code = DISTRICT_SNAPSHOT};
+    must(bw_call(KR_DISTRICT, &m), "snapshot");
+    uint64_t epoch = m.word[0];
+    report(name, m.word[2]);
+    uint64_t begin = ticks(), pulled = pull_all(), per_page = (ticks() - begin) / pulled;
+    m = (struct message){.code = DISTRICT_COMMITTED, .word = {epoch}};
+    must(bw_call(KR_DISTRICT, &m), "committed");
+    kill_district();
+    return per_page;
+}
+
+static void measure_stops(void)
+{
+    static const unsigned sizes[] = {1, 16, 64, 256}, percents[] = {1, 10, 100},
+                          counts[] = {1, 10, 100, 1000};
+    char name[48];
+    uint64_t per_page = 0;
+
+    for (unsigned s = 0; s < 4; s++) {
+        for (unsigned p = 0; p < 3; p++) {
+            unsigned pages = sizes[s] * MIB_PAGES, dirty = pages * percents[p] / 100;
+            snprintf(name, sizeof name, "stop_%umib_%upercent", sizes[s], percents[p]);
+            per_page = measure_stop(name, pages, dirty, 1);
+        }
+    }
+    report("pull_instructions_per_page", per_page);
+    for (unsigned c = 0; c < 4; c++) {
+        snprintf(name, sizeof name, "stop_%uprocesses", counts[c]);
+        measure_stop(name, MIB_PAGES, MIB_PAGES / 10, counts[c]);
+    }
+}
+
+int main_native(uint64_t word)
+{
+    struct message m = {.code = DOMAIN_MAKE_START, .word = {1}, .take = {KR_OWN}};
+
+    (void)word;
+    must(bw_call(KEY_AT(KR_SELF), &m), "own start key");
+    ports(SERIAL_PORT, 8);
+    bw_measure_invocations();
+    measure_stops();
+    report("done", 1);
+    ports(POWER_PORT, 2);
+    port(KR_PORTS, PORTS_OUT, 0, 2, POWER_OFF_CODE);
+    return 0;
+}
