@@ -1,0 +1,272 @@
+/*
+ * The personality's event loop. One event at a time: a fault message of a thread (badge = index +
+ * THREAD_BADGE), an order of the steward, a post of the terminal agent, or a deadline; then
+ * everything that became due by it (process_settle, ready threads, timers), and then one invocation
+ * that answers the event and waits for the next.
+ *
+ * Everything here persists. After a restart of the district the loop goes on where it was: threads
+ * that ran or waited for a reply trap again or are answered, deadlines are in the district's own
+ * time.
+ */
+#include <signal.h>
+#include <string.h>
+#include <bailiwick/personality.h>
+#include <bailiwick/runtime.h>
+#include "files.h"
+#include "process.h"
+
+#define SAME_FAULT_MAX   64u
+#define TIMERS_EVERY     128u /* events after which timers are looked at though messages never end */
+#define PAGE_ERROR_WRITE 2u
+#define PAGE_ERROR_FETCH 16u
+
+struct thread *current;
+struct regs *user_regs;
+
+/** What the event brought: registers of a thread, or the words of an order. */
+static union {
+    struct regs regs;
+    char bytes[8192];
+} event;
+
+/* CPU time: what passes between our answer and the next event belongs to the thread that it comes
+ * from. */
+static uint64_t left_at;
+
+static uint64_t ticks(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
+/** Ticks since `from`; 0 if the counter went back, as it does when the district has moved. */
+static uint64_t elapsed(uint64_t from, uint64_t to)
+{
+    return to > from && to - from < (1ull << 40) ? to - from : 0;
+}
+
+/* --- events
+ * ------------------------------------------------------------------------------------------- */
+
+static long serve_page_fault(struct thread *t, uint64_t address, uint64_t error, uint64_t rip)
+{
+    unsigned access = error & PAGE_ERROR_FETCH   ? VM_EXEC
+                      : error & PAGE_ERROR_WRITE ? VM_WRITE
+                                                 : VM_READ;
+    int r;
+
+    if (address == t->fault_address && rip == t->fault_rip) {
+        t->fault_repeats++;
+    } else {
+        t->fault_address = address;
+        t->fault_rip = rip;
+        t->fault_repeats = 0;
+    }
+    t->process->faults++;
+    r = t->fault_repeats < SAME_FAULT_MAX ? space_fault(t->process->space, address, access)
+                                          : -ENXIO;
+    if (r == -ENOMEM) {
+        bw_log("unix: out of memory: process %d (%s) is killed", t->process->pid, t->process->name);
+        process_doom(t->process, SIGKILL);
+    } else if (r == -EACCES) {
+        signal_fault(t, SIGSEGV, SEGV_ACCERR, address);
+    } else if (r == -EFAULT) {
+        signal_fault(t, SIGSEGV, SEGV_MAPERR, address);
+    } else if (r) {
+        signal_fault(t, SIGBUS, BUS_ADRERR, address);
+    }
+    return RESULT_RETRY;
+}
+
+/** Faults other than calls and pages. */
+static long serve_trap(struct thread *t, int64_t order, uint64_t address, uint64_t rip)
+{
+    switch (order) {
+    case FAULT_DIVIDE:
+        signal_fault(t, SIGFPE, FPE_INTDIV, rip);
+        break;
+    case FAULT_DEBUG:
+        signal_fault(t, SIGTRAP, TRAP_BRKPT, rip);
+        break;
+    case FAULT_ILLEGAL:
+        signal_fault(t, SIGILL, ILL_ILLOPN, rip);
+        break;
+    case FAULT_FPU:
+        signal_fault(t, SIGFPE, FPE_FLTINV, rip);
+        break;
+    case FAULT_ALIGNMENT:
+        signal_fault(t, SIGBUS, BUS_ADRALN, address);
+        break;
+    default:
+        signal_fault(t, SIGSEGV, SI_KERNEL, 0);
+        break;
+    }
+    return RESULT_RETRY;
+}
+
+static void serve_thread(struct thread *t, const struct message *m, struct answer *answer)
+{
+    uint64_t now = ticks();
+    long result;
+
+    t->user_ticks += elapsed(left_at, now);
+    left_at = now;
+    t->state = THREAD_SERVED;
+    current = t;
+    user_regs = &event.regs;
+    if (m->code == FAULT_SYSCALL) {
+        t->progress = 0;
+        t->timed_out = t->interrupted = false;
+        result = call_run(&event.regs);
+    } else if (m->code == FAULT_PAGE) {
+        result = serve_page_fault(t, m->word[0], m->word[1], m->word[2]);
+    } else {
+        result = serve_trap(t, m->code, m->word[0], m->word[2]);
+    }
+    if (result == RESULT_ENDED) {
+        return;
+    }
+    if (result > BLOCKED && !t->attention && !t->mask_saved && result != INTERRUPTED) {
+        t->state = THREAD_RUNNING;
+        *answer = (struct answer){true, FAULT_SET_RAX, (uint64_t)result};
+    } else {
+        deliver_result(t, result, true, answer);
+    }
+    current = NULL;
+    now = ticks();
+    t->system_ticks += elapsed(left_at, now);
+    left_at = now;
+}
+
+static void serve_order(struct message *m, struct answer *answer)
+{
+    answer->given = true;
+    answer->code = 0;
+    if (m->badge != BADGE_STEWARD || m->code != UNIX_SPAWN) {
+        m->code = BW_ORDER;
+        return;
+    }
+    m->word[0] = (uint64_t)process_spawn_first(event.bytes, m->length);
+    m->code = (int64_t)m->word[0] < 0 ? (int64_t)m->word[0] : BW_OK;
+}
+
+static void run_again(struct thread *t)
+{
+    long result;
+
+    if (t->process->doomed) {
+        return;
+    }
+    if (t->process->stopped) {
+        t->state = THREAD_HELD;
+        t->held_rerun = true;
+        t->held_in_user = false;
+        return;
+    }
+    t->state = THREAD_SERVED;
+    current = t;
+    user_regs = &t->regs;
+    t->interrupted = false;
+    result = call_run(&t->regs);
+    if (result != RESULT_ENDED) {
+        deliver_result(t, result, false, NULL);
+    }
+    current = NULL;
+}
+
+static void timer_fired(struct timer *timer)
+{
+    struct thread *t = timer->owner;
+
+    switch (timer->kind) {
+    case TIMER_THREAD:
+        t->timed_out = true;
+        wait_wake(t);
+        break;
+    case TIMER_ALARM:
+        time_alarm_fired(timer->owner);
+        break;
+    default:
+        process_respawn();
+        break;
+    }
+}
+
+/** All that became due. @return until when to wait */
+static bw_time_t settle(bool time_passed)
+{
+    bw_time_t deadline;
+    struct thread *t;
+    struct timer *timer;
+
+    for (;;) {
+        process_settle();
+        t = wait_next_ready();
+        if (t) {
+            run_again(t);
+            continue;
+        }
+        if (!time_passed || timer_next() == BW_NO_DEADLINE) {
+            break;
+        }
+        timer = timer_due(time_monotonic());
+        if (!timer) {
+            break;
+        }
+        timer_fired(timer);
+    }
+    tty_flush();
+    deadline = tty_deadline();
+    return deadline < timer_next() ? deadline : timer_next();
+}
+
+/** Fills in the reply. @return the key to send it through, 0: none */
+static uint16_t prepare(struct message *m, const struct answer *answer, const struct thread *t)
+{
+    if (!answer->given || (t && t->state != THREAD_RUNNING)) {
+        return 0;
+    }
+    if (t) {
+        m->code = answer->code;
+        m->word[0] = answer->value;
+        if (answer->code == FAULT_SET_REGS) {
+            m->string = &t->regs;
+            m->length = sizeof t->regs;
+        }
+    }
+    return KEY_AT(KR_CALLER);
+}
+
+int main_native(uint64_t word)
+{
+    struct message m = {.buffer = &event, .size = sizeof event};
+    uint16_t reply = 0;
+    unsigned served = 0;
+
+    (void)word;
+    if (machine_init() != BW_OK) {
+        bw_log("unix: the file tree cannot be read");
+        bw_exit(1);
+    }
+    files_init();
+    for (;;) {
+        struct answer answer = {0};
+        unsigned index = THREADS_MAX;
+
+        bw_return(reply, &m, KEY_AT(KR_CALLER), 0);
+        if (m.delivery == DELIVERY_MESSAGE && m.badge >= THREAD_BADGE) {
+            index = m.badge - THREAD_BADGE;
+            if (index < THREADS_MAX && threads[index]) {
+                serve_thread(threads[index], &m, &answer);
+            }
+        } else if (m.delivery == DELIVERY_MESSAGE) {
+            serve_order(&m, &answer);
+        } else {
+            tty_poll(); /* the terminal agent has posted, or its time has come */
+        }
+        m.deadline = settle(m.delivery != DELIVERY_MESSAGE || ++served % TIMERS_EVERY == 0);
+        reply = prepare(&m, &answer, index < THREADS_MAX ? threads[index] : NULL);
+    }
+}
