@@ -36,7 +36,7 @@ static size_t shown_length(const struct line_edit *l)
 /** Draws the whole line again. */
 static void redraw(struct line_edit *l)
 {
-    char move[16];
+    char move[32];
     size_t n;
 
     if (l->cursor < l->first) {
