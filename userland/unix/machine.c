@@ -237,7 +237,7 @@ int64_t machine_page_put_id(uint16_t space, uint64_t address, uint64_t id, unsig
 
 int64_t machine_rights(uint16_t space, uint64_t address, unsigned count, unsigned rights)
 {
-    return call(space, SEGMENT_RIGHTS, address, kind(0, 0, rights), count, 0, 0, 0);
+    return call(space, SEGMENT_RIGHTS, address, kind(0, 0, rights), count, KEY_AT(KR_RANGE), 0, 0);
 }
 
 int64_t machine_clear(uint16_t space, uint64_t address, unsigned count, bool destroy)
