@@ -284,13 +284,15 @@ int64_t machine_zero(uint16_t space, uint64_t address, size_t n, uint64_t *at, s
 }
 
 int64_t machine_copy(uint16_t to, uint64_t to_address, uint16_t from, uint64_t from_address,
-                     size_t n, uint64_t *at, size_t *done)
+                     size_t n, bool *at_source, size_t *done)
 {
     struct message m = {
         .code = SEGMENT_COPY, .word = {to_address, from_address, n}, .send = {from}};
     int64_t r = bw_call(to, &m);
+    uint64_t at;
 
-    return copied(r, &m, n, at, done);
+    *at_source = r == BW_FAULT && m.word[2] == 1;
+    return copied(r, &m, n, &at, done);
 }
 
 /* --- time

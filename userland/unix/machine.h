@@ -33,7 +33,7 @@ int64_t machine_domain_create(struct handle *h);
 int64_t machine_space_create(struct handle *h);
 /** Forgets the key; the object itself goes by machine_destroy(h->id). */
 void machine_forget(struct handle *h);
-/** A designator for the key; valid until four others were asked for. */
+/** A designator for the key; valid until three others were asked for. */
 uint16_t machine_key(const struct handle *h);
 /** Destroys an object; collected and done in runs: machine_destroy_flush() does what is left. */
 void machine_destroy(uint64_t id);
@@ -64,8 +64,9 @@ int64_t machine_read(uint16_t space, uint64_t address, void *to, size_t n, uint6
 int64_t machine_write(uint16_t space, uint64_t address, const void *from, size_t n, uint64_t *at,
                       size_t *done);
 int64_t machine_zero(uint16_t space, uint64_t address, size_t n, uint64_t *at, size_t *done);
+/** *at_source: it is the source that faults, right behind the bytes done. */
 int64_t machine_copy(uint16_t to, uint64_t to_address, uint16_t from, uint64_t from_address,
-                     size_t n, uint64_t *at, size_t *done);
+                     size_t n, bool *at_source, size_t *done);
 
 /** TSC ticks of the machine that we run on. */
 uint64_t machine_ticks_per_second(void);

@@ -45,26 +45,19 @@ static long user_copy(uint16_t segment, uint64_t offset, uint64_t address, size_
 {
     struct space *s = here();
     size_t total = 0;
-    unsigned tries = 0;
 
     while (total < n && address + total < SPACE_TOP) {
-        size_t step = n - total < BW_STRING_MAX ? n - total : BW_STRING_MAX, done = 0;
-        uint64_t at = 0;
+        size_t step = n - total < BW_STRING_MAX ? n - total : BW_STRING_MAX, done;
         uint16_t space = machine_key(&s->root);
+        bool at_source;
         int64_t r =
-            to_user
-                ? machine_copy(space, address + total, segment, offset + total, step, &at, &done)
-                : machine_copy(segment, offset + total, space, address + total, step, &at, &done);
+            machine_copy(to_user ? space : segment, to_user ? address + total : offset + total,
+                         to_user ? segment : space, to_user ? offset + total : address + total,
+                         step, &at_source, &done);
 
         total += done;
-        tries = done ? 0 : tries + 1;
-        if (r == BW_OK) {
-            continue;
-        }
-        /* Whose fault it was cannot be told from the address: ours is made good, then it is tried
-         * again. */
-        if (r != BW_FAULT || tries > 2 ||
-            space_fault(s, address + total, to_user ? VM_WRITE : VM_READ)) {
+        if (r != BW_OK && (r != BW_FAULT || at_source == to_user ||
+                           space_fault(s, address + total, to_user ? VM_WRITE : VM_READ))) {
             break;
         }
     }
