@@ -1,0 +1,117 @@
+/*
+ * --info: what a store says of itself.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "mkdistrict.h"
+
+static const char *show_time(uint64_t ns, char buf[40])
+{
+    time_t seconds = (time_t)(ns / 1000000000ull);
+    struct tm tm;
+
+    if (ns == 0 || !localtime_r(&seconds, &tm) || !strftime(buf, 40, "%Y-%m-%d %H:%M:%S", &tm))
+        strcpy(buf, "never");
+    return buf;
+}
+
+static const char *show_interval(uint64_t ns, char buf[40])
+{
+    if (ns == 0)
+        strcpy(buf, "only when asked");
+    else if (ns % 1000000000ull)
+        snprintf(buf, 40, "every %llu ms", (unsigned long long)(ns / 1000000ull));
+    else
+        snprintf(buf, 40, "every %llu s", (unsigned long long)(ns / 1000000000ull));
+    return buf;
+}
+
+struct counts {
+    uint64_t of[4], bytes;
+};
+
+static int count(void *ctx, const struct store_object *o)
+{
+    struct counts *c = ctx;
+
+    c->of[o->type & 3]++;
+    c->bytes += o->bytes;
+    return 0;
+}
+
+static void show_generations(struct store *st)
+{
+    static const char *const reason[] = {"made by mkdistrict", "interval", "asked for",
+                                         "memory pressure",    "shutdown", "host tool"};
+    struct store_generation g;
+    char when[40];
+
+    printf("generations\n");
+    for (uint32_t i = 0; store_generation(st, i, &g) == STORE_OK; i++) {
+        printf("  %-8llu    %s, %llu objects, %llu changed, %s", (unsigned long long)g.number,
+               show_time(g.time, when), (unsigned long long)g.objects,
+               (unsigned long long)g.changed,
+               g.reason < sizeof(reason) / sizeof(reason[0]) ? reason[g.reason] : "unknown reason");
+        if (g.parent != STORE_NEWEST && g.parent + 1 != g.number)
+            printf(", from generation %llu", (unsigned long long)g.parent);
+        printf("\n");
+    }
+}
+
+static int show(struct store *st)
+{
+    static const char *const policy[] = {"rollback", "stop", "continue"};
+    struct counts c = {0};
+    struct store_info i;
+    char a[40], b[40], used[32], all[32];
+    int r = store_walk(st, STORE_NEWEST, 0, count, &c);
+
+    store_info(st, &i);
+    printf("name          %s\n", i.name);
+    printf("id            ");
+    for (unsigned k = 0; k < sizeof(i.id); k++)
+        printf("%s%02x", k == 4 || k == 6 || k == 8 || k == 10 ? "-" : "", i.id[k]);
+    printf("\nowner         %s\n", i.owner[0] ? i.owner : "-");
+    printf("format        %u, nucleus ABI %u, image %u\n", i.format_version, i.abi_version,
+           i.image_version);
+    printf("made          %s\n", show_time(i.created, a));
+    if (i.incarnation)
+        printf("last run      %s by %s\n", show_time(i.ran_at, b), i.ran_by[0] ? i.ran_by : "-");
+    else
+        printf("last run      never\n");
+    printf("incarnation   %llu\n", (unsigned long long)i.incarnation);
+    printf("checkpoints   %s; after a crash: %s\n", show_interval(i.interval, a),
+           policy[i.crash_policy < 3 ? i.crash_policy : 0]);
+    printf("generation    %llu current, %u kept, the next is %llu\n", (unsigned long long)i.current,
+           i.generations, (unsigned long long)i.next_generation);
+    printf("objects       %llu pages, %llu nodes, %llu domains; %llu have bytes\n",
+           (unsigned long long)c.of[OBJECT_PAGE], (unsigned long long)c.of[OBJECT_NODE],
+           (unsigned long long)c.of[OBJECT_DOMAIN], (unsigned long long)c.bytes);
+    printf("space         %s used of %s\n",
+           show_bytes((i.blocks - i.free_blocks) * STORE_BLOCK, used),
+           show_bytes(i.blocks * STORE_BLOCK, all));
+    show_generations(st);
+    return r;
+}
+
+int show_info(const char *path)
+{
+    struct file f;
+    struct store_io io;
+    struct store *st;
+    int r;
+
+    file_open(&f, path, false);
+    io = file_io(&f);
+    r = store_open(&io, &st);
+    if (r)
+        fail("%s: %s", path, store_error_text(r));
+    r = show(st);
+    store_close(st);
+    if (r)
+        fail("%s: %s", path, store_error_text(r));
+    return 0;
+}

@@ -1,0 +1,243 @@
+/*
+ * mkdistrict: makes the store of a new district, and shows and checks existing ones.
+ */
+#include <getopt.h>
+#include <libgen.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mkdistrict.h"
+
+static struct file making;
+
+void fail(const char *format, ...)
+{
+    va_list ap;
+
+    fflush(stdout);
+    fprintf(stderr, "mkdistrict: ");
+    va_start(ap, format);
+    vfprintf(stderr, format, ap);
+    va_end(ap);
+    fprintf(stderr, "\n");
+    file_discard(&making);
+    exit(1);
+}
+
+void *allocate(size_t size)
+{
+    void *p = calloc(1, size);
+
+    if (!p)
+        fail("out of memory");
+    return p;
+}
+
+static void interrupted(int signal)
+{
+    file_discard(&making);
+    _exit(128 + signal);
+}
+
+static void usage(void)
+{
+    printf("usage: mkdistrict [options] FILE     make the store of a new district in FILE\n"
+           "       mkdistrict --info FILE        say what is in a store\n"
+           "       mkdistrict --verify FILE      read and check all of it, name what is wrong\n"
+           "\n"
+           "  --size SIZE        how much it can hold, e.g. 256M (default) or 4G\n"
+           "  --name NAME        of the district (default: from FILE)\n"
+           "  --root TAR         its first file tree: a tar archive, may be compressed; - reads "
+           "standard input\n"
+           "  --exec CMD         its first program (default: /bin/busybox sh)\n"
+           "  --interval TIME    between checkpoints: 10ms and more, e.g. 500ms, 1s (default), "
+           "2min; never\n"
+           "  --programs DIR     where the native programs are (default: ../boot beside this "
+           "program)\n"
+           "  --force            overwrite FILE if it exists\n"
+           "  --help             this text\n");
+}
+
+static void default_name(struct options *o)
+{
+    static char name[DISTRICT_NAME_MAX];
+    char copy[4096];
+    char *base, *dot;
+
+    snprintf(copy, sizeof(copy), "%s", o->file);
+    base = basename(copy);
+    dot = strrchr(base, '.');
+    if (dot && dot != base)
+        *dot = 0;
+    snprintf(name, sizeof(name), "%.31s", base);
+    o->name = name;
+}
+
+static void owner_name(char owner[STORE_NAME_MAX])
+{
+    struct passwd *p = getpwuid(getuid());
+
+    snprintf(owner, STORE_NAME_MAX, "%s", p ? p->pw_name : "");
+}
+
+static uint64_t now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+static struct store_format_params parameters(const struct options *o)
+{
+    struct store_format_params p = {.blocks = o->size / STORE_BLOCK,
+                                    .interval = o->interval,
+                                    .time = now(),
+                                    .abi_version = NUCLEUS_ABI_VERSION,
+                                    .image_version = 1};
+
+    if (getrandom(p.id, sizeof(p.id), 0) != sizeof(p.id))
+        fail("no random bytes to be had");
+    snprintf(p.name, sizeof(p.name), "%s", o->name);
+    owner_name(p.owner);
+    return p;
+}
+
+static void check(int r, const char *path)
+{
+    if (r == STORE_NOSPACE)
+        fail("%s: it does not fit: choose a larger --size", path);
+    if (r)
+        fail("%s: %s", path, store_error_text(r));
+}
+
+static int make(const struct options *o)
+{
+    struct store_format_params p = parameters(o);
+    struct store_io io;
+    struct store *st;
+    char size[32], used[32];
+    struct store_info i;
+
+    signal(SIGINT, interrupted);
+    signal(SIGTERM, interrupted);
+    signal(SIGHUP, interrupted);
+    file_create(&making, o->file, o->size, o->force);
+    io = file_io(&making);
+    check(store_format(&io, &p, &st), o->file);
+    check(store_begin(st, 0), o->file);
+    image_make(st, o);
+    check(store_commit(st, p.time, STORE_MADE_FORMAT), o->file);
+    store_info(st, &i);
+    store_close(st);
+    file_finish(&making, o->force);
+    printf("%s: district %s, %s used of %s\n", o->file, o->name,
+           show_bytes((i.blocks - i.free_blocks) * STORE_BLOCK, used), show_bytes(o->size, size));
+    return 0;
+}
+
+static void check_options(struct options *o)
+{
+    char words[4096];
+    const char *why;
+
+    if (!o->name)
+        default_name(o);
+    why = bad_name(o->name);
+    if (why)
+        fail("--name %s: %s", o->name, why);
+    why = split_words(o->exec, words, sizeof(words));
+    if (why)
+        fail("--exec: %s", why);
+    if (o->size < (uint64_t)STORE_MIN_BLOCKS * STORE_BLOCK)
+        fail("--size: at least 1M is needed");
+    o->size -= o->size % STORE_BLOCK;
+}
+
+enum { SIZE = 256, NAME, ROOT, EXEC, INTERVAL, PROGRAMS, FORCE, INFO, VERIFY, HELP };
+
+static int parse(int argc, char **argv, struct options *o)
+{
+    static const struct option known[] = {
+        {"size", required_argument, NULL, SIZE},
+        {"name", required_argument, NULL, NAME},
+        {"root", required_argument, NULL, ROOT},
+        {"exec", required_argument, NULL, EXEC},
+        {"interval", required_argument, NULL, INTERVAL},
+        {"programs", required_argument, NULL, PROGRAMS},
+        {"force", no_argument, NULL, FORCE},
+        {"info", no_argument, NULL, INFO},
+        {"verify", no_argument, NULL, VERIFY},
+        {"help", no_argument, NULL, HELP},
+        {0},
+    };
+    int c, order = 0;
+
+    while ((c = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+        switch (c) {
+        case SIZE:
+            if (!parse_size(optarg, &o->size))
+                fail("--size %s: not a size; write e.g. 256M or 4G", optarg);
+            break;
+        case NAME:
+            o->name = optarg;
+            break;
+        case ROOT:
+            o->root = optarg;
+            break;
+        case EXEC:
+            o->exec = optarg;
+            break;
+        case INTERVAL:
+            if (!parse_interval(optarg, &o->interval))
+                fail("--interval %s: not a time of 10ms or more; write e.g. 500ms, 1s or never",
+                     optarg);
+            break;
+        case PROGRAMS:
+            o->programs = optarg;
+            break;
+        case FORCE:
+            o->force = true;
+            break;
+        case INFO:
+        case VERIFY:
+            if (order)
+                fail("--info or --verify, once");
+            order = c;
+            break;
+        case 'h':
+        case HELP:
+            usage();
+            exit(0);
+        default:
+            fprintf(stderr, "mkdistrict: --help explains the options\n");
+            exit(2);
+        }
+    }
+    return order;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.exec = "/bin/busybox sh", .size = 256u << 20, .interval = 1000000000ull};
+    int order = parse(argc, argv, &o);
+
+    if (optind + 1 != argc) {
+        fprintf(stderr, "mkdistrict: %s; --help explains\n",
+                optind == argc ? "which FILE?" : "one FILE at a time");
+        return 2;
+    }
+    o.file = argv[optind];
+    if (order == INFO)
+        return show_info(o.file);
+    if (order == VERIFY)
+        return verify_file(o.file);
+    check_options(&o);
+    return make(&o);
+}
