@@ -137,7 +137,8 @@ static void set_clocks(struct district *d, const struct system_page *s)
     d->boottime_offset = s->boottime + down - now;
 }
 
-/** A domain that was loaded goes on: what it waited for outside is over, its deadline counts again. */
+/** A domain that was loaded goes on: what it waited for outside is over, its deadline counts again, and
+ *  one that waits for messages is told. */
 static void start_domain(struct district *d, struct activity *a)
 {
     struct domain_frame *f = activity_frame(a);
@@ -146,9 +147,13 @@ static void start_domain(struct district *d, struct activity *a)
         invoke_answer(a, BW_RESTARTED);
     else if (f->state == DOMAIN_RUNNING)
         schedule_ready(a);
-    else if (f->state == DOMAIN_AVAILABLE && f->deadline != BW_NO_DEADLINE)
-        schedule_set_deadline(a, f->deadline > d->monotonic_offset ? f->deadline - d->monotonic_offset
-                                                                   : 0);
+    else if (f->state == DOMAIN_AVAILABLE) {
+        if (f->deadline != BW_NO_DEADLINE)
+            schedule_set_deadline(a, f->deadline > d->monotonic_offset
+                                         ? f->deadline - d->monotonic_offset
+                                         : 0);
+        domain_post(a, POST_RESTARTED);
+    }
 }
 
 static void run(struct district *d)

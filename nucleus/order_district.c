@@ -152,6 +152,9 @@ static int begin(struct call *c, struct district *d)
 int order_district(struct call *c)
 {
     struct district *d = &districts[c->key.value & (DISTRICT_MAX - 1)];
+    /* Ending takes several steps; the key stays good for them. */
+    if (c->order == DISTRICT_KILL && d->state == DISTRICT_ENDING && d->instance == c->key.version + 1)
+        return district_kill(d);
     if (d->instance != c->key.version || d->state == DISTRICT_EMPTY)
         return BW_VOID;
     switch (c->order) {

@@ -28,6 +28,7 @@
  * SEND   sends and goes on. A busy receiver queues the sender unless INVOKE_NOBLOCK: then BW_BUSY.
  * POST   sets bit (badge & 63) in the receiver's posted word; never waits, carries nothing else.
  *        The receiver gets all bits at once: delivery POSTED, word 0 the bits, which are cleared.
+ *        The nucleus itself posts POST_RESTARTED to each AVAILABLE domain of a district that restarts.
  * SELF   services without a key, enum self_order in rdi.
  *
  * Every invocation either completes or leaves the domain as it was, to be run again.
@@ -56,6 +57,7 @@ enum delivery {
     DELIVERY_POSTED = 1,  /* word 0: the bits */
     DELIVERY_TIMEOUT = 2,
 };
+#define POST_RESTARTED ((uint64_t)1 << 63)
 #define DELIVERY_CUT 0x100u /* the string did not fit the receive buffer, or it was not there */
 
 #define KEY_AT(reg) ((uint16_t)((reg)&31u))
