@@ -138,7 +138,7 @@ static void set_clocks(struct district *d, const struct system_page *s)
 }
 
 /** A domain that was loaded goes on: what it waited for outside is over, its deadline counts again, and
- *  one that waits for messages is told. */
+ *  a server is told, now or when it next waits. */
 static void start_domain(struct district *d, struct activity *a)
 {
     struct domain_frame *f = activity_frame(a);
@@ -147,13 +147,11 @@ static void start_domain(struct district *d, struct activity *a)
         invoke_answer(a, BW_RESTARTED);
     else if (f->state == DOMAIN_RUNNING)
         schedule_ready(a);
-    else if (f->state == DOMAIN_AVAILABLE) {
-        if (f->deadline != BW_NO_DEADLINE)
-            schedule_set_deadline(a, f->deadline > d->monotonic_offset
-                                         ? f->deadline - d->monotonic_offset
-                                         : 0);
+    else if (f->state == DOMAIN_AVAILABLE && f->deadline != BW_NO_DEADLINE)
+        schedule_set_deadline(a, f->deadline > d->monotonic_offset ? f->deadline - d->monotonic_offset
+                                                                   : 0);
+    if (f->state != DOMAIN_STOPPED && !(f->flags & DOMAIN_FOREIGN))
         domain_post(a, POST_RESTARTED);
-    }
 }
 
 static void run(struct district *d)

@@ -28,7 +28,8 @@
  * SEND   sends and goes on. A busy receiver queues the sender unless INVOKE_NOBLOCK: then BW_BUSY.
  * POST   sets bit (badge & 63) in the receiver's posted word; never waits, carries nothing else.
  *        The receiver gets all bits at once: delivery POSTED, word 0 the bits, which are cleared.
- *        The nucleus itself posts POST_RESTARTED to each AVAILABLE domain of a district that restarts.
+ *        The nucleus itself posts POST_RESTARTED to every domain that is not foreign, nor STOPPED, when
+ *        its district is started.
  * SELF   services without a key, enum self_order in rdi.
  *
  * Every invocation either completes or leaves the domain as it was, to be run again.
