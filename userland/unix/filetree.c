@@ -133,6 +133,8 @@ long filetree_read(uint32_t ino, uint64_t offset, struct io *io)
 
 /* --- writing --- */
 
+static void undo_growth(uint32_t ino);
+
 static int ensure_height(uint32_t ino, uint64_t size)
 {
     struct filetree_inode *inode = &filetree.inodes[ino];
@@ -247,6 +249,9 @@ long filetree_write(uint32_t ino, uint64_t offset, struct io *io)
             break;
         }
     }
+    if (r < 0) {
+        undo_growth(ino);
+    }
     inode->mtime = inode->ctime = filetree.now();
     return offset > start ? (long)(offset - start) : r;
 }
@@ -295,12 +300,23 @@ static void clear_below(uint32_t ino, unsigned height, uint64_t base, uint64_t f
     }
 }
 
-static void shrink(uint32_t ino, uint64_t size)
+/** Gives back the height that `size` does not need. */
+static void trim_height(uint32_t ino, uint64_t size)
 {
     struct filetree_inode *inode = &filetree.inodes[ino];
-    uint64_t from = pages_of(size) * PAGE, to = pages_of(inode->size) * PAGE;
     unsigned need = height_for(size);
-    bool all = dense(inode);
+
+    while (need < inode->height &&
+           filetree.backend->set_height(ino, inode->height, inode->height - 1) == 0) {
+        inode->height--;
+    }
+}
+
+/** Destroys what lies between `size` and `end`, which nothing is behind. */
+static void cut_off(uint32_t ino, uint64_t size, uint64_t end, bool all)
+{
+    struct filetree_inode *inode = &filetree.inodes[ino];
+    uint64_t from = pages_of(size) * PAGE, to = pages_of(end) * PAGE;
 
     if (inode->height == 0) {
         return;
@@ -308,14 +324,19 @@ static void shrink(uint32_t ino, uint64_t size)
     if (size % PAGE != 0 && has_page(ino, size / PAGE)) {
         filetree.backend->zero(ino, size, PAGE - size % PAGE);
     }
-    if (from < to && inode->pages != 0) {
+    if (from < to) {
         clear_below(ino, inode->height, 0, from, to, all);
-    } else if (from < to && inode->height > 1) {
-        clear_below(ino, inode->height, 0, from, to, false);
     }
-    while (need < inode->height &&
-           filetree.backend->set_height(ino, inode->height, inode->height - 1) == 0) {
-        inode->height--;
+    trim_height(ino, size);
+}
+
+/** After a failure to grow: nothing may be left behind the size. */
+static void undo_growth(uint32_t ino)
+{
+    struct filetree_inode *inode = &filetree.inodes[ino];
+
+    if (inode->height != 0) {
+        cut_off(ino, inode->size, segment_span(inode->height), false);
     }
 }
 
@@ -331,12 +352,13 @@ int filetree_truncate(uint32_t ino, uint64_t size)
         return -EFBIG;
     }
     if (size < inode->size) {
-        shrink(ino, size);
+        cut_off(ino, size, inode->size, dense(inode));
     } else {
         uint64_t end = inode->size;
 
         r = ensure_height(ino, size);
         if (r != 0) {
+            undo_growth(ino);
             return r;
         }
         if (size > end && end % PAGE != 0 && has_page(ino, end / PAGE)) {
