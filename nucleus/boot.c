@@ -188,6 +188,8 @@ static struct object *make_archive(void)
                 node_slots(root)[page / BW_NODE_SLOTS] = segment_of(leaf, 1, RIGHT_EXECUTE);
             }
             uint8_t *at = m == 0 ? NULL : frame_pointer(module_address[m - 1] + i * BW_PAGE_SIZE);
+            if (at != NULL)
+                frame_adopt(at);
             struct object *o =
                 m == 0 ? first : object_adopt(COMMONS, next_oid++, OBJECT_PAGE, at);
             assert(o != NULL, "there is memory for the boot archive");

@@ -302,7 +302,6 @@ struct object *object_adopt(struct district *d, oid_t oid, enum object_type type
     struct object *o = header_new(d, oid);
     if (o == NULL)
         return NULL;
-    frame_adopt(frame);
     o->data = frame;
     o->type = (uint8_t)type;
     o->version = 1;

@@ -43,7 +43,7 @@ static int supply(struct call *c, struct district *d)
     if (r != BW_OK)
         return r;
     bool bytes = object.header.flags & OBJECT_BYTES;
-    if (n != sizeof object.header + (bytes ? BW_PAGE_SIZE : 0))
+    if (bytes && n != sizeof object)
         return BW_ARGUMENT;
     return district_supply(d, &object.header, bytes ? object.bytes : NULL);
 }

@@ -48,10 +48,6 @@ void frame_free(void *frame)
     frames_out--;
     free(frame);
 }
-void frame_adopt(void *frame)
-{
-    (void)frame;
-}
 void frame_set_object(void *frame, struct object *o)
 {
     (void)frame, (void)o;

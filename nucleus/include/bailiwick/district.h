@@ -62,7 +62,7 @@ enum district_order {
                             wanted, or the state changed, or memory asks for a checkpoint" */
     DISTRICT_START = 2,  /* begin loading: asks for the system page, domain list and domains, then runs */
     DISTRICT_WANTED = 3, /* -> w0 count, string: that many oid_t to be supplied */
-    DISTRICT_SUPPLY = 4, /* string: struct object_header, then 4096 bytes unless type is NONE */
+    DISTRICT_SUPPLY = 4, /* string: struct object_header, and 4096 bytes if it has OBJECT_BYTES */
     DISTRICT_SNAPSHOT = 5, /* -> w0 the epoch frozen (it becomes the generation), w1 objects in it,
                             w2 TSC ticks of the stop; BW_CLEAN if nothing is dirty (w0 last epoch);
                             BW_BUSY if one is under way */
