@@ -1,0 +1,607 @@
+/*
+ * The model of a store: plain arrays, copied whole for each generation.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+
+void (*model_failed)(void);
+
+void model_fail(const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    vfprintf(stderr, format, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    if (model_failed)
+        model_failed();
+    abort();
+}
+
+/* --- a disk in memory
+ * ------------------------------------------------------------------------------ */
+
+struct memory_disk *memory_disk_new(uint64_t blocks)
+{
+    struct memory_disk *d = calloc(1, sizeof(*d));
+
+    d->bytes = calloc(blocks, STORE_BLOCK);
+    d->blocks = blocks;
+    d->low = UINT64_MAX;
+    return d;
+}
+
+void memory_disk_free(struct memory_disk *d)
+{
+    free(d->bytes);
+    free(d);
+}
+
+static int disk_read(void *ctx, uint64_t block, void *buf, size_t n)
+{
+    struct memory_disk *d = ctx;
+
+    d->reads++;
+    if (++d->operations == d->fail_at)
+        return -1;
+    memcpy(buf, d->bytes + block * STORE_BLOCK, n * STORE_BLOCK);
+    return 0;
+}
+
+static int disk_write(void *ctx, uint64_t block, const void *buf, size_t n)
+{
+    struct memory_disk *d = ctx;
+
+    d->writes++;
+    d->blocks_written += n;
+    if (++d->operations == d->fail_at)
+        return -1;
+    if (block >= 72) {
+        d->low = block < d->low ? block : d->low;
+        d->high = block > d->high ? block : d->high;
+    }
+    memcpy(d->bytes + block * STORE_BLOCK, buf, n * STORE_BLOCK);
+    return 0;
+}
+
+static int disk_flush(void *ctx)
+{
+    struct memory_disk *d = ctx;
+
+    d->flushes++;
+    return ++d->operations == d->fail_at ? -1 : 0;
+}
+
+static void disk_damage(void *ctx, const struct store_damage *g)
+{
+    struct memory_disk *d = ctx;
+
+    d->damages++;
+    if (!d->quiet)
+        fprintf(stderr,
+                "%s:%d: %s, block %llu, generation %llu, object %llu: expected %llx, found %llx\n",
+                g->file, g->line, g->what, (unsigned long long)g->block,
+                (unsigned long long)g->generation, (unsigned long long)g->oid,
+                (unsigned long long)g->expected, (unsigned long long)g->found);
+}
+
+struct store_io memory_disk_io(struct memory_disk *d)
+{
+    return (struct store_io){.ctx = d,
+                             .blocks = d->blocks,
+                             .read = disk_read,
+                             .write = disk_write,
+                             .flush = disk_flush,
+                             .damage = disk_damage,
+                             .cache_blocks = 64};
+}
+
+/* --- states --------------------------------------------------------------------------------------
+ */
+
+static struct model_generation generation_copy(const struct model_generation *g)
+{
+    struct model_generation copy = *g;
+
+    copy.object = malloc(g->limit * sizeof(*g->object) + 1);
+    if (g->limit)
+        memcpy(copy.object, g->object, g->limit * sizeof(*g->object));
+    return copy;
+}
+
+void model_state_copy(struct model_state *to, const struct model_state *from)
+{
+    *to = *from;
+    for (uint32_t i = 0; i < from->count; i++)
+        to->kept[i] = generation_copy(&from->kept[i]);
+}
+
+void model_state_free(struct model_state *s)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        free(s->kept[i].object);
+    s->count = 0;
+}
+
+static struct model_generation *find(struct model_state *s, uint64_t number)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        if (s->kept[i].number == number)
+            return &s->kept[i];
+    return NULL;
+}
+
+static void remove_generation(struct model_state *s, uint64_t number)
+{
+    struct model_generation *g = find(s, number);
+
+    free(g->object);
+    memmove(g, g + 1, (size_t)(s->kept + s->count - g - 1) * sizeof(*g));
+    s->count--;
+}
+
+static void retain(struct model_state *s, uint32_t keep)
+{
+    while (s->count > keep) {
+        uint32_t i = s->kept[0].number == s->current;
+
+        remove_generation(s, s->kept[i].number);
+    }
+}
+
+/* --- doing the same to both
+ * ------------------------------------------------------------------------ */
+
+struct model *model_new_io(const struct store_io *io, uint64_t blocks)
+{
+    struct store_format_params p = {
+        .name = "model", .owner = "test", .blocks = blocks, .id = "0123456789abcde"};
+    struct model *m = calloc(1, sizeof(*m));
+    int r;
+
+    m->io = *io;
+    r = store_format(io, &p, &m->st);
+    if (r)
+        model_fail("format: %s", store_error_text(r));
+    m->state.current = STORE_NEWEST;
+    m->state.keep = 8;
+    return m;
+}
+
+struct model *model_new(struct memory_disk *d, uint64_t blocks)
+{
+    struct store_io io = memory_disk_io(d);
+    struct model *m = model_new_io(&io, blocks);
+
+    m->disk = d;
+    return m;
+}
+
+void model_free(struct model *m)
+{
+    if (m->begun)
+        free(m->pending.object);
+    store_close(m->st);
+    if (m->unsure)
+        model_state_free(&m->maybe);
+    model_state_free(&m->state);
+    free(m);
+}
+
+void model_bytes(uint64_t seed, oid_t oid, uint64_t page[512])
+{
+    uint64_t w = seed * 0x9e3779b97f4a7c15ull + oid;
+
+    memset(page, 0, STORE_BLOCK);
+    if (seed == 0)
+        return;
+    for (unsigned i = 0; i < 512; i++)
+        page[i] = w + i * 0x2545f4914f6cdd1dull;
+    page[seed % 512] |= 1;
+}
+
+/** The operation that would have led to s was cut off: it may have been done. Takes s over. */
+static void not_sure(struct model *m, struct model_state *s)
+{
+    if (m->unsure)
+        model_state_free(&m->maybe);
+    m->maybe = *s;
+    m->unsure = true;
+}
+
+static void become(struct model *m, struct model_state *s)
+{
+    model_state_free(&m->state);
+    m->state = *s;
+}
+
+int model_try_begin(struct model *m)
+{
+    struct model_generation *parent = find(&m->state, m->state.current);
+    struct store_info before, after;
+    int r;
+
+    store_info(m->st, &before);
+    r = store_begin(m->st, m->state.next);
+    if (r == STORE_IO) {
+        struct model_state less;
+
+        model_state_copy(&less, &m->state);
+        retain(&less, 2);
+        not_sure(m, &less);
+    }
+    if (r)
+        return r;
+    store_info(m->st, &after);
+    if (after.generations != before.generations) /* under pressure old ones go */
+        retain(&m->state, 2);
+    m->begun = true;
+    m->changes = 0;
+    parent = find(&m->state, m->state.current);
+    m->pending = parent ? generation_copy(parent) : (struct model_generation){.object = malloc(1)};
+    m->pending.number = m->state.next;
+    return STORE_OK;
+}
+
+void model_begin(struct model *m)
+{
+    int r = model_try_begin(m);
+
+    if (r)
+        model_fail("begin: %s", store_error_text(r));
+}
+
+static struct model_object *pending_object(struct model *m, oid_t oid)
+{
+    struct model_generation *g = &m->pending;
+
+    m->changes++;
+    if (oid >= g->limit) {
+        g->object = realloc(g->object, (oid + 1) * sizeof(*g->object));
+        memset(g->object + g->limit, 0, (oid + 1 - g->limit) * sizeof(*g->object));
+        g->limit = (uint32_t)oid + 1;
+    }
+    return &g->object[oid];
+}
+
+int model_try_put(struct model *m, oid_t oid, uint32_t type, uint64_t seed)
+{
+    uint64_t page[512];
+    int r;
+
+    model_bytes(seed, oid, page);
+    r = store_put(m->st, oid, type, (uint32_t)seed, seed ? page : NULL);
+    if (r == STORE_OK)
+        *pending_object(m, oid) = (struct model_object){seed, (uint32_t)seed, type};
+    return r;
+}
+
+void model_put(struct model *m, oid_t oid, uint32_t type, uint64_t seed)
+{
+    int r = model_try_put(m, oid, type, seed);
+
+    if (r)
+        model_fail("put: %s", store_error_text(r));
+}
+
+int model_try_delete(struct model *m, oid_t oid)
+{
+    int r = store_delete(m->st, oid);
+
+    if (r == STORE_OK)
+        *pending_object(m, oid) = (struct model_object){0};
+    return r;
+}
+
+void model_after_commit(const struct model *m, struct model_state *to)
+{
+    model_state_copy(to, &m->state);
+    if (m->changes == 0)
+        return;
+    to->kept[to->count++] = generation_copy(&m->pending);
+    to->current = m->pending.number;
+    to->next = m->pending.number + 1;
+    retain(to, to->keep);
+}
+
+int model_try_commit(struct model *m)
+{
+    int r = store_commit(m->st, 1, STORE_MADE_ASKED);
+    struct model_state after;
+
+    if (r == STORE_OK || r == STORE_IO)
+        model_after_commit(m, &after);
+    if (r == STORE_IO)
+        not_sure(m, &after);
+    if (r == STORE_OK) {
+        become(m, &after);
+        free(m->pending.object);
+        m->begun = false;
+    }
+    return r;
+}
+
+void model_commit(struct model *m)
+{
+    int r = model_try_commit(m);
+
+    if (r)
+        model_fail("commit: %s", store_error_text(r));
+}
+
+void model_abort(struct model *m)
+{
+    store_abort(m->st);
+    if (m->begun)
+        free(m->pending.object);
+    m->begun = false;
+}
+
+void model_after_claim(const struct model *m, uint64_t generation, struct model_state *to)
+{
+    model_state_copy(to, &m->state);
+    to->current = generation;
+    to->incarnation++;
+}
+
+int model_try_claim(struct model *m, uint64_t generation)
+{
+    struct model_state after;
+    uint64_t incarnation;
+    int r = store_claim(m->st, generation, 42, "test", 1, &incarnation);
+
+    if (r && r != STORE_IO)
+        return r;
+    model_after_claim(m, generation, &after);
+    if (r == STORE_IO) {
+        not_sure(m, &after);
+        return r;
+    }
+    become(m, &after);
+    if (incarnation != m->state.incarnation)
+        model_fail("claim: incarnation %llu after %llu", (unsigned long long)incarnation,
+                   (unsigned long long)m->state.incarnation - 1);
+    return STORE_OK;
+}
+
+void model_claim(struct model *m, uint64_t generation)
+{
+    int r = model_try_claim(m, generation);
+
+    if (r)
+        model_fail("claim: %s", store_error_text(r));
+}
+
+void model_after_drop(const struct model *m, uint64_t generation, struct model_state *to)
+{
+    model_state_copy(to, &m->state);
+    remove_generation(to, generation);
+}
+
+int model_try_drop(struct model *m, uint64_t generation)
+{
+    struct model_state after;
+    int r = store_drop(m->st, generation);
+
+    if (r && r != STORE_IO)
+        return r;
+    model_after_drop(m, generation, &after);
+    if (r == STORE_IO) {
+        not_sure(m, &after);
+        return r;
+    }
+    become(m, &after);
+    return STORE_OK;
+}
+
+void model_drop(struct model *m, uint64_t generation)
+{
+    int r = model_try_drop(m, generation);
+
+    if (r)
+        model_fail("drop %llu: %s", (unsigned long long)generation, store_error_text(r));
+}
+
+int model_try_reopen(struct model *m)
+{
+    int r;
+
+    if (m->begun)
+        free(m->pending.object);
+    m->begun = false;
+    store_close(m->st);
+    r = store_open(&m->io, &m->st);
+    if (r)
+        return r;
+    if (m->unsure && !model_differs(m->st, &m->maybe))
+        become(m, &m->maybe);
+    else if (m->unsure)
+        model_state_free(&m->maybe);
+    m->unsure = false;
+    return m->state.count ? model_try_claim(m, m->state.current) : STORE_OK;
+}
+
+void model_reopen(struct model *m)
+{
+    int r = model_try_reopen(m);
+
+    if (r)
+        model_fail("open: %s", store_error_text(r));
+}
+
+/* --- comparing -----------------------------------------------------------------------------------
+ */
+
+struct comparison {
+    struct store *st;
+    const struct model_generation *g;
+    oid_t next;
+    const char *what;
+};
+
+static const char *object_differs(struct comparison *c, const struct store_object *o)
+{
+    const struct model_object *e = o->oid < c->g->limit ? &c->g->object[o->oid] : NULL;
+    uint64_t page[512], expected[512];
+    struct store_object again;
+
+    if (!e || e->type == OBJECT_NONE)
+        return "an object that should not be";
+    if (o->type != e->type || o->version != e->version || o->bytes != (e->seed != 0))
+        return "an object of another type, version or kind";
+    if (store_get(c->st, c->g->number, o->oid, &again, page) != STORE_OK)
+        return "an object cannot be read";
+    model_bytes(e->seed, o->oid, expected);
+    return memcmp(page, expected, sizeof(page)) == 0 ? NULL : "an object has other bytes";
+}
+
+static int compare(void *ctx, const struct store_object *o)
+{
+    struct comparison *c = ctx;
+
+    for (; c->next < o->oid && c->next < c->g->limit; c->next++)
+        if (c->g->object[c->next].type != OBJECT_NONE)
+            c->what = "an object is missing";
+    c->next = o->oid + 1;
+    if (!c->what)
+        c->what = object_differs(c, o);
+    return c->what ? 1 : 0;
+}
+
+static const char *generation_differs(struct store *st, const struct model_generation *g)
+{
+    struct comparison c = {st, g, 0, NULL};
+    int r = store_walk(st, g->number, 0, compare, &c);
+
+    if (c.what)
+        return c.what;
+    if (r)
+        return store_error_text(r);
+    for (; c.next < g->limit; c.next++)
+        if (g->object[c.next].type != OBJECT_NONE)
+            return "an object is missing at the end";
+    return NULL;
+}
+
+const char *model_differs(struct store *st, const struct model_state *s)
+{
+    struct store_generation g;
+    struct store_info i;
+
+    store_info(st, &i);
+    if (i.incarnation != s->incarnation)
+        return "another incarnation";
+    if (i.next_generation != s->next)
+        return "another next generation";
+    if (i.current != s->current)
+        return "another current generation";
+    if (i.generations != s->count)
+        return "another number of generations";
+    for (uint32_t k = 0; k < s->count; k++)
+        if (store_generation(st, k, &g) || g.number != s->kept[k].number)
+            return "other generations";
+    for (uint32_t k = s->count; k-- > 0;) {
+        const char *what = generation_differs(st, &s->kept[k]);
+
+        if (what)
+            return what;
+    }
+    return NULL;
+}
+
+void model_check(struct model *m)
+{
+    const char *what = model_differs(m->st, &m->state);
+
+    if (what)
+        model_fail("the store differs from the model: %s", what);
+}
+
+uint64_t model_verify(struct model *m)
+{
+    struct store_verify v = {0};
+
+    store_verify(m->st, &v);
+    return v.errors;
+}
+
+/* --- random workloads
+ * ------------------------------------------------------------------------------ */
+
+uint64_t model_random_number(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15ull;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+    return z ^ z >> 31;
+}
+
+/** Puts and deletes n objects, mostly in one place, and commits. */
+static int random_commit(struct model *m, uint64_t *random, unsigned n, unsigned objects)
+{
+    unsigned base = (unsigned)(model_random_number(random) % objects);
+    int r = model_try_begin(m);
+
+    for (unsigned i = 0; i < n && r == STORE_OK; i++) {
+        uint64_t z = model_random_number(random);
+        oid_t oid = 1 + (z & 1 ? (base + i) % objects : (z >> 8) % objects);
+
+        if (z >> 20 & 3)
+            r = model_try_put(m, oid, 1 + (z >> 30) % 3, (z >> 40) % 8 ? 1 + (z >> 40) : 0);
+        else
+            r = model_try_delete(m, oid);
+    }
+    if (r == STORE_OK && model_random_number(random) % 16)
+        r = model_try_commit(m);
+    if (m->begun)
+        model_abort(m);
+    return r;
+}
+
+static int random_operation(struct model *m, uint64_t *random)
+{
+    uint64_t z = model_random_number(random);
+    uint64_t blocks = m->io.blocks;
+    unsigned objects = blocks < 1000 ? 20 : blocks < 4000 ? 60 : 3000;
+    unsigned n = (unsigned)(z >> 8) % (blocks < 1000 ? 12 : blocks < 4000 ? 30 : 800);
+    const struct model_generation *g =
+        &m->state.kept[m->state.count ? (z >> 32) % m->state.count : 0];
+
+    switch (m->state.count ? z % 32 : 9) {
+    case 0:
+        return model_try_claim(m, g->number);
+    case 1:
+        return m->state.count > 2 && g->number != m->state.current ? model_try_drop(m, g->number)
+                                                                   : 0;
+    case 2:
+        return model_try_reopen(m);
+    case 3:
+        return store_set_interval(m->st, z);
+    case 4:
+        if (m->io.blocks > 1000)
+            model_check(m);
+        return 0;
+    default:
+        return random_commit(m, random, n, objects);
+    }
+}
+
+void model_random(struct model *m, unsigned seed, unsigned n)
+{
+    uint64_t random = seed;
+
+    for (unsigned i = 0; i < n; i++) {
+        int r = random_operation(m, &random);
+
+        if (r == STORE_IO || r == STORE_STATE)
+            return;
+        if (r && r != STORE_NOSPACE)
+            model_fail("operation %u of seed %u: %s", i, seed, store_error_text(r));
+    }
+}

@@ -1,0 +1,105 @@
+/*
+ * A model of what a store must hold, and a disk in memory; for the unit tests and the crash tests.
+ * What differs from the model ends the program through model_fail.
+ */
+#ifndef CRASH_MODEL_H
+#define CRASH_MODEL_H
+
+#include <store/store.h>
+
+/** Prints what is wrong, and aborts (or does what the test has put in model_failed). */
+void model_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+extern void (*model_failed)(void);
+
+struct memory_disk {
+    uint8_t *bytes;
+    uint64_t blocks;
+    uint64_t writes, blocks_written, flushes, reads;
+    uint64_t operations; /* all of them */
+    uint64_t fail_at;    /* that operation fails; 0: none */
+    uint64_t low, high;  /* data blocks written lie in it */
+    uint64_t damages;    /* reported */
+    bool quiet;          /* damage is expected: not printed */
+};
+
+struct memory_disk *memory_disk_new(uint64_t blocks);
+void memory_disk_free(struct memory_disk *d);
+struct store_io memory_disk_io(struct memory_disk *d);
+
+#define MODEL_OBJECTS     10001u /* ids below it */
+#define MODEL_GENERATIONS 64u
+
+struct model_object {
+    uint64_t seed; /* of its bytes; 0: zeros */
+    uint32_t version;
+    uint32_t type;
+};
+
+struct model_generation {
+    uint64_t number;
+    uint32_t limit; /* ids below it may be in it */
+    struct model_object *object;
+};
+
+/** What a store must hold: everything of it is plain data, so that it can be copied. */
+struct model_state {
+    uint64_t current, next, incarnation;
+    uint32_t keep;
+    uint32_t count;
+    struct model_generation kept[MODEL_GENERATIONS];
+};
+
+struct model {
+    struct memory_disk *disk;
+    struct store_io io;
+    struct store *st;
+    struct model_state state;
+    struct model_generation pending;
+    bool begun;
+    uint32_t changes;
+    bool unsure; /* an operation ended in an I/O error: the store may be as in `maybe` */
+    struct model_state maybe;
+};
+
+void model_state_copy(struct model_state *to, const struct model_state *from);
+void model_state_free(struct model_state *s);
+
+/** Formats the disk. */
+struct model *model_new(struct memory_disk *d, uint64_t blocks);
+struct model *model_new_io(const struct store_io *io, uint64_t blocks);
+void model_free(struct model *m);
+/** Bytes of an object. */
+void model_bytes(uint64_t seed, oid_t oid, uint64_t page[512]);
+
+/* Each does the same to the store and to the model. Those that return an int leave the model as it
+ * was if the store refuses. */
+void model_begin(struct model *m);
+int model_try_begin(struct model *m);
+void model_put(struct model *m, oid_t oid, uint32_t type, uint64_t seed);
+int model_try_put(struct model *m, oid_t oid, uint32_t type, uint64_t seed);
+int model_try_delete(struct model *m, oid_t oid);
+void model_commit(struct model *m);
+int model_try_commit(struct model *m);
+void model_abort(struct model *m);
+void model_claim(struct model *m, uint64_t generation);
+int model_try_claim(struct model *m, uint64_t generation);
+void model_drop(struct model *m, uint64_t generation);
+int model_try_drop(struct model *m, uint64_t generation);
+/** What the model will be if the commit under way, or the drop, is done. */
+void model_after_commit(const struct model *m, struct model_state *to);
+void model_after_claim(const struct model *m, uint64_t generation, struct model_state *to);
+void model_after_drop(const struct model *m, uint64_t generation, struct model_state *to);
+/** Closes, opens and claims again. */
+void model_reopen(struct model *m);
+int model_try_reopen(struct model *m);
+/** n operations of all kinds; stops at the first that fails with an I/O error. */
+void model_random(struct model *m, unsigned seed, unsigned n);
+
+/** NULL if the store has exactly these generations with these objects, else what differs. */
+const char *model_differs(struct store *st, const struct model_state *s);
+void model_check(struct model *m);
+uint64_t model_verify(struct model *m);
+
+uint64_t model_random_number(uint64_t *state);
+
+#endif
