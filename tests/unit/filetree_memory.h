@@ -5,7 +5,7 @@
 #ifndef TESTS_FILETREE_MEMORY_H
 #define TESTS_FILETREE_MEMORY_H
 
-#include "filetree.h"
+#include "../../userland/unix/filetree.h"
 
 #define PAGE   4096u
 #define INODES 512u
