@@ -50,11 +50,12 @@ void shared_release(struct shared_memory *m)
 
 uint64_t *shared_page(struct shared_memory *m, uint64_t index)
 {
-    uint64_t **chunk = &m->chunk[index / SHARED_CHUNK];
+    uint64_t **chunk;
 
     if (index >= m->pages) {
         return NULL;
     }
+    chunk = &m->chunk[index / SHARED_CHUNK];
     if (!*chunk) {
         *chunk = calloc(SHARED_CHUNK, sizeof **chunk);
     }
