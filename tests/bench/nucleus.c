@@ -32,7 +32,7 @@ __asm__(".section .text.pages, \"ax\"\n"
         ".balign 4096\n"
         ".globl bw_partner_page, bw_worker_page\n"
         "bw_partner_page:\n"                 /* answers every call with what it got */
-        "   mov $0x0000000100010003, %rax\n" /* RETURN through register 1, next caller there too */
+        "   mov $0x0000000100010002, %rax\n" /* RETURN through register 1, next caller there too */
         "   syscall\n"
         "   jmp bw_partner_page\n"
         ".balign 4096, 0xcc\n"
@@ -51,7 +51,7 @@ __asm__(".section .text.pages, \"ax\"\n"
         "   add %r14, %rdi\n"
         "   dec %rcx\n"
         "   jnz 3b\n"
-        "4: mov $3, %eax\n" /* RETURN to nobody: waits for ever */
+        "4: mov $2, %eax\n" /* RETURN to nobody: waits for ever */
         "   xor %r10d, %r10d\n"
         "   xor %ebx, %ebx\n"
         "   syscall\n"
