@@ -160,6 +160,23 @@ static bool take_requests(void)
     return answered;
 }
 
+/* One line a second at most: a disk that dies fails every request. */
+static void report_failure(uint64_t sector, unsigned status)
+{
+    static bw_time_t quiet_until;
+    static unsigned unreported;
+    bw_time_t now = bw_monotonic();
+
+    unreported++;
+    if (now < quiet_until) {
+        return;
+    }
+    bw_log("disk%llu: %u requests failed, the last one at sector %llu (status %u)",
+           (unsigned long long)number, unreported, (unsigned long long)sector, status);
+    unreported = 0;
+    quiet_until = now + 1000000000ull;
+}
+
 /* Answers what the disk has done. @return whether there was any */
 static bool take_results(void)
 {
@@ -175,9 +192,7 @@ static bool take_results(void)
         slots[entry].busy = false;
         in_flight--;
         if (status != STATUS_OK) {
-            bw_log("disk%llu: request at sector %llu failed (status %u)\n",
-                   (unsigned long long)number, (unsigned long long)area->header[entry].sector,
-                   status);
+            report_failure(area->header[entry].sector, status);
         }
         complete(entry, status == STATUS_OK ? BW_OK : BW_IO);
         any = true;
