@@ -114,7 +114,7 @@ def test_format_gives_a_store_of_mode_600():
 
 def test_info():
     text = subprocess.run(mk('--info', good()), capture_output=True, text=True, check=True).stdout
-    for line in (r'^name: +good$', r'^id: ', r'generation', r'page', r'node', r'domain'):
+    for line in (r'^name +good$', r'^id +[0-9a-f-]+$', r'generation', r'page', r'node', r'domain'):
         check.true(re.search(line, text, re.MULTILINE | re.IGNORECASE), '%s in %s' % (line, text))
 
 
