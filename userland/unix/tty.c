@@ -455,6 +455,16 @@ long tty_open(struct vnode *v, uint32_t flags, bool controlling_only, struct fil
     return *out != NULL ? 0 : -ENOMEM;
 }
 
+/** The session of the process that has the table gets the terminal, if it is free. */
+static void attach_owner(struct files *f)
+{
+    for (struct process *p = process_next(NULL); p != NULL; p = process_next(p)) {
+        if (process_files(p) == f && session == 0) {
+            tty_attach(process_sid(p), process_pgid(p));
+        }
+    }
+}
+
 int files_open_console(struct files *f)
 {
     struct walk w;
@@ -481,5 +491,6 @@ int files_open_console(struct files *f)
         }
     }
     file_release(console);
+    attach_owner(f);
     return 0;
 }
