@@ -53,6 +53,7 @@ struct district {
     struct object_list changes[2];
     struct object_list tombstones[2]; /* pulled ones; ones to be freed. Linked by change[0]. */
     uint64_t budget;                  /* objects that may yet become dirty */
+    bool full;                        /* the store has no room for new objects */
     struct queue commit_waiters;
 
     /* objects */

@@ -190,6 +190,7 @@ int order_district(struct call *c)
         return status(c, d);
     case DISTRICT_BUDGET:
         d->budget = c->w[0];
+        d->full = c->w[1] != 0;
         queue_wake_all(&d->commit_waiters);
         return BW_OK;
     case DISTRICT_LOG:

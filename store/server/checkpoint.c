@@ -9,15 +9,17 @@
  * Who asked for a checkpoint while a snapshot was under way waits for the one after it: what is
  * committed must not be older than the question.
  */
-#include <string.h>
+#include <stdio.h>
 #include "server.h"
 
-#define AREA_PAGES      (DISTRICT_PULL_MAX + 1) /* headers, then bytes */
-#define AREAS           (DISK_OBJECT_PAGES / AREA_PAGES)
-#define STEP_BATCHES    4
-#define WAITERS         64u
-#define PRESSED_OBJECTS 256u /* fewer dirty objects are not worth an early checkpoint */
-#define RESERVE_BLOCKS  64u  /* of the store, beside what the index may take */
+#define AREA_PAGES       (DISTRICT_PULL_MAX + 1) /* headers, then bytes */
+#define AREAS            (DISK_OBJECT_PAGES / AREA_PAGES)
+#define STEP_BATCHES     4
+#define WAITERS          64u
+#define PRESSED_OBJECTS  256u /* fewer dirty objects are not worth an early checkpoint */
+#define RESERVE_MIN      256u /* blocks of the store that new objects may not have, at least */
+#define RESERVE_FRACTION 16u  /* and at least this part of it */
+#define GENERATIONS_MIN  2u   /* are kept in any case */
 
 struct waiter {
     enum { WAITER_FREE, WAITER_NEXT, WAITER_CURRENT } state;
@@ -67,6 +69,16 @@ static bool anybody(int state)
     return any;
 }
 
+/** Who waits for the snapshot under way waits for the next one instead. */
+static void again(void)
+{
+    for (unsigned i = 0; i < WAITERS; i++) {
+        if (waiters[i].state == WAITER_CURRENT) {
+            waiters[i].state = WAITER_NEXT;
+        }
+    }
+}
+
 int64_t checkpoint_wait(uint16_t resume)
 {
     for (unsigned i = 0; i < WAITERS; i++) {
@@ -101,15 +113,63 @@ void checkpoint_reset(void)
     }
 }
 
+static void set_message(const char *text)
+{
+    snprintf(server.line.message, sizeof(server.line.message), "%s", text);
+}
+
+static uint64_t reserve(const struct store_info *info)
+{
+    return info->blocks / RESERVE_FRACTION > RESERVE_MIN ? info->blocks / RESERVE_FRACTION
+                                                         : RESERVE_MIN;
+}
+
+/** Under space pressure old generations go first. @return false if none could */
+static bool make_room(void)
+{
+    struct store_generation oldest;
+    struct store_info info;
+    bool any = false;
+
+    for (;;) {
+        store_info(server.store, &info);
+        if (info.free_blocks >= 2 * reserve(&info) || info.generations <= GENERATIONS_MIN ||
+            store_generation(server.store, 0, &oldest) != STORE_OK ||
+            store_drop(server.store, oldest.number) != STORE_OK) {
+            return any;
+        }
+        any = true;
+    }
+}
+
+/*
+ * While there is more than the reserve, half of the reserve stays out of reach. Then the store is
+ * full: new objects are refused, and what exists may still change within the reserve, so that the
+ * district can tidy up.
+ */
 void checkpoint_budget(void)
 {
     struct message m = {.code = DISTRICT_BUDGET};
+    struct district_status status;
+    struct message ask = {.code = DISTRICT_STATUS, .buffer = &status, .size = sizeof(status)};
     struct store_info info;
+    uint64_t room;
+    bool full;
 
+    make_room();
     store_info(server.store, &info);
-    budget = info.free_blocks > RESERVE_BLOCKS ? (info.free_blocks - RESERVE_BLOCKS) * 7 / 8 : 0;
-    m.word[0] = budget;
+    full = info.free_blocks < reserve(&info);
+    room = (full ? info.free_blocks / 2 : info.free_blocks - reserve(&info) / 2) * 7 / 8;
+    if (bw_call(KEY_AT(KR_DISTRICT), &ask) == BW_OK) {
+        room = room > status.dirty ? room - status.dirty : 0;
+    }
+    budget = room;
+    m.word[0] = room;
+    m.word[1] = full;
     bw_call(KEY_AT(KR_DISTRICT), &m);
+    if (full && !server.line.message[0]) {
+        set_message("the store is nearly full: new files and processes are refused");
+    }
 }
 
 bool checkpoint_pressed(const struct district_status *status)
@@ -126,11 +186,6 @@ bool checkpoint_pressed(const struct district_status *status)
            m.word[1] < m.word[0] / 8;
 }
 
-static void set_message(const char *text)
-{
-    strncpy(server.line.message, text, sizeof(server.line.message) - 1);
-}
-
 /** The snapshot is not committed; the district keeps what it held, and runs on. */
 static void drop(int error)
 {
@@ -143,9 +198,13 @@ static void drop(int error)
     store_abort(server.store);
     server.writing = false;
     bw_call(KEY_AT(KR_DISTRICT), &m);
+    set_next();
+    if (error == STORE_NOSPACE && make_room()) { /* once more, with what that gave */
+        again();
+        server.next = bw_monotonic();
+    }
     answer(WAITER_CURRENT, server_result(error), 0, 0, 0);
     checkpoint_budget();
-    set_next();
 }
 
 static void committed(void)

@@ -74,7 +74,8 @@ enum district_order {
     DISTRICT_KILL = 9,   /* drops the district from memory; BW_AGAIN until it is gone */
     DISTRICT_GRANT = 10, /* string: name, k0: what GRANT_FIND will find */
     DISTRICT_STATUS = 11, /* -> string: struct district_status */
-    DISTRICT_BUDGET = 12, /* w0: objects that may become dirty before they must wait for a commit */
+    DISTRICT_BUDGET = 12, /* w0: objects that may become dirty before they must wait for a commit;
+                             w1 not 0: the store is full, new objects are refused (BW_NOSPACE) */
     DISTRICT_LOG = 13,   /* -> string: what SELF_LOG of its domains left (cleared) */
 };
 
