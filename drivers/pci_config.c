@@ -35,20 +35,20 @@
 #define NO_BAR    0xffu
 #define PAGES_MAX 256u /* of a region that is mapped */
 
-static void select(pci_address at, unsigned offset)
+static void select_register(pci_address at, unsigned offset)
 {
     port_out(KEY_AT(KR_PORTS), 0, 4, 0x80000000u | (uint32_t)at << 8 | (offset & 0xfcu));
 }
 
 uint32_t pci_read(pci_address at, unsigned offset, unsigned width)
 {
-    select(at, offset);
+    select_register(at, offset);
     return port_in(KEY_AT(KR_PORTS), 4 + (offset & 3u), width);
 }
 
 void pci_write(pci_address at, unsigned offset, unsigned width, uint32_t value)
 {
-    select(at, offset);
+    select_register(at, offset);
     port_out(KEY_AT(KR_PORTS), 4 + (offset & 3u), width, value);
 }
 
