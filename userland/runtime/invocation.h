@@ -1,28 +1,35 @@
 /*
- * The registers of one invocation, as invoke_stub.S loads and stores them. The offsets are used
- * there.
+ * What the parts of the run-time library share: the one SYSCALL instruction, and the start.
  */
 #ifndef RUNTIME_INVOCATION_H
 #define RUNTIME_INVOCATION_H
 
 #include <bailiwick/runtime.h>
 
-struct invocation {
-    uint64_t rax, rdi;         /* 0, 8 */
-    uint64_t word[4];          /* 16: rsi rdx r8 r9 */
-    uint64_t r10, rbx;         /* 48, 56: designators sent, received */
-    uint64_t string, length;   /* 64, 72: r12 r13 */
-    uint64_t buffer, size;     /* 80, 88: r14 r15 */
-    uint64_t deadline, sender; /* 96, 104: rbp, rcx */
-};
-_Static_assert(offsetof(struct invocation, word) == 16, "invoke_stub.S");
-_Static_assert(offsetof(struct invocation, string) == 64, "invoke_stub.S");
-_Static_assert(offsetof(struct invocation, sender) == 104, "invoke_stub.S");
+#include <stdbool.h>
 
-/** Executes the one SYSCALL instruction of a native program with these registers. */
-void runtime_invoke(struct invocation *i);
+/* Offsets of struct message that invoke_stub.S knows. */
+_Static_assert(offsetof(struct message, word) == 8, "invoke_stub.S");
+_Static_assert(offsetof(struct message, send) == 40, "invoke_stub.S");
+_Static_assert(offsetof(struct message, take) == 48, "invoke_stub.S");
+_Static_assert(offsetof(struct message, string) == 56, "invoke_stub.S");
+_Static_assert(offsetof(struct message, length) == 64, "invoke_stub.S");
+_Static_assert(offsetof(struct message, buffer) == 72, "invoke_stub.S");
+_Static_assert(offsetof(struct message, size) == 80, "invoke_stub.S");
+_Static_assert(offsetof(struct message, badge) == 96, "invoke_stub.S");
+_Static_assert(offsetof(struct message, delivery) == 98, "invoke_stub.S");
+_Static_assert(offsetof(struct message, cut) == 99, "invoke_stub.S");
+_Static_assert(offsetof(struct message, sender) == 100, "invoke_stub.S");
+_Static_assert(INVOKE_STRING == 1 && INVOKE_RECEIVE == 2, "invoke_stub.S");
+
+/** Invokes: rax as in invoke.h, to which INVOKE_STRING and INVOKE_RECEIVE are added where `m` has
+ * them; what comes back replaces what was sent. @return m->code */
+int64_t runtime_invoke(uint64_t rax, struct message *m, bw_time_t deadline);
 
 /** Called by _start before main_native. */
 void runtime_start(void);
+
+/** Whether we run in a district, not in the commons. */
+bool runtime_in_district(void);
 
 #endif

@@ -14,7 +14,7 @@
 
 #define LOG_LINE 512
 
-int runtime_in_district(void)
+bool runtime_in_district(void)
 {
     struct message m = {.send = {KEY_AT(KR_NAMES)}};
 

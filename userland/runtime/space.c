@@ -5,8 +5,6 @@
 
 #define UNKNOWN UINT64_MAX
 
-int runtime_in_district(void);
-
 /* Offset in KR_RANGE of the next unused id. In .data, so that it persists with a district. */
 static uint64_t next_id = UNKNOWN;
 

@@ -33,7 +33,8 @@ struct message {
 
 /** CALL; the reply's result is returned and also left in m->code. */
 int64_t bw_call(uint16_t key, struct message *m);
-/** SEND without waiting for an answer; flags 0 or INVOKE_NOBLOCK. Returns BW_OK, BW_BUSY, BW_VOID, ... */
+/** SEND without waiting for an answer; flags 0 or INVOKE_NOBLOCK. Returns BW_OK, BW_BUSY, BW_VOID, ...
+ *  and leaves m as it is. */
 int64_t bw_send(uint16_t key, struct message *m, unsigned flags);
 /** Sends the reply in m (code, word, send, string) through `key` (0: none), then waits for the next
  *  message, which overwrites m (take and buffer stay as set by the caller). The caller's resume key goes
