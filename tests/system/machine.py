@@ -16,6 +16,7 @@ import os
 import re
 import subprocess
 import sys
+import termios
 import time
 
 import pexpect
@@ -40,6 +41,13 @@ def plain(text):
     """Console text without escape sequences and carriage returns."""
     text = re.sub(r'\x1b\[[0-9;?]*[A-Za-z]', '', text)
     return text.replace('\r', '')
+
+
+def no_newline_mapping():
+    """The pty must not add carriage returns: what comes is what the machine sent."""
+    settings = termios.tcgetattr(0)
+    settings[1] &= ~termios.ONLCR
+    termios.tcsetattr(0, termios.TCSANOW, settings)
 
 
 def make_store(path, name='my-district', size='256M', root=None, interval=None,
@@ -81,7 +89,8 @@ class Machine:
         self.boot = boot
         self.echo = echo
         self.child = None
-        command = [os.path.join(TOP, 'bw'), 'run', '--print', '--memory', str(memory)]
+        command = [os.path.join(TOP, 'bw'), 'run', '--print', '--memory', str(memory),
+                   '--log', self.log_path.replace('.log', '.nucleus')]
         for store in stores:
             command += ['--store', store]
         if not kvm:
@@ -102,7 +111,7 @@ class Machine:
         self.log.write('\n---- power on ----\n')
         self.child = pexpect.spawn(self.arguments[0], self.arguments[1:], cwd=self.boot, timeout=30,
                                    encoding='utf-8', codec_errors='replace', maxread=65536,
-                                   dimensions=(24, 80))
+                                   dimensions=(24, 80), preexec_fn=no_newline_mapping)
         self.child.delaybeforesend = None
         self.child.delayafterclose = self.child.delayafterterminate = 0.02
         self.child.logfile_read = Tee(self.log, sys.stdout) if self.echo else self.log
