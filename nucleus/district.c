@@ -32,6 +32,15 @@ bw_time_t district_monotonic(const struct district *d)
     return clock_now() + d->monotonic_offset;
 }
 
+bw_time_t district_deadline(const struct district *d, bw_time_t monotonic)
+{
+    bw_time_t now = clock_now(), theirs = now + d->monotonic_offset;
+    if (monotonic <= theirs)
+        return 0;
+    monotonic -= theirs;
+    return monotonic < BW_NO_DEADLINE - 1 - now ? now + monotonic : BW_NO_DEADLINE - 1;
+}
+
 struct system_page *district_system(struct district *d)
 {
     return (struct system_page *)d->system->data;
@@ -148,8 +157,7 @@ static void start_domain(struct district *d, struct activity *a)
     else if (f->state == DOMAIN_RUNNING)
         schedule_ready(a);
     else if (f->state == DOMAIN_AVAILABLE && f->deadline != BW_NO_DEADLINE)
-        schedule_set_deadline(a, f->deadline > d->monotonic_offset ? f->deadline - d->monotonic_offset
-                                                                   : 0);
+        schedule_set_deadline(a, district_deadline(d, f->deadline));
     if (f->state != DOMAIN_STOPPED && !(f->flags & DOMAIN_FOREIGN))
         domain_post(a, POST_RESTARTED);
 }

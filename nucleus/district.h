@@ -107,6 +107,8 @@ int district_supply(struct district *d, const struct object_header *h, const uin
 int district_kill(struct district *d);
 void district_status(const struct district *d, struct district_status *out);
 bw_time_t district_monotonic(const struct district *d);
+/** The district's MONOTONIC time on the nucleus's clock, 0 if it has passed (the offset may be negative). */
+bw_time_t district_deadline(const struct district *d, bw_time_t monotonic);
 struct system_page *district_system(struct district *d);
 /** Enters a new domain in the persistent domain list. @return BW_OK, BW_LIMIT, WAIT_*, BW_NOMEM */
 int district_list_domain(struct district *d, oid_t oid, uint32_t *place);

@@ -605,10 +605,8 @@ static void receive(struct activity *a)
     domain_set_state(a, DOMAIN_AVAILABLE);
     if (flags & INVOKE_POSTS_ONLY)
         f->flags |= DOMAIN_POSTS_ONLY;
-    if (f->deadline != BW_NO_DEADLINE) {
-        bw_time_t offset = object_district(a->domain)->monotonic_offset;
-        schedule_set_deadline(a, f->deadline > offset ? f->deadline - offset : 0);
-    }
+    if (f->deadline != BW_NO_DEADLINE)
+        schedule_set_deadline(a, district_deadline(object_district(a->domain), f->deadline));
     domain_wake(a);
 }
 
