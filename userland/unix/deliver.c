@@ -115,13 +115,10 @@ static bool take_signals(struct thread *t, long *result)
     return true;
 }
 
-void deliver_result(struct thread *t, long result, bool live, struct answer *answer)
+void deliver_result(struct thread *t, long result)
 {
     struct process *p = t->process;
 
-    if (live) {
-        t->regs = *user_regs;
-    }
     if (p->doomed) {
         return;
     }
@@ -143,22 +140,12 @@ void deliver_result(struct thread *t, long result, bool live, struct answer *ans
             return;
         }
     }
-    if (result == INTERRUPTED) {
-        result = -EINTR;
-    }
-    t->state = THREAD_RUNNING;
-    if (answer) {
-        answer->given = true;
-        answer->code = result == RESULT_REGISTERS ? FAULT_SET_REGS
-                       : result == RESULT_RETRY   ? FAULT_RETRY
-                                                  : FAULT_SET_RAX;
-        answer->value = (uint64_t)result;
-    } else if (result == RESULT_REGISTERS) {
+    if (result == RESULT_REGISTERS) {
         thread_resume_regs(t, &t->regs);
     } else if (result == RESULT_RETRY) {
         thread_resume_retry(t);
     } else {
-        thread_resume_value(t, (uint64_t)result);
+        thread_resume_value(t, (uint64_t)(result == INTERRUPTED ? -EINTR : result));
     }
 }
 
@@ -178,7 +165,7 @@ void deliver_interrupt(struct thread *t)
         return;
     }
     t->state = THREAD_SERVED;
-    deliver_result(t, RESULT_RETRY, false, NULL);
+    deliver_result(t, RESULT_RETRY);
 }
 
 void process_stop(struct process *p, int signal)
@@ -219,7 +206,7 @@ void deliver_release(struct thread *t)
         }
         t->held_result = RESULT_RETRY;
     }
-    deliver_result(t, t->held_result, false, NULL);
+    deliver_result(t, t->held_result);
 }
 
 void process_continue(struct process *p)

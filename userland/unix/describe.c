@@ -182,8 +182,7 @@ long process_readlink(struct process *p, const char *what, char *buf, size_t siz
     return -ENOENT;
 }
 
-/* --- the machine
- * -------------------------------------------------------------------------------------- */
+/* --- the machine ------------------------------------------------------------------------------ */
 
 /* A district may be much larger than memory, and does not know the machine's: what is shown is a
  * round figure that programs may plan with, less what processes use. */

@@ -38,8 +38,7 @@ enum auxiliary {
     AT_EXECFN = 31,
 };
 
-/* --- words
- * -------------------------------------------------------------------------------------------- */
+/* --- words ------------------------------------------------------------------------------------ */
 
 static int words_grow(struct exec_words *w, size_t more)
 {
@@ -151,8 +150,7 @@ static int vector_from_user(struct exec_words *w, uint64_t vector, unsigned *cou
     return 0;
 }
 
-/* --- mapping
- * ------------------------------------------------------------------------------------------ */
+/* --- mapping ---------------------------------------------------------------------------------- */
 
 static int map_segment(struct space *s, struct file *f, const struct elf_segment *g, uint64_t bias)
 {
@@ -228,8 +226,7 @@ static int map_interpreter(struct space *s, struct file *program, const struct e
     return error;
 }
 
-/* --- the stack
- * ---------------------------------------------------------------------------------------- */
+/* --- the stack -------------------------------------------------------------------------------- */
 
 struct stack {
     struct space *space;
@@ -327,8 +324,7 @@ static int build_stack(struct exec_result *out, const struct exec_words *w, cons
     return error;
 }
 
-/* --- loading
- * ------------------------------------------------------------------------------------------ */
+/* --- loading ---------------------------------------------------------------------------------- */
 
 static int load_elf(struct file *f, const struct elf_plan *plan, const char *path,
                     const struct exec_words *w, struct exec_result *out)

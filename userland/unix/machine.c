@@ -42,8 +42,7 @@ static int64_t call(uint16_t key, int64_t order, uint64_t w0, uint64_t w1, uint6
     return bw_call(key, &m);
 }
 
-/* --- objects
- * ------------------------------------------------------------------------------------------ */
+/* --- objects ---------------------------------------------------------------------------------- */
 
 int64_t machine_init(void)
 {
@@ -180,8 +179,7 @@ void machine_destroy_flush(void)
     doomed_count = 0;
 }
 
-/* --- memory
- * ------------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static uint64_t kind(unsigned height, unsigned type, unsigned rights)
 {
@@ -295,8 +293,7 @@ int64_t machine_copy(uint16_t to, uint64_t to_address, uint16_t from, uint64_t f
     return copied(r, &m, n, &at, done);
 }
 
-/* --- time
- * --------------------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 static uint64_t self_time(unsigned word)
 {

@@ -23,8 +23,7 @@ struct handle {
 
 #define KR_FILE_PAGE 31 /* where vm.c has file_page() put its key */
 
-/* --- objects
- * ------------------------------------------------------------------------------------------ */
+/* --- objects ---------------------------------------------------------------------------------- */
 /** Makes the nodes that hold keys. Once, at the first start. */
 int64_t machine_init(void);
 /** Creates a domain and keeps its key. */
@@ -39,8 +38,7 @@ uint16_t machine_key(const struct handle *h);
 void machine_destroy(uint64_t id);
 void machine_destroy_flush(void);
 
-/* --- memory
- * ------------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 /** A zero page, or with `from` (a page key, else 0) a copy of that. */
 int64_t machine_page_create(uint16_t space, uint64_t address, unsigned rights, uint64_t id,
                             uint16_t from);

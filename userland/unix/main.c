@@ -47,26 +47,22 @@ static uint64_t elapsed(uint64_t from, uint64_t to)
     return to > from && to - from < (1ull << 40) ? to - from : 0;
 }
 
-/* --- events
- * ------------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
-static long serve_page_fault(struct thread *t, uint64_t address, uint64_t error, uint64_t rip)
+static long serve_page_fault(struct thread *t, uint64_t address, uint64_t error)
 {
     unsigned access = error & PAGE_ERROR_FETCH   ? VM_EXEC
                       : error & PAGE_ERROR_WRITE ? VM_WRITE
                                                  : VM_READ;
     int r;
 
-    if (address == t->fault_address && rip == t->fault_rip) {
-        t->fault_repeats++;
-    } else {
-        t->fault_address = address;
-        t->fault_rip = rip;
-        t->fault_repeats = 0;
-    }
     t->process->faults++;
-    r = t->fault_repeats < SAME_FAULT_MAX ? space_fault(t->process->space, address, access)
-                                          : -ENXIO;
+    r = space_fault(t->process->space, address, access);
+    if (r != FAULT_NO_CHANGE) {
+        t->fault_repeats = 0;
+    } else if (++t->fault_repeats > SAME_FAULT_MAX) {
+        r = -ENXIO;
+    }
     if (r == -ENOMEM) {
         bw_log("unix: out of memory: process %d (%s) is killed", t->process->pid, t->process->name);
         process_doom(t->process, SIGKILL);
@@ -74,7 +70,7 @@ static long serve_page_fault(struct thread *t, uint64_t address, uint64_t error,
         signal_fault(t, SIGSEGV, SEGV_ACCERR, address);
     } else if (r == -EFAULT) {
         signal_fault(t, SIGSEGV, SEGV_MAPERR, address);
-    } else if (r) {
+    } else if (r < 0) {
         signal_fault(t, SIGBUS, BUS_ADRERR, address);
     }
     return RESULT_RETRY;
@@ -106,7 +102,18 @@ static long serve_trap(struct thread *t, int64_t order, uint64_t address, uint64
     return RESULT_RETRY;
 }
 
-static void serve_thread(struct thread *t, const struct message *m, struct answer *answer)
+/** The thread whose event is being served until it is answered, and what its handler returned. */
+static struct thread *serving;
+static long serving_result;
+
+void main_forget(const struct thread *t)
+{
+    if (serving == t) {
+        serving = NULL;
+    }
+}
+
+static void serve_thread(struct thread *t, const struct message *m)
 {
     uint64_t now = ticks();
     long result;
@@ -114,36 +121,33 @@ static void serve_thread(struct thread *t, const struct message *m, struct answe
     t->user_ticks += elapsed(left_at, now);
     left_at = now;
     t->state = THREAD_SERVED;
-    current = t;
+    serving = current = t;
     user_regs = &event.regs;
     if (m->code == FAULT_SYSCALL) {
         t->progress = 0;
         t->timed_out = t->interrupted = false;
         result = call_run(&event.regs);
     } else if (m->code == FAULT_PAGE) {
-        result = serve_page_fault(t, m->word[0], m->word[1], m->word[2]);
+        result = serve_page_fault(t, m->word[0], m->word[1]);
     } else {
         result = serve_trap(t, m->code, m->word[0], m->word[2]);
     }
-    if (result == RESULT_ENDED) {
-        return;
-    }
-    if (result > BLOCKED && !t->attention && !t->mask_saved && result != INTERRUPTED) {
-        t->state = THREAD_RUNNING;
-        *answer = (struct answer){true, FAULT_SET_RAX, (uint64_t)result};
-    } else {
-        deliver_result(t, result, true, answer);
-    }
     current = NULL;
+    serving_result = result;
+    if (result == BLOCKED) {
+        serving = NULL;
+        t->regs = event.regs;
+        deliver_result(t, BLOCKED);
+    }
     now = ticks();
-    t->system_ticks += elapsed(left_at, now);
+    if (result != RESULT_ENDED) {
+        t->system_ticks += elapsed(left_at, now);
+    }
     left_at = now;
 }
 
-static void serve_order(struct message *m, struct answer *answer)
+static void serve_order(struct message *m)
 {
-    answer->given = true;
-    answer->code = 0;
     if (m->badge != BADGE_STEWARD || m->code != UNIX_SPAWN) {
         m->code = BW_ORDER;
         return;
@@ -171,9 +175,10 @@ static void run_again(struct thread *t)
     t->interrupted = false;
     result = call_run(&t->regs);
     if (result != RESULT_ENDED) {
-        deliver_result(t, result, false, NULL);
+        deliver_result(t, result);
     }
     current = NULL;
+    left_at = ticks();
 }
 
 static void timer_fired(struct timer *timer)
@@ -194,10 +199,9 @@ static void timer_fired(struct timer *timer)
     }
 }
 
-/** All that became due. @return until when to wait */
-static bw_time_t settle(bool time_passed)
+/** Does all that became due. */
+static void settle(bool time_passed)
 {
-    bw_time_t deadline;
     struct thread *t;
     struct timer *timer;
 
@@ -218,25 +222,33 @@ static bw_time_t settle(bool time_passed)
         timer_fired(timer);
     }
     tty_flush();
-    deadline = tty_deadline();
+}
+
+static bw_time_t next_deadline(void)
+{
+    bw_time_t deadline = tty_deadline();
+
     return deadline < timer_next() ? deadline : timer_next();
 }
 
-/** Fills in the reply. @return the key to send it through, 0: none */
-static uint16_t prepare(struct message *m, const struct answer *answer, const struct thread *t)
+/** Answers the thread that was served. @return the key to reply through, 0: it is answered or waits
+ */
+static uint16_t answer(struct message *m)
 {
-    if (!answer->given || (t && t->state != THREAD_RUNNING)) {
-        return 0;
+    struct thread *t = serving;
+    bool value = serving_result > BLOCKED && serving_result != INTERRUPTED;
+
+    serving = NULL;
+    if ((value || serving_result == RESULT_RETRY) && !t->attention && !t->mask_saved) {
+        t->state = THREAD_RUNNING;
+        m->code = value ? FAULT_SET_RAX : FAULT_RETRY;
+        m->word[0] = (uint64_t)serving_result;
+        return KEY_AT(KR_CALLER);
     }
-    if (t) {
-        m->code = answer->code;
-        m->word[0] = answer->value;
-        if (answer->code == FAULT_SET_REGS) {
-            m->string = &t->regs;
-            m->length = sizeof t->regs;
-        }
-    }
-    return KEY_AT(KR_CALLER);
+    t->regs = event.regs;
+    deliver_result(t, serving_result);
+    settle(false);
+    return 0;
 }
 
 int main_native(uint64_t word)
@@ -252,21 +264,25 @@ int main_native(uint64_t word)
     }
     files_init();
     for (;;) {
-        struct answer answer = {0};
-        unsigned index = THREADS_MAX;
-
         bw_return(reply, &m, KEY_AT(KR_CALLER), 0);
+        reply = 0;
         if (m.delivery == DELIVERY_MESSAGE && m.badge >= THREAD_BADGE) {
-            index = m.badge - THREAD_BADGE;
+            unsigned index = m.badge - THREAD_BADGE;
+
             if (index < THREADS_MAX && threads[index]) {
-                serve_thread(threads[index], &m, &answer);
+                serve_thread(threads[index], &m);
             }
         } else if (m.delivery == DELIVERY_MESSAGE) {
-            serve_order(&m, &answer);
+            serve_order(&m);
+            reply = KEY_AT(KR_CALLER);
         } else {
             tty_poll(); /* the terminal agent has posted, or its time has come */
+            left_at = ticks();
         }
-        m.deadline = settle(m.delivery != DELIVERY_MESSAGE || ++served % TIMERS_EVERY == 0);
-        reply = prepare(&m, &answer, index < THREADS_MAX ? threads[index] : NULL);
+        settle(m.delivery != DELIVERY_MESSAGE || ++served % TIMERS_EVERY == 0);
+        if (serving) {
+            reply = answer(&m);
+        }
+        m.deadline = next_deadline();
     }
 }

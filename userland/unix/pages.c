@@ -85,8 +85,7 @@ uint64_t *pages_entry(struct space *s, uint64_t address)
     return l ? &l->entry[ENTRY_OF(address)] : NULL;
 }
 
-/* --- rights
- * ------------------------------------------------------------------------------------------- */
+/* --- rights ----------------------------------------------------------------------------------- */
 
 static unsigned rights_of(uint64_t entry)
 {
@@ -121,8 +120,7 @@ static void entry_set(struct space *s, struct leaf *l, uint64_t a, uint64_t valu
     *e = value;
 }
 
-/* --- faults
- * ------------------------------------------------------------------------------------------- */
+/* --- faults ----------------------------------------------------------------------------------- */
 
 static int fault_anonymous(struct space *s, struct leaf *l, const struct area *v, uint64_t a,
                            unsigned access, uint16_t copy_of)
@@ -278,6 +276,9 @@ static int fault_present(struct space *s, struct leaf *l, const struct area *v, 
         return errno_of(give_write(s, l, v, a));
     }
     bits = bits_for(v, access, ours);
+    if ((*e & ENTRY_IN_SLOT) && (*e & (ENTRY_WRITE | ENTRY_EXEC)) == bits) {
+        return FAULT_NO_CHANGE;
+    }
     if (*e & ENTRY_IN_SLOT) {
         r = machine_rights(machine_key(&s->root), a, 1, rights_of(bits));
     } else {
@@ -306,8 +307,7 @@ int pages_fault(struct space *s, const struct area *v, uint64_t address, unsigne
     return fault_absent(s, l, v, a, access);
 }
 
-/* --- removal
- * ------------------------------------------------------------------------------------------ */
+/* --- removal ---------------------------------------------------------------------------------- */
 
 /** Whether this entry was the last name of a page of ours. */
 static bool entry_was_last(uint64_t e)
@@ -465,8 +465,7 @@ void pages_release(struct space *s)
     }
 }
 
-/* --- protection
- * --------------------------------------------------------------------------------------- */
+/* --- protection ------------------------------------------------------------------------------- */
 
 enum { PROTECT_DETACH = 0x100 };
 
@@ -524,8 +523,7 @@ void pages_protect(struct space *s, uint64_t start, uint64_t end, uint32_t prot)
     for_leaves(s, start, end, protect_part, prot);
 }
 
-/* --- fork and move
- * ------------------------------------------------------------------------------------ */
+/* --- fork and move ---------------------------------------------------------------------------- */
 
 static int fork_leaf(struct space *child, struct space *parent, struct table *t, uint64_t a)
 {

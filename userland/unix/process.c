@@ -205,8 +205,7 @@ void process_free(struct process *p)
     free(p);
 }
 
-/* --- groups
- * ------------------------------------------------------------------------------------------- */
+/* --- groups ----------------------------------------------------------------------------------- */
 
 bool process_group_is_orphaned(int pgid, int sid)
 {
@@ -238,8 +237,7 @@ static void rouse_if_orphaned(int pgid, int sid)
     }
 }
 
-/* --- the end
- * ------------------------------------------------------------------------------------------ */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 void process_doom(struct process *p, int status)
 {
@@ -384,8 +382,7 @@ void process_settle(void)
     }
 }
 
-/* --- the first process
- * -------------------------------------------------------------------------------- */
+/* --- the first process ------------------------------------------------------------------------ */
 
 static char *first_words; /* as the steward gave them */
 static size_t first_length;
@@ -519,8 +516,7 @@ void process_respawn(void)
     }
 }
 
-/* --- what the file side asks
- * -------------------------------------------------------------------------- */
+/* --- what the file side asks ------------------------------------------------------------------ */
 
 int process_pid(const struct process *p)
 {

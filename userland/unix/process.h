@@ -122,11 +122,9 @@ struct thread {
     /* while its domain waits for a reply */
     struct regs regs;
     long held_result;
-    bool held_in_user; /* HELD: stopped in user mode, its registers are in the domain */
-    bool held_rerun;   /* HELD: was READY */
-    uint64_t fault_address,
-        fault_rip; /* of the last page fault, to notice one that comes for ever */
-    unsigned fault_repeats;
+    bool held_in_user;      /* HELD: stopped in user mode, its registers are in the domain */
+    bool held_rerun;        /* HELD: was READY */
+    unsigned fault_repeats; /* page faults in turn that changed nothing */
     /* waiting */
     struct waiter *waiters;
     struct waiter own_waiter; /* the first one, without malloc */
@@ -212,8 +210,11 @@ extern struct regs *user_regs;
 extern struct thread *threads[THREADS_MAX];
 extern struct process *init_process; /* pid 1, NULL before it was spawned */
 
-/* --- process.c
- * ---------------------------------------------------------------------------------------- */
+/* --- main.c ----------------------------------------------------------------------------------- */
+/** The thread ends: its event is not to be answered any more. */
+void main_forget(const struct thread *t);
+
+/* --- process.c -------------------------------------------------------------------------------- */
 int process_allocate_pid(void);
 /** A process without threads. NULL: no memory or no pid. */
 struct process *process_new(struct process *parent);
@@ -236,8 +237,7 @@ void process_respawn(void);
 uint64_t ticks_to_ns(uint64_t ticks);
 void process_ticks(const struct process *p, uint64_t *user, uint64_t *system);
 
-/* --- thread.c
- * ----------------------------------------------------------------------------------------- */
+/* --- thread.c --------------------------------------------------------------------------------- */
 /** A thread whose domain exists and is STOPPED, as a copy of `model` (NULL: fresh). @return 0,
  * -errno */
 int thread_new(struct process *p, const struct thread *model, struct thread **out);
@@ -254,8 +254,7 @@ void process_end_threads(struct process *p, struct thread *except);
 void thread_exit_current(void);
 uint16_t thread_key(const struct thread *t);
 
-/* --- wait.c
- * ------------------------------------------------------------------------------------------- */
+/* --- wait.c ----------------------------------------------------------------------------------- */
 /** Leaves all queues and its deadline. */
 void wait_leave(struct thread *t);
 /** A WAITING thread becomes READY. */
@@ -269,8 +268,7 @@ void wait_drop_ready(struct thread *t);
 /** Its handler is to be run again. */
 void wait_make_ready(struct thread *t);
 
-/* --- signal.c
- * ----------------------------------------------------------------------------------------- */
+/* --- signal.c --------------------------------------------------------------------------------- */
 void signal_send(struct process *p, struct thread *t, const struct signal_info *info);
 /** The same, forced by a fault: blocked or ignored ones end the process. */
 void signal_fault(struct thread *t, int signal, int code, uint64_t address);
@@ -286,30 +284,22 @@ void signal_exec(struct process *p);
 bool signal_ignored(const struct process *p, int signal);
 void signal_set_mask(struct thread *t, uint64_t mask);
 
-/* --- sigframe.c
- * --------------------------------------------------------------------------------------- */
+/* --- sigframe.c ------------------------------------------------------------------------------- */
 /** Pushes a frame for a handler onto the user's stack and points *regs at it. @return 0, -EFAULT */
 int sigframe_push(struct thread *t, struct regs *regs, const struct signal_action *action,
                   const struct signal_info *info, uint64_t old_mask);
 long sigframe_pop(struct thread *t, struct regs *regs, uint64_t *mask);
 
-/* --- deliver.c
- * ---------------------------------------------------------------------------------------- */
-/** What becomes of a thread whose handler returned `result`: it goes on, waits, is held, or gets a
- *  signal. `answer` is filled in if it can be answered by the reply of the event itself. */
-struct answer {
-    bool given;
-    uint8_t code; /* enum fault_reply; FAULT_SET_REGS: the thread's regs */
-    uint64_t value;
-};
-void deliver_result(struct thread *t, long result, bool live, struct answer *answer);
+/* --- deliver.c -------------------------------------------------------------------------------- */
+/** What becomes of a thread whose handler returned `result`, with its registers in t->regs: it goes
+ * on, waits, is held, or gets a signal. */
+void deliver_result(struct thread *t, long result);
 /** A running thread has got a signal: interrupts it in user mode. */
 void deliver_interrupt(struct thread *t);
 /** A thread goes on that was HELD. */
 void deliver_release(struct thread *t);
 
-/* --- syscall.c
- * ---------------------------------------------------------------------------------------- */
+/* --- syscall.c -------------------------------------------------------------------------------- */
 typedef long (*call_handler)(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
                              uint64_t f);
 #define CALLS 452
@@ -328,19 +318,16 @@ long call_unknown(uint64_t number);
 long call_describe_unknown(char *buf, size_t size);
 long call_run(const struct regs *regs);
 
-/* --- describe.c
- * --------------------------------------------------------------------------------------- */
+/* --- describe.c ------------------------------------------------------------------------------- */
 /** In KiB; either may be NULL. */
 void system_memory(uint64_t *total, uint64_t *free);
 
-/* --- futex.c
- * ------------------------------------------------------------------------------------------ */
+/* --- futex.c ---------------------------------------------------------------------------------- */
 void futex_leave(struct thread *t);
 void futex_wake_address(uint64_t address, int count);
 void futex_exit_robust(struct thread *t);
 
-/* --- exec.c
- * ------------------------------------------------------------------------------------------- */
+/* --- exec.c ----------------------------------------------------------------------------------- */
 struct exec_words {
     char *bytes; /* arguments, then environment, each with NUL */
     size_t size, capacity;
@@ -360,8 +347,7 @@ int exec_load(const char *path, struct exec_words *words, struct exec_result *ou
 /** t's process becomes what was loaded; its registers are in t->regs. Cannot fail. */
 void exec_install(struct thread *t, struct exec_result *loaded);
 
-/* --- time.c
- * ------------------------------------------------------------------------------------------- */
+/* --- time.c ----------------------------------------------------------------------------------- */
 struct user_timespec {
     int64_t seconds, nanoseconds;
 };
@@ -371,26 +357,28 @@ void time_alarm_fired(struct process *p);
 
 #define PROCESS_CALLS(X)                                                                           \
     X(mmap)                                                                                        \
-    X(mprotect) X(munmap) X(brk) X(mremap) X(madvise) X(msync) X(mincore) X(mlock) X(              \
-        rt_sigaction) X(rt_sigprocmask) X(rt_sigreturn) X(rt_sigpending) X(rt_sigtimedwait)        \
-        X(rt_sigqueueinfo) X(rt_tgsigqueueinfo) X(rt_sigsuspend) X(sigaltstack) X(pause) X(        \
-            kill) X(tkill) X(tgkill) X(sched_yield) X(nanosleep) X(clock_nanosleep)                \
-            X(clock_gettime) X(clock_getres) X(clock_settime) X(gettimeofday) X(settimeofday) X(   \
-                time) X(times) X(getitimer) X(setitimer) X(alarm) X(getpid) X(gettid) X(getppid)   \
-                X(clone) X(clone3) X(fork) X(vfork) X(execve) X(execveat) X(exit) X(exit_group) X( \
-                    wait4) X(waitid) X(uname) X(getrlimit) X(setrlimit) X(prlimit64) X(getrusage)  \
-                    X(sysinfo) X(getuid) X(getgid) X(geteuid) X(getegid) X(setuid) X(setgid) X(    \
-                        setreuid) X(setregid) X(setresuid) X(setresgid) X(getresuid) X(getresgid)  \
-                        X(setfsuid) X(setfsgid) X(getgroups) X(setgroups) X(setpgid) X(getpgid)    \
-                            X(getpgrp) X(setsid) X(getsid) X(getpriority) X(setpriority)           \
-                                X(sched_getparam) X(sched_setparam) X(sched_getscheduler)          \
-                                    X(sched_setscheduler) X(sched_get_priority_max)                \
-                                        X(sched_get_priority_min) X(sched_rr_get_interval)         \
-                                            X(sched_setaffinity) X(sched_getaffinity) X(prctl)     \
-                                                X(arch_prctl) X(futex) X(set_tid_address)          \
-                                                    X(set_robust_list) X(get_robust_list)          \
-                                                        X(restart_syscall) X(getrandom)            \
-                                                            X(personality) X(getcpu)               \
+    X(mprotect)                                                                                    \
+    X(munmap)                                                                                      \
+    X(brk)                                                                                         \
+    X(mremap) X(madvise) X(msync) X(mincore) X(mlock) X(rt_sigaction) X(rt_sigprocmask) X(         \
+        rt_sigreturn) X(rt_sigpending) X(rt_sigtimedwait) X(rt_sigqueueinfo) X(rt_tgsigqueueinfo)  \
+        X(rt_sigsuspend) X(sigaltstack) X(pause) X(kill) X(tkill) X(tgkill) X(sched_yield) X(      \
+            nanosleep) X(clock_nanosleep) X(clock_gettime) X(clock_getres) X(clock_settime)        \
+            X(gettimeofday) X(settimeofday) X(time) X(times) X(getitimer) X(setitimer) X(alarm) X( \
+                getpid) X(gettid) X(getppid) X(clone) X(clone3) X(fork) X(vfork) X(execve)         \
+                X(execveat) X(exit) X(exit_group) X(wait4) X(waitid) X(uname) X(getrlimit) X(      \
+                    setrlimit) X(prlimit64) X(getrusage) X(sysinfo) X(getuid) X(getgid) X(geteuid) \
+                    X(getegid) X(setuid) X(setgid) X(setreuid) X(setregid) X(setresuid)            \
+                        X(setresgid) X(getresuid) X(getresgid) X(setfsuid) X(setfsgid)             \
+                            X(getgroups) X(setgroups) X(setpgid) X(getpgid) X(getpgrp) X(setsid)   \
+                                X(getsid) X(getpriority) X(setpriority) X(sched_getparam)          \
+                                    X(sched_setparam) X(sched_getscheduler) X(sched_setscheduler)  \
+                                        X(sched_get_priority_max) X(sched_get_priority_min)        \
+                                            X(sched_rr_get_interval) X(sched_setaffinity)          \
+                                                X(sched_getaffinity) X(prctl) X(arch_prctl)        \
+                                                    X(futex) X(set_tid_address) X(set_robust_list) \
+                                                        X(get_robust_list) X(restart_syscall)      \
+                                                            X(getrandom) X(personality) X(getcpu)  \
                                                                 X(sethostname) X(setdomainname)    \
                                                                     X(capget) X(capset)            \
                                                                         X(membarrier)

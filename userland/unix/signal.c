@@ -20,8 +20,7 @@
 
 static unsigned queued;
 
-/* --- queues
- * ------------------------------------------------------------------------------------------- */
+/* --- queues ----------------------------------------------------------------------------------- */
 
 static void queue_put(struct signal_queue *q, const struct signal_info *info)
 {
@@ -108,8 +107,7 @@ void signal_set_mask(struct thread *t, uint64_t mask)
     }
 }
 
-/* --- dispositions
- * ------------------------------------------------------------------------------------- */
+/* --- dispositions ----------------------------------------------------------------------------- */
 
 struct signal_actions *signal_actions_new(void)
 {
@@ -145,8 +143,7 @@ bool signal_ignored(const struct process *p, int signal)
            (handler == HANDLER_DEFAULT && (DEFAULT_IGNORED & SIGNAL_BIT(signal)));
 }
 
-/* --- sending
- * ------------------------------------------------------------------------------------------ */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 /** The thread that takes a signal to the process: one that does not block it, or waits for it. */
 static struct thread *taker(struct process *p, int signal)
@@ -195,6 +192,9 @@ static bool send_default(struct process *p, const struct signal_info *info)
             process_stop(p, signal);
         }
         return true;
+    }
+    if (p->stopped && signal != SIGKILL) {
+        return false; /* it ends when it is continued */
     }
     process_doom(p, signal);
     return true;

@@ -218,8 +218,7 @@ CALL(sigaltstack)
     return 0;
 }
 
-/* --- sending
- * ------------------------------------------------------------------------------------------ */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static struct signal_info from_user(int signal, int code)
 {
@@ -260,8 +259,8 @@ CALL(kill)
                      : pid == -1 ? p != init_process && p != current->process
                                  : p->pgid == -pid;
 
-        if (match && p->state == PROCESS_ALIVE) {
-            found = true;
+        if (match) {
+            found = true; /* an ended one counts until it has been waited for */
             send_if(p, signal);
         }
     }

@@ -121,6 +121,7 @@ void thread_end(struct thread *t)
 {
     struct process *p = t->process;
 
+    main_forget(t);
     futex_leave(t);
     wait_leave(t);
     wait_drop_ready(t);

@@ -148,8 +148,7 @@ CALL(times)
     return (long)(time_monotonic() / CLOCK_TICK);
 }
 
-/* --- sleeping
- * ----------------------------------------------------------------------------------------- */
+/* --- sleeping --------------------------------------------------------------------------------- */
 
 /** Sleeps until `deadline`; a signal writes what is left to `left`. */
 static long sleep_until(bw_time_t deadline, uint64_t left)
@@ -220,8 +219,7 @@ CALL(clock_nanosleep)
     return sleep_until(current->progress, b & TIMER_ABSTIME ? 0 : d);
 }
 
-/* --- alarms
- * ------------------------------------------------------------------------------------------- */
+/* --- alarms ----------------------------------------------------------------------------------- */
 
 void time_alarm_fired(struct process *p)
 {

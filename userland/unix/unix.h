@@ -35,8 +35,7 @@ struct file;      /* files.h: open file description */
 
 extern struct thread *current; /* whose call is being served; NULL outside calls */
 
-/* --- user memory of current's process (vm.c); each handles copy-on-write and demand pages
- * ----------- */
+/* --- user memory of current's process (vm.c); each handles copy-on-write and demand pages --- */
 /** @return 0 or -EFAULT */
 int user_read(void *to, uint64_t from, size_t n);
 int user_write(uint64_t to, const void *from, size_t n);
@@ -60,8 +59,7 @@ long wait_on(struct wait_queue *q, bw_time_t deadline);
 /** Every thread in q leaves all its queues and runs its handler again. */
 void wake_all(struct wait_queue *q);
 
-/* --- time, ids, randomness (machine.c)
- * ------------------------------------------------------------- */
+/* --- time, ids, randomness (machine.c) --- */
 bw_time_t time_monotonic(void);
 bw_time_t time_realtime(void);
 bw_time_t time_boottime(void);
@@ -69,8 +67,7 @@ void random_bytes(void *to, size_t n);
 /** Fresh id offsets in KR_RANGE for new objects; never given out twice. */
 uint64_t object_ids(uint64_t count);
 
-/* --- signals (signal.c)
- * ---------------------------------------------------------------------------- */
+/* --- signals (signal.c) --- */
 void signal_process(struct process *p, int signal);
 void signal_group(int pgid, int signal); /* all processes of the group; as the tty's ISIG does */
 /** Orphan and job-control question of a tty read/write by current: 0 go on, or -EIO, -EINTR after
@@ -82,8 +79,7 @@ long signal_background(int signal);
  * -errno */
 long signal_temporary_mask(uint64_t address, uint64_t size);
 
-/* --- processes, as the file side sees them (process.c)
- * ----------------------------------------------- */
+/* --- processes, as the file side sees them (process.c) --- */
 int process_pid(const struct process *p);
 int process_pgid(const struct process *p);
 int process_sid(const struct process *p);
@@ -101,8 +97,7 @@ long process_describe(struct process *p, const char *what, char *buf, size_t siz
  * counted). */
 long system_describe(const char *what, char *buf, size_t size);
 
-/* --- what the process side needs of files (files.h has the rest)
- * --------------------------------------- */
+/* --- what the process side needs of files (files.h has the rest) --- */
 struct files *files_new(void);
 struct files *files_clone(struct files *f); /* fork: new table, same descriptions */
 struct files *files_share(struct files *f); /* CLONE_FILES */

@@ -57,7 +57,7 @@ static long user_copy(uint16_t segment, uint64_t offset, uint64_t address, size_
 
         total += done;
         if (r != BW_OK && (r != BW_FAULT || at_source == to_user ||
-                           space_fault(s, address + total, to_user ? VM_WRITE : VM_READ))) {
+                           space_fault(s, address + total, to_user ? VM_WRITE : VM_READ) != 0)) {
             break;
         }
     }

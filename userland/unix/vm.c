@@ -79,8 +79,7 @@ void space_release(struct space *s)
     free(s);
 }
 
-/* --- the list
- * ----------------------------------------------------------------------------------------- */
+/* --- the list --------------------------------------------------------------------------------- */
 
 /** Index of the first area that ends above `address`. */
 static unsigned area_index(struct space *s, uint64_t address)
@@ -326,8 +325,7 @@ struct space *space_fork(struct space *parent)
     return s;
 }
 
-/* --- faults and copies
- * ------------------------------------------------------------------------------- */
+/* --- faults and copies ------------------------------------------------------------------------ */
 
 int space_fault(struct space *s, uint64_t address, unsigned access)
 {
@@ -349,7 +347,7 @@ static bool resolve(struct space *s, int64_t result, uint64_t at, unsigned acces
     if (done) {
         *tries = 0;
     }
-    return result == BW_FAULT && ++*tries < 8 && space_fault(s, at, access) == 0;
+    return result == BW_FAULT && ++*tries < 8 && space_fault(s, at, access) >= 0;
 }
 
 size_t space_read(struct space *s, void *to, uint64_t from, size_t n)

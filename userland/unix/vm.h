@@ -88,8 +88,7 @@ struct space {
     struct space *next, **link; /* all spaces */
 };
 
-/* --- vm.c
- * --------------------------------------------------------------------------------------------- */
+/* --- vm.c ------------------------------------------------------------------------------------- */
 struct space *space_new(void);
 struct space *space_share(struct space *s);
 void space_release(struct space *s);
@@ -108,24 +107,24 @@ int area_protect(struct space *s, uint64_t start, uint64_t length, uint32_t prot
 uint64_t area_place(struct space *s, uint64_t hint, uint64_t length);
 uint64_t area_total(const struct space *s);
 
-/** Access of a fault: VM_READ, VM_WRITE or VM_EXEC. @return 0, -EFAULT (SIGSEGV), -ENXIO (SIGBUS),
- *  -EACCES (SIGSEGV with SEGV_ACCERR), -ENOMEM */
+/** Result of a fault at a page that was there with all rights that it can get. */
+#define FAULT_NO_CHANGE 1
+/** Access of a fault: VM_READ, VM_WRITE or VM_EXEC. @return 0, FAULT_NO_CHANGE, -EFAULT (SIGSEGV),
+ *  -ENXIO (SIGBUS), -EACCES (SIGSEGV with SEGV_ACCERR), -ENOMEM */
 int space_fault(struct space *s, uint64_t address, unsigned access);
 /** Bytes of any space, with faults resolved. @return bytes done, < n at a fault that cannot be */
 size_t space_read(struct space *s, void *to, uint64_t from, size_t n);
 size_t space_write(struct space *s, uint64_t to, const void *from, size_t n);
 size_t space_zero(struct space *s, uint64_t to, size_t n);
 
-/* --- shared.c
- * ----------------------------------------------------------------------------------------- */
+/* --- shared.c --------------------------------------------------------------------------------- */
 struct shared_memory *shared_new(uint64_t pages);
 void shared_hold(struct shared_memory *m);
 void shared_release(struct shared_memory *m);
 /** Place of a page's id + 1; NULL: out of memory or range. */
 uint64_t *shared_page(struct shared_memory *m, uint64_t index);
 
-/* --- share.c: how many entries name an owned page, if more than one
- * ---------------------------------- */
+/* --- share.c: how many entries name an owned page, if more than one --------------------------- */
 unsigned share_count(uint64_t id);
 /** One more. @return false: no memory */
 bool share_add(uint64_t id);
@@ -134,8 +133,7 @@ unsigned share_drop(uint64_t id);
 /** Makes room for n more, so that as many share_add cannot fail. */
 bool share_reserve(size_t n);
 
-/* --- pages.c
- * ------------------------------------------------------------------------------------------ */
+/* --- pages.c ---------------------------------------------------------------------------------- */
 /** As space_fault, for an access that the area allows. */
 int pages_fault(struct space *s, const struct area *v, uint64_t address, unsigned access);
 /** Pages of [start, end) go. */
