@@ -109,7 +109,7 @@ static inline uint64_t bw_bench_invoke(uint64_t rax, uint64_t rdi)
     uint64_t w0 = 1, w1 = 2, take = 0;
     __asm__ volatile("syscall"
                      : "+a"(rax), "+D"(rdi), "+S"(w0), "+d"(w1), "+b"(take), "+r"(w2), "+r"(w3),
-                       "+r"(keys)::"rcx", "r11", "memory");
+                       "+r"(keys)::"rcx", "r11", "r13", "memory");
     return rdi;
 }
 
