@@ -12,7 +12,7 @@
 #define KR_STORE     KEY_AT(27)
 #define KR_POWER     KEY_AT(28)
 
-#define SETTLE_NS 10000000000ull /* so long after the start disks may still turn up */
+#define SETTLE_NS 3000000000ull /* so long after the start disks may still turn up */
 #define POLL_NS   50000000ull
 
 static bool found_districts;
@@ -40,14 +40,18 @@ bool admin_line(unsigned index, struct district_line *line)
 
 bool admin_find(const char *name, struct district_line *line)
 {
+    struct district_line other;
+    bool found = false;
+
     for (;;) {
-        for (unsigned i = 0; admin_line(i, line); i++) {
-            if (strncmp(line->name, name, DISTRICT_NAME_MAX) == 0) {
-                return true;
+        for (unsigned i = 0; admin_line(i, &other); i++) { /* of namesakes, the one that can run */
+            if (strncmp(other.name, name, DISTRICT_NAME_MAX) == 0 && (!found || other.error == 0)) {
+                *line = other;
+                found = true;
             }
         }
-        if (bw_monotonic() > SETTLE_NS) {
-            return false;
+        if (found || bw_monotonic() > SETTLE_NS) {
+            return found;
         }
         bw_wait(bw_monotonic() + POLL_NS);
     }

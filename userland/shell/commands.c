@@ -37,6 +37,9 @@ static bool named(const char *command, const char *name, struct district_line *l
         return true;
     }
     for (unsigned i = 0; admin_line(i, &other) && at + DISTRICT_NAME_MAX + 3 < sizeof(known); i++) {
+        if (other.error == BW_EXISTS) { /* its namesake is in the list */
+            continue;
+        }
         at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%.*s", at ? ", " : "",
                                (int)DISTRICT_NAME_MAX, other.name);
     }
