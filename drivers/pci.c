@@ -3,6 +3,9 @@
  * supervisor start a driver for each that we have one for, and then serves those drivers (pci.h).
  *
  * A function's place in the table plus one is the badge of its start key.
+ *
+ * When pci itself is started again the drivers may be running: finding a function changes nothing
+ * in it, and the supervisor leaves a driver alone that runs.
  */
 #include "pci_config.h"
 #include "ports.h"
@@ -44,6 +47,10 @@ static void add_function(pci_address at)
     functions_count++;
     f->at = at;
     f->is_virtio = pci_find_virtio(at, &f->virtio, &f->base);
+    if (f->virtio.device_type && !f->is_virtio) {
+        bw_log("pci: %02x:%02x.%x is a virtio device in a form that we cannot use", at >> 8,
+               at >> 3 & 31, at & 7);
+    }
 }
 
 static void scan_bus(unsigned bus, unsigned depth);
@@ -96,7 +103,7 @@ static int64_t make_keys(unsigned n)
     int64_t result = bw_call(KEY_AT(KR_SELF), &m);
 
     bw_drop_key(KEY_AT(KR_LINE));
-    if (result >= 0 && pci_read(f->at, PCI_INTERRUPT_PIN, 1) && line && line < 24) {
+    if (result >= 0 && pci_read(f->at, PCI_INTERRUPT_PIN, 1) && line && line < 16) {
         result = machine_key(NUCLEUS_IRQ, line, 0, KR_LINE);
     }
     if (result >= 0) {
@@ -122,7 +129,7 @@ static void start_driver(unsigned n, const char *program, uint64_t word)
     uint32_t command = pci_read(f->at, PCI_COMMAND, 2);
     int64_t result = make_keys(n);
 
-    pci_write(f->at, PCI_COMMAND, 2, (command | COMMAND_MEMORY) & ~COMMAND_MASTER);
+    pci_write(f->at, PCI_COMMAND, 2, command | COMMAND_MEMORY);
     if (result >= 0) {
         result = spawn(program, word);
     }

@@ -52,34 +52,16 @@ void pci_write(pci_address at, unsigned offset, unsigned width, uint32_t value)
     port_out(KEY_AT(KR_PORTS), 4 + (offset & 3u), width, value);
 }
 
-/* Address and size in bytes of a memory region; its decoding is off while the size is found out. */
-static bool read_bar(pci_address at, unsigned bar, uint64_t *base, uint64_t *size)
+/* Address of a memory region, 0 if it is none or has none. Its size is not asked for: that would
+ * take it away for a moment, and its driver may be running if we are a restarted pci. */
+static uint64_t region_base(pci_address at, unsigned bar)
 {
     unsigned offset = PCI_BAR + 4 * bar;
-    uint32_t command = pci_read(at, PCI_COMMAND, 2);
     uint32_t low = pci_read(at, offset, 4);
     bool wide = (low & BAR_TYPE) == BAR_64 && bar + 1 < BAR_COUNT;
-    uint32_t high = wide ? pci_read(at, offset + 4, 4) : 0;
-    uint64_t mask;
+    uint64_t high = wide ? pci_read(at, offset + 4, 4) : 0;
 
-    if (low & BAR_IO) {
-        return false;
-    }
-    pci_write(at, PCI_COMMAND, 2, command & ~COMMAND_MEMORY);
-    pci_write(at, offset, 4, ~0u);
-    mask = pci_read(at, offset, 4) & ~15u;
-    pci_write(at, offset, 4, low);
-    if (wide) {
-        pci_write(at, offset + 4, 4, ~0u);
-        mask |= (uint64_t)pci_read(at, offset + 4, 4) << 32;
-        pci_write(at, offset + 4, 4, high);
-    } else {
-        mask |= 0xffffffffull << 32;
-    }
-    pci_write(at, PCI_COMMAND, 2, command);
-    *base = (low & ~15u) | (uint64_t)high << 32;
-    *size = ~mask + 1;
-    return *base != 0 && *size != 0;
+    return low & BAR_IO ? 0 : high << 32 | (low & ~15u);
 }
 
 static uint32_t device_type(pci_address at)
@@ -125,17 +107,29 @@ static bool take_capability(pci_address at, unsigned cap, struct pci_virtio *v, 
     return true;
 }
 
-/* Whether [offset, offset + length) lies in a region of `size` bytes. */
-static bool within(uint32_t offset, uint32_t length, uint64_t size)
+static uint64_t later(uint64_t end, uint32_t offset, uint32_t length)
 {
-    return offset <= size && length <= size - offset;
+    uint64_t other = (uint64_t)offset + length;
+
+    return other > end ? other : end;
+}
+
+/* Pages from the region's start to the end of the last structure. */
+static uint64_t pages_used(const struct pci_virtio *v)
+{
+    uint64_t end = later(0, v->common, v->common_length);
+
+    end = later(end, v->notify, v->notify_length);
+    end = later(end, v->device, v->device_length);
+    end = later(end, v->isr, 1);
+    return (end + BW_PAGE_SIZE - 1) / BW_PAGE_SIZE;
 }
 
 bool pci_find_virtio(pci_address at, struct pci_virtio *v, uint64_t *base)
 {
     unsigned bar = NO_BAR;
     unsigned cap;
-    uint64_t size;
+    uint64_t pages;
 
     memset(v, 0, sizeof(*v));
     v->device_type = device_type(at);
@@ -149,13 +143,11 @@ bool pci_find_virtio(pci_address at, struct pci_virtio *v, uint64_t *base)
         }
         cap = pci_read(at, cap + 1, 1) & 0xfcu;
     }
-    if (!v->common_length || !v->notify_length || bar == NO_BAR ||
-        !read_bar(at, bar, base, &size) || !within(v->common, v->common_length, size) ||
-        !within(v->notify, v->notify_length, size) || !within(v->device, v->device_length, size) ||
-        !within(v->isr, 1, size)) {
+    if (!v->common_length || !v->notify_length) {
         return false;
     }
-    size = (size + BW_PAGE_SIZE - 1) / BW_PAGE_SIZE;
-    v->pages = size < PAGES_MAX ? (uint32_t)size : PAGES_MAX;
-    return true;
+    *base = region_base(at, bar);
+    pages = pages_used(v);
+    v->pages = (uint32_t)pages;
+    return *base != 0 && pages <= PAGES_MAX;
 }

@@ -26,7 +26,6 @@ enum uart_register {
     UART_LCR = 3,
     UART_MCR = 4,
     UART_LSR = 5,
-    UART_MSR = 6,
 };
 #define IER_RECEIVE   0x01u
 #define IER_TRANSMIT  0x02u
@@ -39,6 +38,7 @@ enum uart_register {
 #define LSR_DATA      0x01u
 #define LSR_THR_EMPTY 0x20u
 #define FIFO_SIZE     16u
+#define ROUNDS        16u
 
 #define RX_SIZE 4096u
 #define TX_SIZE 16384u
@@ -55,7 +55,8 @@ static uint8_t rx_bytes[RX_SIZE], tx_bytes[TX_SIZE];
 static struct ring rx = {.bytes = rx_bytes, .size = RX_SIZE};
 static struct ring tx = {.bytes = tx_bytes, .size = TX_SIZE};
 static bool wants_room;
-static bool transmitting; /* the transmitter's interrupt is enabled */
+static bool transmitting;    /* the transmitter's interrupt is enabled */
+static bw_time_t rest_until; /* 0: not resting */
 static uint8_t buffer[CONSOLE_WRITE_MAX];
 
 static uint32_t ring_used(const struct ring *r)
@@ -116,17 +117,33 @@ static bool move_bytes(void)
     return input;
 }
 
+/* @return whether the chip has nothing more to say */
+static bool serve_chip(bool *input)
+{
+    for (unsigned n = 0; n < ROUNDS; n++) {
+        if (uart_in(UART_IIR) & IIR_NONE) {
+            return true;
+        }
+        *input |= move_bytes();
+    }
+    return false;
+}
+
 static void serve_interrupt(void)
 {
     struct message m = {.code = IRQ_UNMASK};
-    bool input = false;
+    bw_time_t began = bw_monotonic();
     uint32_t before = ring_used(&tx);
+    bool input = false;
 
-    while (!(uart_in(UART_IIR) & IIR_NONE)) {
-        input |= move_bytes();
-        uart_in(UART_MSR);
+    if (serve_chip(&input)) {
+        rest_until = 0;
+        bw_call(KEY_AT(KR_IRQ), &m);
+    } else {
+        bw_time_t now = bw_monotonic();
+
+        rest_until = now + (now - began);
     }
-    bw_call(KEY_AT(KR_IRQ), &m);
     if (input || (wants_room && ring_used(&tx) < before)) {
         wants_room = wants_room && ring_used(&tx) == TX_SIZE;
         bw_post(KEY_AT(KR_LISTENER));
@@ -223,13 +240,14 @@ int main_native(uint64_t word)
     initialise();
     bw_assert(bw_publish("serial", 0) >= 0);
     for (;;) {
+        m.deadline = rest_until;
         bw_return(reply, &m, KEY_AT(KR_CALLER), 0);
         reply = m.delivery == DELIVERY_MESSAGE ? KEY_AT(KR_CALLER) : 0;
         if (reply) {
             serve(&m);
-        } else {
+        }
+        if ((!reply || rest_until) && bw_monotonic() >= rest_until) {
             serve_interrupt();
-            m.length = 0;
         }
     }
 }

@@ -13,18 +13,7 @@ static union {
     uint8_t byte[256];
     uint32_t word[64];
 } space;
-static uint32_t bar_mask[6];
 static uint32_t address;
-
-static void write_config(unsigned offset, unsigned width, uint32_t value)
-{
-    unsigned bar = (offset - PCI_BAR) / 4;
-
-    memcpy(space.byte + offset, &value, width);
-    if (offset >= PCI_BAR && bar < 6) {
-        space.word[offset / 4] &= bar_mask[bar];
-    }
-}
 
 int64_t bw_call(uint16_t key, struct message *m)
 {
@@ -35,9 +24,8 @@ int64_t bw_call(uint16_t key, struct message *m)
         address = (uint32_t)m->word[2];
     } else if (address >> 8 != (0x80000000u | DEVICE << 8) >> 8) {
         m->word[0] = ~0u;
-    } else if (m->code == PORTS_OUT) {
-        write_config(offset, (unsigned)m->word[1], (uint32_t)m->word[2]);
     } else {
+        ck_assert_int_eq(m->code, PORTS_IN); /* finding changes nothing */
         m->word[0] = 0;
         memcpy(&m->word[0], space.byte + offset, m->word[1]);
     }
@@ -63,7 +51,6 @@ static void add_capability(unsigned at, unsigned next, unsigned kind, unsigned b
 static void setup(void)
 {
     memset(&space, 0, sizeof(space));
-    memset(bar_mask, 0, sizeof(bar_mask));
     memcpy(space.byte, (uint16_t[]){VIRTIO_VENDOR, 0x1001}, 4);
     space.byte[PCI_STATUS] = STATUS_HAS_LIST;
     space.byte[PCI_SUBSYSTEM] = 2;
@@ -75,17 +62,13 @@ static void setup(void)
     add_capability(0x90, 0, 5, 0, 0, 0);
     space.word[(PCI_BAR + 16) / 4] = 0xfe000000 | 0xc;
     space.word[(PCI_BAR + 20) / 4] = 0x1;
-    bar_mask[4] = 0xffffc00c;
-    bar_mask[5] = 0xffffffff;
 }
 
 START_TEST(transitional_disk)
 {
     struct pci_virtio v;
     uint64_t base;
-    uint32_t command = COMMAND_MEMORY;
 
-    memcpy(space.byte + PCI_COMMAND, &command, 2);
     ck_assert(pci_find_virtio(DEVICE, &v, &base));
     ck_assert_uint_eq(base, 0x1fe000000ull);
     ck_assert_uint_eq(v.device_type, 2);
@@ -95,9 +78,6 @@ START_TEST(transitional_disk)
     ck_assert_uint_eq(v.notify, 0x3000);
     ck_assert_uint_eq(v.notify_multiplier, 4);
     ck_assert_uint_eq(v.pages, 4);
-    ck_assert_uint_eq(space.word[(PCI_BAR + 16) / 4], 0xfe00000c);
-    ck_assert_uint_eq(space.word[(PCI_BAR + 20) / 4], 1);
-    ck_assert_uint_eq(space.byte[PCI_COMMAND], COMMAND_MEMORY);
 }
 END_TEST
 
@@ -109,11 +89,10 @@ START_TEST(modern_device_in_a_narrow_region)
     memcpy(space.byte + PCI_DEVICE, &(uint16_t){0x1044}, 2);
     space.word[(PCI_BAR + 16) / 4] = 0xfe000000;
     space.word[(PCI_BAR + 20) / 4] = 0;
-    bar_mask[4] = 0xfff00000;
     ck_assert(pci_find_virtio(DEVICE, &v, &base));
     ck_assert_uint_eq(base, 0xfe000000);
     ck_assert_uint_eq(v.device_type, 4);
-    ck_assert_uint_eq(v.pages, 256);
+    ck_assert_uint_eq(v.pages, 4);
 }
 END_TEST
 
@@ -139,8 +118,8 @@ START_TEST(what_is_not_usable_is_refused)
     space.byte[0x54 + VIRTIO_CAP_BAR] = 9;
     ck_assert(refused());
     setup();
-    add_capability(0x7c, 0x90, VIRTIO_CAP_NOTIFY, 4, 0x3000, 0x1001);
-    ck_assert(refused()); /* outside of the region */
+    add_capability(0x7c, 0x90, VIRTIO_CAP_NOTIFY, 4, 0xff000, 0x1001);
+    ck_assert(refused()); /* more than is mapped */
     setup();
     add_capability(0x40, 0x54, VIRTIO_CAP_COMMON, 4, 0xfffff000, 0x2000);
     ck_assert(refused());
