@@ -217,8 +217,9 @@ static long step(const struct directory *d, struct rest *rest, unsigned flags, s
     if (S_ISLNK(mode) && follow_last(rest, flags)) {
         struct file *open = found.kind == PLACE_PROC ? proc_fd_file(found.id) : NULL;
 
-        if (open != NULL && at_end(rest)) {
-            w->place = found; /* opening it is opening the file itself */
+        if (open != NULL) {
+            /* The file itself; if it has no name, opening the link gives the same open file. */
+            w->place = open->vnode != NULL ? open->vnode->place : found;
             return 0;
         }
         r = insert_link(rest, found);

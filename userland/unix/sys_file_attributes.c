@@ -37,20 +37,20 @@ static long place_of(uint64_t fd, struct place *place)
 
 /* --- stat --- */
 
-static long give_stat(struct place place, uint64_t address)
-{
-    struct stat st;
-    long r = place_stat(place, &st);
-
-    return r != 0 ? r : user_write(address, &st, sizeof(st));
-}
-
 static long stat_path(uint64_t dirfd, uint64_t path, uint64_t address, uint64_t flags)
 {
+    struct file *open = NULL;
     struct place place;
+    struct stat st;
     long r = walk_at(dirfd, path, flags, &place);
 
-    return r != 0 ? r : give_stat(place, address);
+    if (r == 0 && place.kind == PLACE_PROC && !(flags & AT_SYMLINK_NOFOLLOW)) {
+        open = proc_fd_file(place.id); /* a file without a name */
+    }
+    if (r == 0) {
+        r = open != NULL ? file_stat(open, &st) : place_stat(place, &st);
+    }
+    return r != 0 ? r : user_write(address, &st, sizeof(st));
 }
 
 CALL(stat)
