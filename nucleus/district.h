@@ -92,6 +92,12 @@ static inline struct district *object_district(const struct object *o)
     return &districts[o->district];
 }
 
+/** Every change of an object's content comes after this. @return BW_OK, WAIT_MEMORY, WAIT_COMMIT */
+static inline int object_make_writable(struct object *o)
+{
+    return o->dirty_epoch == object_district(o)->epoch ? BW_OK : object_make_dirty(o);
+}
+
 void district_init(void);
 /** Asks the store server for an object; nothing happens if the table is full (the waiter asks again). */
 void district_want(struct district *d, oid_t oid);

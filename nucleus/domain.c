@@ -76,11 +76,6 @@ void domain_detach(struct object *o)
     slab_free(&activities, a);
 }
 
-int domain_make_writable(struct activity *a)
-{
-    return object_make_writable(a->domain);
-}
-
 void domain_set_state(struct activity *a, enum domain_state s)
 {
     struct domain_frame *f = activity_frame(a);
@@ -107,7 +102,7 @@ void domain_post(struct activity *a, uint64_t bits)
     struct domain_frame *f = activity_frame(a);
     bits |= a->posted;
     a->posted = 0;
-    int r = domain_make_writable(a);
+    int r = object_make_writable(a->domain);
     if (r != BW_OK) { /* keep them until it can be written */
         a->posted = bits;
         if (a->queue == NULL && f->state == DOMAIN_AVAILABLE)
@@ -157,6 +152,7 @@ void domain_wait(struct activity *a, int why)
 
 void domain_refresh(struct activity *a)
 {
+    a->space = NULL;
     struct key meter = activity_frame(a)->meter;
     a->class = meter.type == KEY_METER && meter.tag < CLASSES ? (uint8_t)meter.tag : CLASSES - 1;
     if (object_district(a->domain)->persistent && a->class < 2)

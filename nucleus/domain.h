@@ -63,7 +63,7 @@ void domain_set_state(struct activity *a, enum domain_state s);
 void domain_wake(struct activity *a);
 /** Puts the current domain into a queue to run its invocation again later; frame's rip was set back. */
 void domain_wait(struct activity *a, int why);
-/** Takes class and address space from the frame's keys anew. */
+/** The frame's meter or segment key has changed. */
 void domain_refresh(struct activity *a);
 /** Makes a frame from outside safe to run. False: not acceptable. */
 bool domain_frame_valid(const struct domain_frame *f);
@@ -71,7 +71,6 @@ void domain_make_safe(struct domain_frame *f);
 void regs_make_safe(struct regs *r);
 /** Sets bits in the posted word and delivers them if the domain is waiting for some. */
 void domain_post(struct activity *a, uint64_t bits);
-int domain_make_writable(struct activity *a);
 
 /* schedule.c */
 extern struct queue memory_waiters;

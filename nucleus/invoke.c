@@ -31,8 +31,11 @@ struct parcel {
 
 /** Where it goes in the receiver. */
 struct ends {
-    struct key *place[BW_MESSAGE_KEYS + 1]; /* the last one is for the resume key */
-    struct object *node[BW_MESSAGE_KEYS + 1];
+    bool takes_keys;
+    struct key *place[BW_MESSAGE_KEYS];
+    struct object *node[BW_MESSAGE_KEYS];
+    struct key *resume_place;
+    struct object *resume_node;
     struct pieces buffer;
 };
 
@@ -147,16 +150,11 @@ int call_put(struct call *c, const void *from, size_t length)
 
 /* --- places for keys ------------------------------------------------------------------------------- */
 
-int place_find(struct activity *a, uint16_t designator, bool write, struct key **place,
-               struct object **node)
+/** A designator with bit 15 set. */
+static int place_in_node(struct activity *a, uint16_t designator, bool write, struct key **place,
+                         struct object **node)
 {
-    struct domain_frame *f = activity_frame(a);
-    struct key *k = &f->keys[designator & (BW_KEY_REGISTERS - 1)];
-    *node = NULL;
-    if (!(designator & 0x8000)) {
-        *place = designator == 0 ? NULL : k;
-        return BW_OK;
-    }
+    const struct key *k = &activity_frame(a)->keys[designator & (BW_KEY_REGISTERS - 1)];
     if (k->type != KEY_NODE || (write && !(k->rights & RIGHT_WRITE)))
         return BW_ARGUMENT;
     struct object *o;
@@ -168,6 +166,23 @@ int place_find(struct activity *a, uint16_t designator, bool write, struct key *
     *node = o;
     *place = &node_slots(o)[designator >> 5 & 255];
     return BW_OK;
+}
+
+static inline int find_place(struct activity *a, uint16_t designator, bool write,
+                             struct key **place, struct object **node)
+{
+    unsigned i = designator & (BW_KEY_REGISTERS - 1);
+    if (designator & 0x8000)
+        return place_in_node(a, designator, write, place, node);
+    *node = NULL;
+    *place = i == 0 ? NULL : &activity_frame(a)->keys[i];
+    return BW_OK;
+}
+
+int place_find(struct activity *a, uint16_t designator, bool write, struct key **place,
+               struct object **node)
+{
+    return find_place(a, designator, write, place, node);
 }
 
 void node_store(struct object *node, unsigned slot, struct key k)
@@ -188,22 +203,30 @@ static void place_store(struct key *place, struct object *node, struct key k)
 }
 
 /** Value of the key that a designator names; read-only and sense rights of the node on the way apply. */
-static int key_at(struct activity *a, uint16_t designator, struct key *out)
+static int key_in_node(struct activity *a, uint16_t designator, struct key *out)
 {
     struct key *place;
     struct object *node;
-    int r = place_find(a, designator, false, &place, &node);
+    int r = place_in_node(a, designator, false, &place, &node);
     if (r != BW_OK)
         return r;
-    *out = place == NULL ? key_void() : *place;
-    if (node != NULL && (activity_frame(a)->keys[designator & 31].rights & RIGHT_SENSE))
-        *out = key_sense(*out);
+    bool sense = activity_frame(a)->keys[designator & 31].rights & RIGHT_SENSE;
+    *out = sense ? key_sense(*place) : *place;
+    return BW_OK;
+}
+
+static inline int key_at(struct activity *a, uint16_t designator, struct key *out)
+{
+    if (designator & 0x8000)
+        return key_in_node(a, designator, out);
+    *out = activity_frame(a)->keys[designator & (BW_KEY_REGISTERS - 1)]; /* register 0 is void */
     return BW_OK;
 }
 
 bool keys_same(struct key a, struct key b)
 {
-    return memcmp(&a, &b, sizeof a) == 0;
+    return a.type == b.type && a.rights == b.rights && a.tag == b.tag && a.version == b.version &&
+           a.value == b.value;
 }
 
 /* --- delivery -------------------------------------------------------------------------------------- */
@@ -221,31 +244,28 @@ static int receiver_waits(struct activity *to, int why)
 /** Finds where the parcel goes. @return BW_OK, WAIT_* of the sender, WAIT_CALLEE: receiver is busy */
 static int find_ends(struct activity *to, const struct parcel *p, struct ends *e)
 {
-    int r = domain_make_writable(to);
+    int r = object_make_writable(to->domain);
     if (r != BW_OK)
         return receiver_waits(to, r);
     const struct domain_frame *f = activity_frame(to);
     uint64_t places = f->regs.rbx;
     e->buffer.count = 0;
     e->buffer.length = 0;
-    for (unsigned i = 0; i < BW_MESSAGE_KEYS; i++) {
-        e->place[i] = NULL;
-        if (places == 0)
-            continue;
-        r = place_find(to, (uint16_t)(places >> 16 * i), true, &e->place[i], &e->node[i]);
+    e->takes_keys = places != 0;
+    for (unsigned i = 0; e->takes_keys && i < BW_MESSAGE_KEYS; i++) {
+        r = find_place(to, (uint16_t)(places >> 16 * i), true, &e->place[i], &e->node[i]);
         if (r <= WAIT_OBJECT)
             return receiver_waits(to, r);
         if (r != BW_OK)
             e->place[i] = NULL;
     }
-    e->place[BW_MESSAGE_KEYS] = NULL;
-    if (f->state == DOMAIN_AVAILABLE && RESUME_DESIGNATOR(f->regs.rax) != 0) {
-        r = place_find(to, RESUME_DESIGNATOR(f->regs.rax), true, &e->place[BW_MESSAGE_KEYS],
-                       &e->node[BW_MESSAGE_KEYS]);
+    e->resume_place = NULL;
+    if (f->state == DOMAIN_AVAILABLE) {
+        r = find_place(to, RESUME_DESIGNATOR(f->regs.rax), true, &e->resume_place, &e->resume_node);
         if (r <= WAIT_OBJECT)
             return receiver_waits(to, r);
         if (r != BW_OK)
-            e->place[BW_MESSAGE_KEYS] = NULL;
+            e->resume_place = NULL;
     }
     if (p->string.length == 0 || !(FLAGS(f->regs.rax) & INVOKE_RECEIVE))
         return BW_OK;
@@ -263,14 +283,15 @@ static void deliver(struct activity *to, const struct parcel *p, const struct en
 {
     struct district *d = object_district(to->domain);
     struct domain_frame *f = activity_frame(to);
-    pieces_copy(&e->buffer, &p->string, e->buffer.length);
-    for (unsigned i = 0; i < BW_MESSAGE_KEYS; i++)
+    if (e->buffer.length > 0)
+        pieces_copy(&e->buffer, &p->string, e->buffer.length);
+    for (unsigned i = 0; e->takes_keys && i < BW_MESSAGE_KEYS; i++)
         if (e->place[i] != NULL)
             place_store(e->place[i], e->node[i],
                         p->has_keys ? link_cross(p->from, d, p->keys[i]) : key_void());
-    if (e->place[BW_MESSAGE_KEYS] != NULL)
-        place_store(e->place[BW_MESSAGE_KEYS], e->node[BW_MESSAGE_KEYS],
-                    link_cross(p->from, d, p->resume));
+    if (e->resume_place != NULL)
+        place_store(e->resume_place, e->resume_node,
+                    p->from == d ? p->resume : link_cross(p->from, d, p->resume));
     f->regs.rax = DELIVERY_MESSAGE | (uint64_t)p->badge << 16 |
                   (e->buffer.length < p->string.length ? DELIVERY_CUT : 0);
     f->regs.rdi = p->code;
@@ -352,7 +373,7 @@ static void again(struct activity *a, int why)
 void invoke_answer(struct activity *a, int result)
 {
     struct domain_frame *f = activity_frame(a);
-    if (f->state != DOMAIN_WAITING || domain_make_writable(a) != BW_OK)
+    if (f->state != DOMAIN_WAITING || object_make_writable(a->domain) != BW_OK)
         return;
     f->call_count++;
     if (f->flags & DOMAIN_IN_FAULT) /* its keeper is gone: the instruction runs again */
@@ -368,7 +389,7 @@ void invoke_timeout(struct activity *a)
     struct domain_frame *f = activity_frame(a);
     if (f->state != DOMAIN_AVAILABLE || a->queue != NULL)
         return;
-    int r = domain_make_writable(a);
+    int r = object_make_writable(a->domain);
     if (r != BW_OK) {
         schedule_set_deadline(a, clock_now() + 10000000);
         return;
@@ -424,7 +445,7 @@ static int reply(struct district *d, struct key k, struct key link, struct activ
     if (f->state != DOMAIN_WAITING || f->call_count != key_call_count(k))
         return BW_VOID;
     if (f->flags & DOMAIN_IN_FAULT) {
-        r = domain_make_writable(to);
+        r = object_make_writable(to->domain);
         if (r != BW_OK)
             return r;
         reply_to_fault(to, &parcel);
@@ -499,13 +520,22 @@ static order_handler *const handlers[] = {
 /** Runs an order of the nucleus itself for domain a and stores its reply. */
 static int run_order(struct activity *a, struct key k, order_handler *handler)
 {
-    static struct call c;
+    static struct call c; /* not cleared as a whole: that is most of the cost of a short order */
     struct regs *r = &activity_frame(a)->regs;
-    c = (struct call){.a = a, .d = object_district(a->domain), .regs = r, .key = k, .order = r->rdi};
+    c.a = a;
+    c.d = object_district(a->domain);
+    c.regs = r;
+    c.key = k;
+    c.order = r->rdi;
+    c.out[0] = c.out[1] = c.out[2] = c.out[3] = 0;
+    c.out_key = key_void();
+    c.out_length = 0;
     c.w[0] = r->rsi;
     c.w[1] = r->rdx;
     c.w[2] = r->r8;
     c.w[3] = r->r9;
+    if (r->r10 == 0)
+        c.k[0] = c.k[1] = c.k[2] = c.k[3] = key_void();
     for (unsigned i = 0; r->r10 != 0 && i < BW_MESSAGE_KEYS; i++) {
         int e = key_at(a, (uint16_t)(r->r10 >> 16 * i), &c.k[i]);
         if (e != BW_OK)
@@ -658,7 +688,7 @@ static int op_post(struct activity *a)
         return r;
     if (k.type != KEY_START)
         return BW_VOID;
-    if (to->domain->district == a->domain->district && (r = domain_make_writable(to)) != BW_OK)
+    if (to->domain->district == a->domain->district && (r = object_make_writable(to->domain)) != BW_OK)
         return r;
     domain_post(to, (uint64_t)1 << (k.tag & 63));
     end(a, BW_OK);

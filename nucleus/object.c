@@ -129,8 +129,9 @@ static int may_dirty(struct district *d)
     return WAIT_COMMIT;
 }
 
-static int make_dirty(struct district *d, struct object *o)
+int object_make_dirty(struct object *o)
 {
+    struct district *d = object_district(o);
     int r = may_dirty(d);
     if (r != BW_OK)
         return r;
@@ -148,14 +149,6 @@ static int make_dirty(struct district *d, struct object *o)
 #endif
     set_dirty(d, o);
     return BW_OK;
-}
-
-int object_make_writable(struct object *o)
-{
-    struct district *d = object_district(o);
-    if (o->dirty_epoch == d->epoch)
-        return BW_OK;
-    return make_dirty(d, o);
 }
 
 struct key object_key(const struct object *o)

@@ -79,8 +79,9 @@ struct object *object_adopt(struct district *d, oid_t oid, enum object_type type
 int object_destroy(struct district *d, oid_t oid);
 /** All keys to it become void. */
 int object_rescind(struct object *o);
-/** Readies the object for a change in this epoch: see invariant 1. @return BW_OK, WAIT_MEMORY, WAIT_COMMIT */
-int object_make_writable(struct object *o);
+/** Readies the object for a change in this epoch: see invariant 1; object_make_writable (district.h) is the
+ *  quick test before it. @return BW_OK, WAIT_MEMORY, WAIT_COMMIT */
+int object_make_dirty(struct object *o);
 /** Removes the header and all that it has, whatever its state (the district ends). */
 void object_discard(struct object *o);
 

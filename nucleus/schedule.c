@@ -107,7 +107,7 @@ static struct activity *take_first(void)
 /** The domain may run now: its frame can be written in this epoch and its space is known. */
 static int prepare(struct activity *a)
 {
-    int r = domain_make_writable(a);
+    int r = object_make_writable(a->domain);
     return r == BW_OK ? paging_attach(a) : r;
 }
 
@@ -125,7 +125,7 @@ static void dispatch(struct activity *a)
     struct regs *r = &activity_frame(a)->regs;
     cpu0.current = a;
     cpu0.regs = r;
-    paging_load(a);
+    paging_load(a, object_district(a->domain)->epoch);
     load_bases(r);
     bool trap = cpu0.fpu_owner != a;
     if (trap != cpu0.fpu_trap) {
@@ -151,20 +151,40 @@ static void idle(void)
     trap_idle();
 }
 
+/** The common case: what runs next is known, and nothing of an earlier class is ready. */
+static bool may_run_now(const struct activity *a)
+{
+    if (a->queue != NULL || a->yield)
+        return false;
+    for (unsigned c = 0; c < a->class; c++)
+        if (ready[c].first != NULL)
+            return false;
+    return true;
+}
+
+/** Puts a running domain where it will be taken from: first in its class, or last if its turn is over. */
+static void requeue(struct activity *a)
+{
+    bool over = a->yield;
+    a->yield = false;
+    if (a->queue != NULL && a->queue != &ready[a->class])
+        return; /* it waits for something */
+    if (!over)
+        ready_first(a);
+    else if (a->queue == NULL)
+        schedule_ready(a);
+}
+
 void schedule_run(struct activity *preferred)
 {
-    if (preferred != NULL && activity_frame(preferred)->state == DOMAIN_RUNNING) {
-        bool in_ready = preferred->queue == &ready[preferred->class];
-        if (preferred->yield) {
-            preferred->yield = false;
-            if (preferred->queue == NULL)
-                schedule_ready(preferred);
-        } else if (preferred->queue == NULL || in_ready) {
-            ready_first(preferred);
-        }
+    if (preferred != NULL && activity_frame(preferred)->state != DOMAIN_RUNNING)
+        preferred = NULL;
+    if (preferred != NULL && !may_run_now(preferred)) {
+        requeue(preferred);
+        preferred = NULL;
     }
-    for (;;) {
-        struct activity *a = take_first();
+    for (;; preferred = NULL) {
+        struct activity *a = preferred != NULL ? preferred : take_first();
         if (a == NULL) {
             idle();
             continue;

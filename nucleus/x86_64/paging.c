@@ -293,12 +293,10 @@ static int space_new(struct district *d, struct object *root, struct key k, stru
     return BW_OK;
 }
 
-int paging_attach(struct activity *a)
+int paging_find_space(struct activity *a)
 {
     struct key k = activity_frame(a)->segment;
     struct district *d = object_district(a->domain);
-    if (a->space != NULL && a->space->id == a->space_id && same_key(a->space->key, k))
-        return BW_OK;
     a->space = NULL;
     struct object *root;
     if (k.type != KEY_SEGMENT)
@@ -317,7 +315,8 @@ int paging_attach(struct activity *a)
     return BW_OK;
 }
 
-void paging_load(struct activity *a)
+/** Another space than the loaded one, or one whose tables have lost rights. */
+void paging_switch(struct activity *a)
 {
     struct space *s = a->space;
     if (s == NULL) {

@@ -14,6 +14,7 @@
 #ifndef NUCLEUS_PAGING_H
 #define NUCLEUS_PAGING_H
 
+#include "cpu.h"
 #include "object.h"
 #include "domain.h"
 
@@ -48,10 +49,20 @@ struct range_map { /* of RAM, from the boot loader */
 void paging_init(uint64_t ram_limit);
 void *paging_apic(void);
 
-/** The domain's address space is loaded (if it has one and is not loaded already). */
-void paging_load(struct activity *a);
 /** Finds or makes the space of the domain's segment key. @return BW_OK (a->space may be NULL: no space), WAIT_* */
-int paging_attach(struct activity *a);
+int paging_find_space(struct activity *a);
+static inline int paging_attach(struct activity *a)
+{
+    return a->space != NULL && a->space->id == a->space_id ? BW_OK : paging_find_space(a);
+}
+/** Loads the domain's address space. */
+void paging_switch(struct activity *a);
+static inline void paging_load(struct activity *a, uint64_t epoch)
+{
+    struct space *s = a->space;
+    if (s == NULL || s != cpu0.space || cpu0.reload || s->epoch != epoch)
+        paging_switch(a);
+}
 /** A fault of the current domain. @return BW_OK: retry; BW_FAULT: to its keeper; WAIT_* */
 int paging_fault(struct activity *a, uint64_t address, uint64_t error);
 /** Pointer to user memory that is mapped writable right now, or NULL: walk the segment. */
