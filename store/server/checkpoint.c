@@ -29,7 +29,7 @@ struct waiter {
 static struct waiter waiters[WAITERS]; /* resume keys: slot i of KR_WAITERS */
 
 /* of the snapshot under way */
-static uint64_t epoch, objects, left, stop_ticks;
+static uint64_t epoch, written, left, stop_ticks;
 static enum store_reason why;
 static unsigned area; /* next one of the window */
 static uint64_t budget;
@@ -44,10 +44,10 @@ void checkpoint_open(void)
 }
 
 /** Answers everybody in that state. */
-static void answer(int state, int64_t code, uint64_t generation, uint64_t written, uint64_t stop)
+static void answer(int state, int64_t code, uint64_t generation, uint64_t count, uint64_t stop)
 {
     for (unsigned i = 0; i < WAITERS; i++) {
-        struct message m = {.code = code, .word = {generation, written, stop}};
+        struct message m = {.code = code, .word = {generation, count, stop}};
 
         if ((int)waiters[i].state != state) {
             continue;
@@ -214,7 +214,7 @@ static void committed(void)
     server.writing = false;
     server.line.message[0] = 0;
     bw_call(KEY_AT(KR_DISTRICT), &m);
-    answer(WAITER_CURRENT, BW_OK, epoch, objects, stop_ticks);
+    answer(WAITER_CURRENT, BW_OK, epoch, written, stop_ticks);
     checkpoint_budget();
 }
 
@@ -277,8 +277,9 @@ void checkpoint_begin(enum store_reason reason)
         return;
     }
     epoch = m.word[0];
-    objects = left = m.word[1];
-    stop_ticks = m.word[2];
+    written = 0;
+    left = m.word[1];
+    stop_ticks = m.word[2] ? m.word[2] : 1; /* 0 says that nothing has changed */
     why = reason;
     server.writing = true;
     error = store_begin(server.store, epoch);
@@ -306,6 +307,7 @@ static int put_batch(const struct object_header *headers, unsigned n, const uint
         if (error != STORE_OK) {
             return error;
         }
+        written += h->type != OBJECT_NONE;
     }
     disk_submit();
     return STORE_OK;

@@ -39,6 +39,8 @@ extern struct server server;
 
 /** Opens, or after a failed write opens again, the store. @return enum store_error */
 int server_open_store(void);
+/** The block of the damage met last, for the user; 0: none. */
+uint64_t server_damaged_block(void);
 /** Tells districtd, as soon as it listens, that the district cannot go on. */
 void server_ended(enum ended_why why, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -33,6 +33,11 @@ static void on_damage(void *ctx, const struct store_damage *d)
            (unsigned long long)d->found, d->file, d->line);
 }
 
+uint64_t server_damaged_block(void)
+{
+    return last_damage.block;
+}
+
 int server_open_store(void)
 {
     struct store_io io = {.damage = on_damage};

@@ -16,6 +16,12 @@ static void supply(oid_t oid)
     int error = store_get(server.store, STORE_NEWEST, oid, &o, bytes);
     struct message m = {.code = DISTRICT_SUPPLY, .string = header};
 
+    if (error == STORE_DAMAGED) {
+        server_ended(ENDED_DAMAGED,
+                     "object %llu, store block %llu: damaged; see mkdistrict --verify",
+                     (unsigned long long)oid, (unsigned long long)server_damaged_block());
+        return;
+    }
     if (error != STORE_OK && error != STORE_ABSENT) {
         server_ended(ENDED_DAMAGED, "object %llu: %s", (unsigned long long)oid,
                      store_error_text(error));

@@ -192,21 +192,19 @@ static enum command_result attach(int count, char **words)
 
 static void print_checkpoint(const char *name, const struct message *m)
 {
-    char size[FORMAT_SIZE], stop[FORMAT_SIZE], took[FORMAT_SIZE];
+    char stop[FORMAT_SIZE], took[FORMAT_SIZE];
     struct message time = {0};
 
-    if (m->word[1] == 0) {
+    if (m->word[2] == 0) {
         screen_print("%s: nothing has changed since generation %llu\n", name,
                      (unsigned long long)m->word[0]);
         return;
     }
     bw_self(SELF_TIME, &time);
-    screen_print(
-        "%s: generation %llu committed: %llu objects (%s) written, stopped for %s, took %s\n", name,
-        (unsigned long long)m->word[0], (unsigned long long)m->word[1],
-        format_bytes(size, m->word[1] * BW_PAGE_SIZE),
-        format_short_time(stop, ticks_to_ns(m->word[2], time.word[3])),
-        format_short_time(took, m->word[3]));
+    screen_print("%s: generation %llu committed: %llu objects written, stopped for %s, took %s\n",
+                 name, (unsigned long long)m->word[0], (unsigned long long)m->word[1],
+                 format_short_time(stop, ticks_to_ns(m->word[2], time.word[3])),
+                 format_short_time(took, m->word[3]));
 }
 
 /** Checkpoints a running district and reports. @return false if it could not be done */

@@ -48,8 +48,9 @@ enum store_order {
                              server fills in the rest) -> k0 district key,
                              string struct district_line. See below */
     STORE_ENDED = 2,      /* districtd: the district was killed; close it, be ready for START */
-    STORE_CHECKPOINT = 3, /* -> w0 generation, w1 objects written, w2 stop in TSC ticks, w3 ns from the
-                             request to the commit; when it is committed. BW_REFUSED: not running */
+    STORE_CHECKPOINT = 3, /* -> w0 generation, w1 objects written, w2 stop in TSC ticks (0: nothing had
+                             changed, w0 is the newest), w3 ns from the request to the commit; when it is
+                             committed. BW_REFUSED: not running */
     STORE_INTERVAL = 4,   /* w0 ns (0: never by itself; else >= 10 ms): kept in the store */
     STORE_LINE = 5,       /* -> string: struct district_line as of now */
 };
