@@ -66,11 +66,12 @@ static const struct multiboot_region *next_region(const struct multiboot_info *i
     return at + sizeof *r <= end ? frame_pointer(at) : NULL;
 }
 
-static uint64_t highest_ram(const struct multiboot_info *info)
+/** End of the highest RAM that begins below `below`. */
+static uint64_t highest_ram(const struct multiboot_info *info, uint64_t below)
 {
     uint64_t limit = 0;
     for (const struct multiboot_region *r = NULL; (r = next_region(info, r)) != NULL;)
-        if (r->type == 1 && r->base + r->length > limit)
+        if (r->type == 1 && r->base < below && r->base + r->length > limit)
             limit = r->base + r->length;
     return limit;
 }
@@ -136,10 +137,11 @@ static uint64_t read_modules(const struct multiboot_info *info)
 
 static void memory_init(const struct multiboot_info *info)
 {
-    uint64_t limit = highest_ram(info), table = read_modules(info);
+    uint64_t limit = highest_ram(info, UINT64_MAX), table = read_modules(info);
     assert(limit > 16u << 20, "there are 16 MiB of memory");
     uint64_t floor = table + frame_table_size(limit);
     frame_init(table, limit);
+    frame_hole((highest_ram(info, 1ull << 32) + 4095) & ~(uint64_t)4095, 1ull << 32);
     add_ram(info, floor, 1u << 20, 1ull << 32);
     /* The loader's map may lie where frames are now: nothing has been handed out that was written yet, but the
      * part above 4 GiB is read first. */

@@ -30,6 +30,12 @@ void frame_init(uint64_t table, uint64_t limit)
         frames[i].use = FRAME_NUCLEUS;
 }
 
+void frame_hole(uint64_t from, uint64_t to)
+{
+    for (uint64_t n = from >> 12; n < to >> 12 && n < frame_limit; n++)
+        frames[n].use = FRAME_HOLE;
+}
+
 size_t frame_table_size(uint64_t limit)
 {
     return ((limit >> 12) * sizeof(struct frame) + 4095) & ~(size_t)4095;
@@ -127,7 +133,7 @@ struct object *frame_object(uint64_t physical)
 
 bool frame_is_ram(uint64_t physical)
 {
-    return physical >> 12 < frame_limit;
+    return physical >> 12 < frame_limit && frames[physical >> 12].use != FRAME_HOLE;
 }
 
 size_t frame_count(void)

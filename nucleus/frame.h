@@ -21,7 +21,7 @@
 #define DIRECT_MAP 0xffff800000000000ul
 #define NUCLEUS_MAP 0xffffffff80000000ul
 
-enum frame_use { FRAME_FREE, FRAME_NUCLEUS, FRAME_OBJECT, FRAME_SNAPSHOT, FRAME_TABLE };
+enum frame_use { FRAME_FREE, FRAME_NUCLEUS, FRAME_OBJECT, FRAME_SNAPSHOT, FRAME_TABLE, FRAME_HOLE };
 
 struct object;
 
@@ -39,6 +39,8 @@ static inline uint64_t frame_physical(const void *p)
 size_t frame_table_size(uint64_t limit);
 void frame_init(uint64_t table, uint64_t limit);
 void frame_add(uint64_t from, uint64_t to);
+/** [from, to) is not RAM: device registers below 4 GiB. */
+void frame_hole(uint64_t from, uint64_t to);
 /** @param common may use the reserve. @return direct-map pointer, content undefined, or NULL. */
 void *frame_allocate(enum frame_use use, bool common);
 /** Physically contiguous frames, for DMA. @return the first or NULL */
