@@ -29,6 +29,32 @@ static uint64_t space_id(struct space *s)
     return s->id_next++;
 }
 
+static void map_set(struct map *m, unsigned i)
+{
+    m->word[i / 64] |= 1ull << i % 64;
+}
+
+static void map_clear(struct map *m, unsigned i)
+{
+    m->word[i / 64] &= ~(1ull << i % 64);
+}
+
+/** The first slot at or behind i whose bit is set; BW_NODE_SLOTS: none. */
+static unsigned map_next(const struct map *m, unsigned i)
+{
+    while (i < BW_NODE_SLOTS) {
+        uint64_t rest = m->word[i / 64] >> i % 64;
+
+        if (rest) {
+            return i + (unsigned)__builtin_ctzll(rest);
+        }
+        i = (i / 64 + 1) * 64;
+    }
+    return BW_NODE_SLOTS;
+}
+
+#define MAP_EACH(i, m) (unsigned i = map_next(m, 0); i < BW_NODE_SLOTS; i = map_next(m, i + 1))
+
 static struct leaf *leaf_find(struct space *s, uint64_t a)
 {
     struct table *t = s->table[TABLE_OF(a)];
@@ -52,6 +78,7 @@ static struct table *table_get(struct space *s, uint64_t a)
             return NULL;
         }
         *t = fresh;
+        map_set(&s->map, TABLE_OF(a));
     }
     return *t;
 }
@@ -74,6 +101,7 @@ static struct leaf *leaf_get(struct space *s, uint64_t a)
         return NULL;
     }
     t->leaf[LEAF_OF(a)] = l;
+    map_set(&t->map, LEAF_OF(a));
     t->used++;
     return l;
 }
@@ -108,16 +136,18 @@ static int errno_of(int64_t result)
 
 static void entry_set(struct space *s, struct leaf *l, uint64_t a, uint64_t value)
 {
-    uint64_t *e = &l->entry[ENTRY_OF(a)];
+    unsigned i = ENTRY_OF(a);
 
-    if (!*e && value) {
+    if (!l->entry[i] && value) {
+        map_set(&l->map, i);
         l->used++;
         s->resident++;
-    } else if (*e && !value) {
+    } else if (l->entry[i] && !value) {
+        map_clear(&l->map, i);
         l->used--;
         s->resident--;
     }
-    *e = value;
+    l->entry[i] = value;
 }
 
 /* --- faults ----------------------------------------------------------------------------------- */
@@ -318,18 +348,14 @@ static bool entry_was_last(uint64_t e)
 /** All pages of a leaf go with it. The slot of its node is left to the caller. */
 static void leaf_free(struct space *s, struct leaf *l)
 {
-    for (unsigned i = 0; i < BW_NODE_SLOTS && l->used; i++) {
-        uint64_t e = l->entry[i];
-
-        if (!e) {
-            continue;
+    for
+        MAP_EACH(i, &l->map)
+        {
+            if (entry_was_last(l->entry[i])) {
+                machine_destroy(l->entry[i] & ENTRY_ID);
+            }
         }
-        if (entry_was_last(e)) {
-            machine_destroy(e & ENTRY_ID);
-        }
-        l->used--;
-        s->resident--;
-    }
+    s->resident -= l->used;
     free(l);
 }
 
@@ -344,9 +370,11 @@ static void prune(struct space *s, uint64_t a)
     }
     free(l);
     t->leaf[LEAF_OF(a)] = NULL;
+    map_clear(&t->map, LEAF_OF(a));
     machine_node_destroy(machine_key(&s->root), a & -LEAF_SPAN, 1);
     if (--t->used == 0) {
         s->table[TABLE_OF(a)] = NULL;
+        map_clear(&s->map, TABLE_OF(a));
         free(t);
         machine_node_destroy(machine_key(&s->root), a & -TABLE_SPAN, 2);
     }
@@ -444,25 +472,22 @@ void pages_remove(struct space *s, uint64_t start, uint64_t end)
 
 void pages_release(struct space *s)
 {
-    for (unsigned i = 0; i < BW_NODE_SLOTS; i++) {
-        struct table *t = s->table[i];
+    for
+        MAP_EACH(i, &s->map)
+        {
+            struct table *t = s->table[i];
 
-        if (!t) {
-            continue;
-        }
-        for (unsigned j = 0; j < BW_NODE_SLOTS && t->used; j++) {
-            struct leaf *l = t->leaf[j];
-
-            if (l) {
-                machine_destroy(l->id);
-                leaf_free(s, l);
-                t->used--;
+        for
+            MAP_EACH(j, &t->map)
+            {
+                machine_destroy(t->leaf[j]->id);
+                leaf_free(s, t->leaf[j]);
             }
-        }
         machine_destroy(t->id);
         free(t);
         s->table[i] = NULL;
-    }
+        }
+    s->map = (struct map){0};
 }
 
 /* --- protection ------------------------------------------------------------------------------- */
@@ -543,40 +568,44 @@ static int fork_leaf(struct space *child, struct space *parent, struct table *t,
         free(to);
         return -ENOMEM;
     }
+    to->map = from->map;
+    memset(to->entry, 0, sizeof to->entry);
     to->used = from->used;
-    for (unsigned i = 0; i < BW_NODE_SLOTS; i++) {
-        uint64_t e = from->entry[i] & ~ENTRY_WRITE;
+    for
+        MAP_EACH(i, &from->map)
+        {
+            uint64_t e = from->entry[i] & ~ENTRY_WRITE;
 
-        from->entry[i] = to->entry[i] = e;
-        if (e & ENTRY_OWNED) {
-            share_add(e & ENTRY_ID);
+            from->entry[i] = to->entry[i] = e;
+            if (e & ENTRY_OWNED) {
+                share_add(e & ENTRY_ID);
+            }
         }
-    }
     child->resident += to->used;
     t->leaf[LEAF_OF(a)] = to;
+    map_set(&t->map, LEAF_OF(a));
     t->used++;
     return 0;
 }
 
 int pages_fork(struct space *child, struct space *parent)
 {
-    for (uint64_t i = 0; i < BW_NODE_SLOTS; i++) {
-        struct table *t;
+    for
+        MAP_EACH(i, &parent->map)
+        {
+            struct table *t = table_get(child, i * TABLE_SPAN);
 
-        if (!parent->table[i]) {
-            continue;
-        }
-        t = table_get(child, i * TABLE_SPAN);
-        if (!t) {
-            return -ENOMEM;
-        }
-        for (uint64_t j = 0; j < BW_NODE_SLOTS; j++) {
-            if (parent->table[i]->leaf[j] &&
-                fork_leaf(child, parent, t, i * TABLE_SPAN + j * LEAF_SPAN)) {
+            if (!t) {
                 return -ENOMEM;
             }
+        for
+            MAP_EACH(j, &parent->table[i]->map)
+            {
+                if (fork_leaf(child, parent, t, i * TABLE_SPAN + j * LEAF_SPAN)) {
+                    return -ENOMEM;
+                }
+            }
         }
-    }
     return 0;
 }
 

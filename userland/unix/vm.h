@@ -63,21 +63,29 @@ struct area {
     uint64_t offset;              /* of start, in bytes, in file or memory */
 };
 
+/** One bit for each slot of a node, so that the empty ones are passed over fast. */
+struct map {
+    uint64_t word[BW_NODE_SLOTS / 64];
+};
+
 struct leaf {
     uint64_t id; /* of the node of height 1 */
     unsigned used;
+    struct map map; /* entries that are not zero */
     uint64_t entry[BW_NODE_SLOTS];
 };
 
 struct table {
     uint64_t id; /* of the node of height 2 */
     unsigned used;
+    struct map map; /* leaves that are there */
     struct leaf *leaf[BW_NODE_SLOTS];
 };
 
 struct space {
     unsigned references;
     struct handle root;
+    struct map map; /* tables that are there */
     struct table *table[BW_NODE_SLOTS];
     struct area *area;
     unsigned areas, area_capacity;
