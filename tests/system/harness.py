@@ -31,8 +31,8 @@ class Checks:
             raise AssertionError(what)
 
 
-def run(tests):
-    """Runs (name, function) pairs; returns how many passed and failed."""
+def run(tests, recover=None):
+    """Runs (name, function) pairs, `recover` after one that failed; returns how many passed and failed."""
     passed = failed = 0
     for name, test in tests:
         begin = time.monotonic()
@@ -43,19 +43,21 @@ def run(tests):
             where = traceback.extract_tb(error.__traceback__)[1:2]
             line = ' (%s:%d)' % (where[0].filename.rsplit('/', 1)[-1], where[0].lineno) if where else ''
             print('FAILED %s%s: %s: %s' % (name, line, type(error).__name__, error), flush=True)
+            if recover:
+                recover()
         else:
             passed += 1
             print('ok     %s (%.1f s)' % (name, time.monotonic() - begin), flush=True)
     return passed, failed
 
 
-def main(names, finish=None):
+def main(names, finish=None, recover=None):
     tests = [(n, t) for n, t in names.items() if n.startswith('test_') and callable(t)]
     wanted = [a for a in sys.argv[1:] if not a.startswith('-')]
     if wanted:
         tests = [(n, t) for n, t in tests if n in wanted or n.removeprefix('test_') in wanted]
     try:
-        passed, failed = run(tests)
+        passed, failed = run(tests, recover)
     finally:
         if finish:
             finish()

@@ -21,6 +21,16 @@ def sh(line, expected=None, status=0, timeout=30):
     return text
 
 
+def recover():
+    """After a failure: whatever hangs is cut off, so that the next test has a shell."""
+    machine.start()
+    machine.login()
+    machine.restart('linux')
+    machine.send('\x03')
+    if machine.sh('cd /; killall lua sleep cat 2>/dev/null; true')[0]:
+        raise RuntimeError('the shell does not answer')
+
+
 def test_restart():
     machine.login()
     check.equal(machine.restart('linux'), 0)
@@ -56,7 +66,7 @@ def test_files_and_directories():
     sh('ls -1', 'a\ne\nh\nl')
     sh('find . -type f | sort', './a\n./e/c\n./h')
     sh('rm a; cat h; rmdir e 2>/dev/null', None, 1)
-    sh('mv e g; ls g; rm -r g; ls', 'c\nf\nh\nl')
+    sh('mv e g; ls -1 g; rm -r g; ls -1', 'c\nf\nh\nl')
     sh('chmod 640 h; stat -c %a h', '640')
     sh('touch -d "2001-02-03 04:05:06" h; date -r h +%Y-%m-%d', '2001-02-03')
     sh('cd /; rm -rf /tmp/d; ls /tmp/d 2>/dev/null', '', 1)
@@ -76,7 +86,7 @@ def test_big_file():
 
 
 def test_sparse_file():
-    sh('dd if=/dev/zero of=/tmp/sparse bs=1 count=1 seek=1000000000 2>/dev/null; wc -c < /tmp/sparse')
+    sh('dd if=/dev/zero of=/tmp/sparse bs=1 count=1 seek=1000000000 2>/dev/null; stat -c %s /tmp/sparse', '1000000001')
     sh('rm -f /tmp/sparse; echo gone', 'gone')
 
 
@@ -168,7 +178,7 @@ def test_lua_interpreter_on_the_terminal():
     machine.send('lua -i\n')
     machine.expect('> ')
     machine.send('= 6 * 7\n')
-    machine.expect('\n42')
+    machine.expect('42\r\n')
     machine.send('os.exit()\n')
     sh('echo left', 'left')
 
@@ -220,4 +230,4 @@ def test_unknown_system_calls_are_counted():
 
 
 if __name__ == '__main__':
-    harness.main(globals(), machine.close)
+    harness.main(globals(), machine.close, recover)

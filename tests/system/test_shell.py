@@ -16,6 +16,11 @@ other = make_store(os.path.join(SCRATCH, 'shell', 'b.district'), 'beta', size='6
 machine = Machine([store, other], name='shell')
 
 
+def recover():
+    machine.start()
+    machine.login()
+
+
 def one_line(text):
     """An error must be one line that is not empty."""
     lines = [l for l in text.split('\n') if l.strip()]
@@ -267,4 +272,4 @@ def test_poweroff_ends_the_emulator():
 
 
 if __name__ == '__main__':
-    harness.main(globals(), machine.close)
+    harness.main(globals(), machine.close, recover)
