@@ -163,18 +163,22 @@ bool map_used(struct store *st, uint64_t place, int *error)
     return *error == STORE_OK && area_get(a, place);
 }
 
+/** A claim does not reach across what is avoided if it has so many free blocks before that. */
+#define CLAIM_MINIMUM 16u
+
 /* --- claims --------------------------------------------------------------------------------------
  */
 
 uint64_t map_claim_target(const struct store *st)
 {
-    uint64_t wanted = 1024, half = st->now.head.free_blocks / 2;
+    const struct disk_root *h = &st->now.head;
+    uint64_t wanted = 1024, half;
 
     if (st->last_commit * 2 > wanted)
         wanted = st->last_commit * 2;
-    if (half < 16)
-        half = 16;
-    return minimum(wanted, half);
+    /* The other half is for a successor, which stays out of this one's. */
+    half = h->free_blocks > h->avoid_length ? (h->free_blocks - h->avoid_length) / 2 : 0;
+    return minimum(wanted, half < CLAIM_MINIMUM ? CLAIM_MINIMUM : half);
 }
 
 /** Free blocks among the n <= 64 from b on that lie in one word of the map. */
@@ -197,6 +201,10 @@ int map_claim(struct store *st, struct disk_root *head, uint64_t wanted)
         struct area *a;
         int r;
 
+        if (avoided(head, b) && st->claim_left >= CLAIM_MINIMUM)
+            break;
+        if (head->avoid_length && head->avoid_start > b)
+            n = minimum(n, head->avoid_start - b);
         n = minimum(n, head->blocks - b);
         r = area_load(st, b / AREA_BLOCKS, &a);
         if (r)
@@ -221,6 +229,7 @@ static int claim_more(struct store *st)
         h->avoid_start = h->avoid_length = 0;
         st->walked = 0;
     } else {
+        st->claim_left = 0;
         r = map_claim(st, h, map_claim_target(st));
         if (r)
             return r;

@@ -5,10 +5,12 @@
 #ifndef STORE_MUTATION_H
 #define STORE_MUTATION_H
 
-#ifndef BW_MUTATION
-#define BW_MUTATION 0
+#ifdef BW_MUTATIONS
+extern int store_mutation;
+#define MUTATED(n) (store_mutation == (n))
+#else
+#define MUTATED(n) 0
 #endif
-#define MUTATED(n) (BW_MUTATION == (n))
 
 enum mutation {
     MUTATION_NO_FLUSH_BEFORE_ROOT = 1,

@@ -164,6 +164,7 @@ void store_info(const struct store *st, struct store_info *info)
         .sequence = h->sequence,
         .blocks = h->blocks,
         .free_blocks = h->free_blocks,
+        .avoided_blocks = h->avoid_length,
         .generations = generations_kept(&st->committed),
         .keep_last = h->keep_last,
         .keep_minutes = h->keep_minutes,

@@ -220,6 +220,12 @@ static void become(struct model *m, struct model_state *s)
     m->state = *s;
 }
 
+void model_after_begin(const struct model *m, struct model_state *to)
+{
+    model_state_copy(to, &m->state);
+    retain(to, 2);
+}
+
 int model_try_begin(struct model *m)
 {
     struct model_generation *parent = find(&m->state, m->state.current);
@@ -231,8 +237,7 @@ int model_try_begin(struct model *m)
     if (r == STORE_IO) {
         struct model_state less;
 
-        model_state_copy(&less, &m->state);
-        retain(&less, 2);
+        model_after_begin(m, &less);
         not_sure(m, &less);
     }
     if (r)

@@ -86,6 +86,8 @@ int model_try_claim(struct model *m, uint64_t generation);
 void model_drop(struct model *m, uint64_t generation);
 int model_try_drop(struct model *m, uint64_t generation);
 /** What the model will be if the commit under way, or the drop, is done. */
+void model_after_begin(const struct model *m,
+                       struct model_state *to); /* of a store under pressure */
 void model_after_commit(const struct model *m, struct model_state *to);
 void model_after_claim(const struct model *m, uint64_t generation, struct model_state *to);
 void model_after_drop(const struct model *m, uint64_t generation, struct model_state *to);

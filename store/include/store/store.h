@@ -116,8 +116,10 @@ struct store_info {
     uint64_t sequence;        /* of the root: counts every root written */
     uint64_t blocks;          /* capacity */
     uint64_t free_blocks;
-    uint32_t generations;                         /* kept */
-    uint32_t keep_last;                           /* retention: how many of the last are kept, */
+    uint64_t avoided_blocks; /* free or not, kept clear of because the last incarnation may still
+                                write there */
+    uint32_t generations;    /* kept */
+    uint32_t keep_last;      /* retention: how many of the last are kept, */
     uint32_t keep_minutes, keep_hours, keep_days; /* and of sparser older ones (0: none) */
 };
 
