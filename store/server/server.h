@@ -23,6 +23,7 @@ struct server {
     struct store *store; /* NULL: closed */
     bool running;
     bool writing;
+    bool short_of_memory; /* objects that are wanted wait for memory */
     bool reopen;    /* a write has failed: the store must be opened again before the next one */
     uint64_t disk;  /* N of "diskN" */
     unsigned slot;  /* at districtd */
@@ -51,6 +52,9 @@ int64_t server_result(int error);
 
 /** Supplies what the nucleus wants of the district's objects. */
 void supply_wanted(void);
+/** Offers again what there was no memory for. @return true if there still is some */
+bool supply_kept(void);
+void supply_reset(void);
 
 /* checkpoint.c */
 

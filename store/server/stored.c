@@ -211,6 +211,8 @@ static int64_t start(const void *string, size_t length)
     }
     server.line.incarnation = params.incarnation;
     server.ended = 0;
+    server.short_of_memory = false;
+    supply_reset();
     server.running = true;
     checkpoint_reset();
     checkpoint_budget();
@@ -314,6 +316,12 @@ static void work(void)
     if (!server.running) {
         return;
     }
+    if (server.short_of_memory && !server.ended) {
+        server.short_of_memory = supply_kept();
+        snprintf(server.line.message, sizeof(server.line.message), "%s",
+                 server.short_of_memory ? "stands still: the machine has no memory for its objects"
+                                        : "");
+    }
     if (disk_posts(1ull << BADGE_DISTRICT)) {
         look_at_district();
     }
@@ -327,13 +335,19 @@ static void work(void)
 
 static bw_time_t next_deadline(void)
 {
+    bw_time_t retry;
+
     if (server.writing) {
         return AT_ONCE;
     }
     if (!tell_ended()) {
         return bw_monotonic() + RETRY_NS;
     }
-    return server.running ? server.next : BW_NO_DEADLINE;
+    if (!server.running) {
+        return BW_NO_DEADLINE;
+    }
+    retry = bw_monotonic() + RETRY_NS;
+    return server.short_of_memory && retry < server.next ? retry : server.next;
 }
 
 /** Opens disk and store. @return false if it is no store at all */

@@ -1,14 +1,22 @@
 /*
  * Objects that the nucleus wants: read from the newest generation and supplied, one message each.
  * This is the path of the district's page faults, so it waits for nothing but the disk.
+ *
+ * The nucleus names an object once. One that it has no frame for is kept here and offered again
+ * until there is memory: a checkpoint, or the end of somebody else, may give some.
  */
 #include <string.h>
 #include "server.h"
 
 /* In the window, so that a block is read straight to where it is sent from. */
 #define SUPPLY_PAGE (DISK_SUPPLY + 1)
+#define KEPT_MAX    256u /* more than the nucleus wants at a time */
 
-static void supply(oid_t oid)
+static oid_t kept[KEPT_MAX];
+static unsigned kept_count;
+
+/** Offers the object to the nucleus. @return false if that has no memory for it now */
+static bool supply(oid_t oid)
 {
     uint8_t *bytes = disk_page(SUPPLY_PAGE);
     struct object_header *header = (struct object_header *)(bytes - sizeof(*header));
@@ -20,12 +28,12 @@ static void supply(oid_t oid)
         server_ended(ENDED_DAMAGED,
                      "object %llu, store block %llu: damaged; see mkdistrict --verify",
                      (unsigned long long)oid, (unsigned long long)server_damaged_block());
-        return;
+        return true;
     }
     if (error != STORE_OK && error != STORE_ABSENT) {
         server_ended(ENDED_DAMAGED, "object %llu: %s", (unsigned long long)oid,
                      store_error_text(error));
-        return;
+        return true;
     }
     *header = (struct object_header){.oid = oid};
     m.length = sizeof(*header);
@@ -33,12 +41,27 @@ static void supply(oid_t oid)
         header->type = o.type;
         header->version = o.version;
         header->flags = o.bytes ? OBJECT_BYTES : 0;
-        m.length += BW_PAGE_SIZE;
+        m.length += o.bytes ? BW_PAGE_SIZE : 0;
     }
-    if (bw_call(KEY_AT(KR_DISTRICT), &m) < 0 && m.code != BW_VOID && m.code != BW_EXISTS) {
-        server_ended(ENDED_DAMAGED, "object %llu is not acceptable (%lld)", (unsigned long long)oid,
-                     (long long)m.code);
+    bw_call(KEY_AT(KR_DISTRICT), &m);
+    if (m.code == BW_ARGUMENT || m.code == BW_DAMAGED) {
+        server_ended(ENDED_DAMAGED, "object %llu is not acceptable to the nucleus",
+                     (unsigned long long)oid);
     }
+    return m.code != BW_NOMEM && m.code != BW_AGAIN;
+}
+
+void supply_reset(void)
+{
+    kept_count = 0;
+}
+
+bool supply_kept(void)
+{
+    while (kept_count > 0 && supply(kept[kept_count - 1])) {
+        kept_count--;
+    }
+    return kept_count > 0;
 }
 
 void supply_wanted(void)
@@ -52,7 +75,10 @@ void supply_wanted(void)
             return;
         }
         for (size_t i = 0; i < m.length / sizeof(oid_t) && !server.ended; i++) {
-            supply(wanted[i]);
+            if (!supply(wanted[i]) && kept_count < KEPT_MAX) {
+                kept[kept_count++] = wanted[i];
+                server.short_of_memory = true;
+            }
         }
         if (server.ended) {
             return;

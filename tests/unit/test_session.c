@@ -105,6 +105,18 @@ START_TEST(the_line_is_shown_again)
 }
 END_TEST
 
+START_TEST(the_terminal_is_not_asked_again)
+{
+    static char text[CONSOLE_BACKLOG + 1];
+
+    session_write(&session, "\x1b[1m/ # \x1b[6n\x1b[0c\x1b[K\x1b[6", 22, true);
+    show(text);
+    session_rewind_line(&session);
+    ck_assert_uint_eq(show(text), 22);
+    ck_assert_mem_eq(text, "\x1b[1m/ # \0\0\0\0\0\0\0\0\x1b[K\x1b[6", 22);
+}
+END_TEST
+
 START_TEST(input_is_bounded)
 {
     uint8_t bytes[8];
@@ -168,6 +180,7 @@ int main(void)
     tcase_add_test(tests, without_the_focus_the_oldest_go);
     tcase_add_test(tests, with_the_focus_the_writer_waits);
     tcase_add_test(tests, the_line_is_shown_again);
+    tcase_add_test(tests, the_terminal_is_not_asked_again);
     tcase_add_test(tests, input_is_bounded);
     tcase_add_test(tests, opening_again_empties);
     tcase_add_test(tests, rings_keep_order);

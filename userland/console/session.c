@@ -7,6 +7,7 @@
  *   2. taken <= typed <= taken + SESSION_INPUT, likewise for the input.
  */
 #include "session.h"
+#include "queries.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,6 +63,7 @@ void session_rewind_line(struct session *s)
     while (at > oldest && s->backlog[(at - 1) % CONSOLE_BACKLOG] != '\n') {
         at--;
     }
+    blank_queries(s->backlog, CONSOLE_BACKLOG, at, s->shown);
     s->shown = at;
 }
 

@@ -16,6 +16,7 @@
 #include <bailiwick/image.h>
 #include <bailiwick/runtime.h>
 #include "../rings.h"
+#include "../../console/queries.h"
 
 #define KR_CONSOLE  KEY_AT(24)
 #define KR_MY_START KEY_AT(25)
@@ -31,6 +32,8 @@ static struct terminal_rings *const rings = (struct terminal_rings *)IMAGE_WINDO
 /* persistent */
 static uint64_t incarnation[2];
 static uint32_t shown;
+static uint8_t replay[RINGS_OUT]; /* shown before the restart; goes out before anything new */
+static size_t replay_at, replay_end;
 static int connected; /* KR_CONSOLE is believed to be live */
 
 /** True once in each incarnation of the district but the first. */
@@ -49,29 +52,32 @@ static int restarted(void)
     return old != 0;
 }
 
-/** Sets `shown` back to the start of the last screenful that the ring still has; skips nothing new.
- */
-static void rewind_to_last_screen(void)
+/** Keeps the last screenful of what was shown, to be shown again before anything new. */
+static void keep_last_screen(void)
 {
-    uint32_t head = rings_load(&rings->out_head);
     uint32_t screen = rings->rows ? rings->rows : DEFAULT_ROWS;
+    uint32_t room = RINGS_OUT - (rings_load(&rings->out_head) - shown);
     uint32_t lines = 0;
-    uint32_t at = head;
+    uint32_t n = 0;
 
-    while (head - at < RINGS_OUT) {
-        uint8_t c = rings->out[(at - 1) % RINGS_OUT];
+    while (n < room) {
+        uint8_t c = rings->out[(shown - n - 1) % RINGS_OUT];
         if (c == 0 || (c == '\n' && ++lines == screen)) {
             break;
         }
-        at--;
+        n++;
     }
-    if (head - at == RINGS_OUT) {
-        while (at != head && rings->out[at++ % RINGS_OUT] != '\n') {
+    if (n == room) { /* not from the middle of a line */
+        while (n > 0 && rings->out[(shown - n) % RINGS_OUT] != '\n') {
+            n--;
         }
     }
-    if ((int32_t)(shown - at) > 0) {
-        shown = at;
+    for (uint32_t i = 0; i < n; i++) {
+        replay[i] = rings->out[(shown - n + i) % RINGS_OUT];
     }
+    blank_queries(replay, sizeof(replay), 0, n);
+    replay_at = 0;
+    replay_end = n;
 }
 
 static void learn_size(void)
@@ -110,40 +116,51 @@ static void connect(void)
     }
 }
 
+/** Writes to the console. @return bytes taken; 0 also if the console is gone */
+static size_t write_console(const uint8_t *from, size_t n)
+{
+    struct message m = {.code = CONSOLE_WRITE, .string = from, .length = n};
+
+    if (bw_call(KR_CONSOLE, &m) != BW_OK) {
+        connected = 0;
+        return 0;
+    }
+    return m.word[0] <= n ? m.word[0] : 0;
+}
+
+/** Shows the last screen again. @return 1 if it has been shown */
+static int drain_replay(void)
+{
+    while (connected && replay_at < replay_end) {
+        size_t taken = write_console(replay + replay_at, replay_end - replay_at);
+
+        if (taken == 0) {
+            break;
+        }
+        replay_at += taken;
+    }
+    return replay_at == replay_end;
+}
+
 /** Hands output to the console. @return 1 if the personality has more room than before */
 static int drain_output(void)
 {
     int made_room = 0;
 
     while (connected) {
-        uint32_t head = rings_load(&rings->out_head);
-        struct message m = {.code = CONSOLE_WRITE};
-        size_t n;
+        size_t n = rings_load(&rings->out_head) - shown;
+        size_t taken;
 
-        if (head - shown > RINGS_OUT) {
-            shown = head - RINGS_OUT;
-        }
-        n = head - shown;
-        if (n == 0) {
-            break;
-        }
         if (n > RINGS_OUT - shown % RINGS_OUT) {
             n = RINGS_OUT - shown % RINGS_OUT;
         }
-        m.string = rings->out + shown % RINGS_OUT;
-        m.length = n;
-        if (bw_call(KR_CONSOLE, &m) != BW_OK) {
-            connected = 0;
+        taken = n ? write_console(rings->out + shown % RINGS_OUT, n) : 0;
+        if (taken == 0) {
             break;
         }
-        if (m.word[0] == 0 || m.word[0] > n) {
-            break;
-        }
-        shown += (uint32_t)m.word[0];
-        if ((int32_t)(shown - rings->out_tail) > 0) {
-            rings_store(&rings->out_tail, shown);
-            made_room = 1;
-        }
+        shown += (uint32_t)taken;
+        rings_store(&rings->out_tail, shown);
+        made_room = 1;
     }
     return made_room;
 }
@@ -186,14 +203,16 @@ int main_native(uint64_t word)
         int moved = 0;
 
         if (restarted()) {
-            rewind_to_last_screen();
+            keep_last_screen();
             rings_store(&rings->restarts, rings->restarts + 1);
             moved = 1;
         }
         if (!connected) {
             connect();
         }
-        moved |= drain_output();
+        if (drain_replay()) {
+            moved |= drain_output();
+        }
         moved |= fill_input();
         if (moved) {
             bw_post(KEY_AT(KR_IMAGE_PEER));
