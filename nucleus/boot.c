@@ -279,7 +279,7 @@ static struct activity *make_supervisor(struct object *archive)
     f->regs.rsp = NATIVE_STACK_TOP - 16;
     f->regs.rdi = module_count;
     f->segment = segment_of(space_root, NATIVE_HEIGHT, RIGHT_WRITE | RIGHT_EXECUTE);
-    f->meter = (struct key){.type = KEY_METER, .tag = 1};
+    f->meter = (struct key){.type = KEY_METER, .tag = 0};
     f->keys[KR_SELF] = object_key(domain);
     f->keys[KR_SPACE] = f->segment;
     f->keys[KR_RANGE] = (struct key){

@@ -161,7 +161,7 @@ static int physical_map(struct call *c)
     struct object *mapping, *node;
     uint8_t rights;
     unsigned missing;
-    if (c->k[1].type != KEY_NODE || c->w[0] % segment_span(1) != 0)
+    if (c->k[1].type != KEY_NODE || !(c->k[1].rights & RIGHT_WRITE) || c->w[0] % segment_span(1) != 0)
         return BW_ARGUMENT;
     int r = object_find(c->d, c->k[1], &mapping);
     if (r != BW_OK)
@@ -179,6 +179,7 @@ static int physical_map(struct call *c)
                                               .rights = RIGHT_WRITE,
                                               .version = 1,
                                               .value = c->key.value + (uint64_t)i * BW_PAGE_SIZE};
+    paging_node_changed(mapping, 0, pages, false);
     struct key k = object_key(mapping);
     k.type = KEY_SEGMENT;
     k.tag = 1;

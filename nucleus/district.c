@@ -17,7 +17,7 @@ void district_init(void)
     COMMONS->instance = 1;
     COMMONS->incarnation = 1;
     COMMONS->incarnation_random = rdtsc();
-    COMMONS->budget = UINT64_MAX;
+    COMMONS->budget = INT64_MAX;
     memcpy(COMMONS->name, "commons", 8);
     assert(link_init(COMMONS) == BW_OK, "there is memory for the commons' link table");
 }
@@ -65,7 +65,7 @@ int district_create(const struct district_params *p, struct key *out)
     d->generation = p->generation;
     d->epoch = p->generation + 1;
     memcpy(d->name, p->name, sizeof d->name - 1);
-    d->budget = UINT64_MAX / 2;
+    d->budget = INT64_MAX;
     d->committed_at = clock_now();
     d->state = DISTRICT_LOADING;
     d->load_cursor = UINT64_MAX; /* DISTRICT_START has not come */
@@ -106,6 +106,14 @@ static void want_done(struct district *d, oid_t oid)
             d->wants[i].oid = 0;
             d->want_count--;
         }
+}
+
+/** It could not be taken: the server is to be told again. */
+static void want_again(struct district *d, oid_t oid)
+{
+    for (unsigned i = 0; i < WANTS; i++)
+        if (d->wants[i].oid == oid)
+            d->wants[i].told = false;
 }
 
 /** Those who waited for this object, or found the table full, go on. */
@@ -236,6 +244,8 @@ int district_supply(struct district *d, const struct object_header *h, const uin
     if (bytes == NULL && h->type == OBJECT_DOMAIN)
         return BW_DAMAGED;
     int r = object_install(d, h->oid, (enum object_type)h->type, h->version, bytes);
+    if (r == BW_NOMEM)
+        want_again(d, h->oid);
     if (r != BW_OK && r != BW_EXISTS)
         return r;
     want_done(d, h->oid);
@@ -252,6 +262,7 @@ int district_kill(struct district *d)
     if (d->state != DISTRICT_ENDING) {
         link_sever_all(d);
         d->state = DISTRICT_ENDING;
+        d->snapshot = false; /* what is left of it must not be committed */
     }
     for (unsigned i = 0; i < 1024 && d->all != NULL; i++)
         object_discard(d->all);

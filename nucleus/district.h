@@ -52,7 +52,7 @@ struct district {
     bool snapshot; /* one is under way */
     struct object_list changes[2];
     struct object_list tombstones[2]; /* pulled ones; ones to be freed. Linked by change[0]. */
-    uint64_t budget;                  /* objects that may yet become dirty */
+    int64_t budget;                   /* objects that may yet become dirty */
     bool full;                        /* the store has no room for new objects */
     struct queue commit_waiters;
 
@@ -74,6 +74,7 @@ struct district {
     struct grant grants[GRANTS];
     struct link_entry *links; /* LINKS of them */
     uint32_t link_hint;
+    uint16_t link_count[DISTRICT_MAX]; /* entries by the district they lead to */
 
     struct space *spaces; /* derivable */
 
@@ -129,12 +130,16 @@ extern bw_time_t realtime_offset; /* REALTIME - clock_now */
 int snapshot_begin(struct district *d, uint64_t *objects, uint64_t *ticks);
 /** The object of the snapshot behind `after` (NULL: the first), or NULL. */
 struct object *snapshot_next(struct district *d, const struct object *after);
+/** Frees a bounded number of tombstones that the store has forgotten. */
+void snapshot_reap(struct district *d);
 /** What it is in the snapshot; *bytes NULL: all zero or destroyed. @return BW_OK, BW_BROKEN */
 int snapshot_describe(const struct object *o, struct object_header *h, const uint8_t **bytes);
 /** It was handed out and leaves the snapshot. */
 void snapshot_pulled(struct district *d, struct object *o);
 int snapshot_committed(struct district *d, uint64_t generation);
 int snapshot_drop(struct district *d);
+/** Whether these keys may be in a store: persistent types, to objects that programs may have. */
+bool keys_valid(const struct key *k, size_t count);
 /** Whether an object's content may be committed, or believed when it comes from a store. */
 bool object_content_valid(enum object_type type, const uint8_t *data);
 

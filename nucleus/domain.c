@@ -4,8 +4,8 @@
 #include "frame.h"
 #include "panic.h"
 
-static struct slab activities = {.size = 160};
-_Static_assert(sizeof(struct activity) <= 160, "activities fit their slab");
+static struct slab activities = {.size = 192};
+_Static_assert(sizeof(struct activity) <= 192, "activities fit their slab");
 
 void queue_add(struct queue *q, struct activity *a)
 {
@@ -68,6 +68,7 @@ void domain_detach(struct object *o)
     schedule_set_deadline(a, BW_NO_DEADLINE);
     queue_remove(a);
     queue_wake_all(&a->callers);
+    queue_wake_all(&a->repliers);
     fpu_forget(a);
     if (cpu0.current == a)
         cpu0.current = NULL;
@@ -80,6 +81,8 @@ void domain_set_state(struct activity *a, enum domain_state s)
 {
     struct domain_frame *f = activity_frame(a);
     f->state = s;
+    if (a->repliers.first != NULL)
+        queue_wake_all(&a->repliers);
     if (s == DOMAIN_RUNNING)
         f->flags &= ~(DOMAIN_OUTSIDE | DOMAIN_IN_FAULT | DOMAIN_POSTS_ONLY | DOMAIN_CRASHED);
     if (s != DOMAIN_AVAILABLE && a->deadline != BW_NO_DEADLINE)
@@ -94,7 +97,7 @@ static void deliver_posted(struct activity *a)
     f->regs.rsi = f->posted;
     f->posted = 0;
     domain_set_state(a, DOMAIN_RUNNING);
-    schedule_ready(a);
+    domain_run(a);
 }
 
 void domain_post(struct activity *a, uint64_t bits)
@@ -121,15 +124,20 @@ void domain_wake(struct activity *a)
         schedule_ready(a);
         return;
     }
+    if (s == DOMAIN_WAITING)
+        queue_wake_all(&a->repliers); /* what it lacked to take a reply is there */
     if (s != DOMAIN_AVAILABLE)
         return;
     domain_post(a, 0);
-    struct activity *caller = a->callers.first;
-    if (a->queue == NULL && activity_frame(a)->state == DOMAIN_AVAILABLE && caller != NULL &&
-        !(activity_frame(a)->flags & DOMAIN_POSTS_ONLY)) {
-        queue_remove(caller);
-        domain_wake(caller);
-    }
+    if (a->queue == NULL && activity_frame(a)->state == DOMAIN_AVAILABLE &&
+        !(activity_frame(a)->flags & DOMAIN_POSTS_ONLY))
+        queue_wake_all(&a->callers); /* one of them finds it receptive, the others queue again */
+}
+
+void domain_run(struct activity *a)
+{
+    queue_remove(a);
+    schedule_ready(a);
 }
 
 void domain_wait(struct activity *a, int why)
@@ -175,13 +183,8 @@ bool domain_frame_valid(const struct domain_frame *f)
 {
     if (f->state > DOMAIN_WAITING || f->list_slot >= OID_DOMAIN_LIST_PAGES * 512u)
         return false;
-    const struct key *groups[] = {&f->segment, f->keys};
-    const unsigned counts[] = {4, BW_KEY_REGISTERS};
-    for (unsigned g = 0; g < 2; g++)
-        for (unsigned i = 0; i < counts[g]; i++)
-            if (groups[g][i].type > KEY_LAST_PERSISTENT)
-                return false;
-    return f->keys[0].type == KEY_VOID;
+    return keys_valid(&f->segment, 4) && keys_valid(f->keys, BW_KEY_REGISTERS) &&
+           f->keys[0].type == KEY_VOID;
 }
 
 void domain_make_safe(struct domain_frame *f)

@@ -145,6 +145,7 @@ int call_put(struct call *c, const void *from, size_t length)
         return r;
     pieces_put(&p, from, p.length);
     c->out_length = p.length;
+    c->cut = p.length < length;
     return BW_OK;
 }
 
@@ -231,9 +232,12 @@ bool keys_same(struct key a, struct key b)
 
 /* --- delivery -------------------------------------------------------------------------------------- */
 
-/** The receiver must bring something in before it can receive: it is busy with that. */
-static int receiver_waits(struct activity *to, int why)
+/** The receiver must bring something in before it can receive: it is busy with that, and the sender waits
+ *  for it. Not for another district, though: what is not there is cut or dropped then (BW_FAULT). */
+static int receiver_waits(struct activity *to, const struct parcel *p, int why)
 {
+    if (p->from != object_district(to->domain))
+        return BW_FAULT;
     if (why == WAIT_OBJECT && cpu0.current != NULL)
         to->wants = cpu0.current->wants;
     if (to->queue == NULL)
@@ -245,8 +249,10 @@ static int receiver_waits(struct activity *to, int why)
 static int find_ends(struct activity *to, const struct parcel *p, struct ends *e)
 {
     int r = object_make_writable(to->domain);
+    if (r != BW_OK && p->from != object_district(to->domain))
+        r = object_force_writable(to->domain) ? BW_OK : BW_NOMEM;
     if (r != BW_OK)
-        return receiver_waits(to, r);
+        return r == BW_NOMEM ? WAIT_MEMORY : receiver_waits(to, p, r);
     const struct domain_frame *f = activity_frame(to);
     uint64_t places = f->regs.rbx;
     e->buffer.count = 0;
@@ -255,7 +261,9 @@ static int find_ends(struct activity *to, const struct parcel *p, struct ends *e
     for (unsigned i = 0; e->takes_keys && i < BW_MESSAGE_KEYS; i++) {
         r = find_place(to, (uint16_t)(places >> 16 * i), true, &e->place[i], &e->node[i]);
         if (r <= WAIT_OBJECT)
-            return receiver_waits(to, r);
+            r = receiver_waits(to, p, r);
+        if (r == WAIT_CALLEE)
+            return r;
         if (r != BW_OK)
             e->place[i] = NULL;
     }
@@ -263,7 +271,9 @@ static int find_ends(struct activity *to, const struct parcel *p, struct ends *e
     if (f->state == DOMAIN_AVAILABLE) {
         r = find_place(to, RESUME_DESIGNATOR(f->regs.rax), true, &e->resume_place, &e->resume_node);
         if (r <= WAIT_OBJECT)
-            return receiver_waits(to, r);
+            r = receiver_waits(to, p, r);
+        if (r == WAIT_CALLEE)
+            return r;
         if (r != BW_OK)
             e->resume_place = NULL;
     }
@@ -272,7 +282,9 @@ static int find_ends(struct activity *to, const struct parcel *p, struct ends *e
     size_t n = p->string.length < f->regs.r15 ? p->string.length : f->regs.r15;
     r = pieces_find(to, f->regs.r14, n, true, &e->buffer);
     if (r <= WAIT_OBJECT)
-        return receiver_waits(to, r);
+        r = receiver_waits(to, p, r);
+    if (r == WAIT_CALLEE)
+        return r;
     if (r != BW_OK)
         e->buffer.length = 0; /* its buffer is not there: the string is cut */
     return BW_OK;
@@ -290,8 +302,7 @@ static void deliver(struct activity *to, const struct parcel *p, const struct en
             place_store(e->place[i], e->node[i],
                         p->has_keys ? link_cross(p->from, d, p->keys[i]) : key_void());
     if (e->resume_place != NULL)
-        place_store(e->resume_place, e->resume_node,
-                    p->from == d ? p->resume : link_cross(p->from, d, p->resume));
+        place_store(e->resume_place, e->resume_node, p->resume);
     f->regs.rax = DELIVERY_MESSAGE | (uint64_t)p->badge << 16 |
                   (e->buffer.length < p->string.length ? DELIVERY_CUT : 0);
     f->regs.rdi = p->code;
@@ -301,6 +312,7 @@ static void deliver(struct activity *to, const struct parcel *p, const struct en
     f->regs.r9 = p->words[3];
     f->regs.r13 = e->buffer.length;
     f->regs.rcx = p->from == d ? 0 : p->from->slot + 1u;
+    queue_remove(to);
     domain_set_state(to, DOMAIN_RUNNING);
 }
 
@@ -333,10 +345,10 @@ static int find_callee(struct district *d, struct key *k, struct activity **out)
     return BW_OK;
 }
 
-/** The current domain is put in the callee's queue, to run its invocation again. */
-static int wait_for(struct activity *a, struct activity *callee)
+/** The current domain is put in a queue of the other one, to run its invocation again. */
+static int wait_in(struct queue *q, struct activity *a)
 {
-    queue_add(&callee->callers, a);
+    queue_add(q, a);
     return WAIT_CALLEE;
 }
 
@@ -373,24 +385,23 @@ static void again(struct activity *a, int why)
 void invoke_answer(struct activity *a, int result)
 {
     struct domain_frame *f = activity_frame(a);
-    if (f->state != DOMAIN_WAITING || object_make_writable(a->domain) != BW_OK)
-        return;
+    if (f->state != DOMAIN_WAITING || !object_force_writable(a->domain))
+        return; /* without a frame even in the reserve it cannot be told */
     f->call_count++;
     if (f->flags & DOMAIN_IN_FAULT) /* its keeper is gone: the instruction runs again */
         f->regs.rip -= f->fault_code == FAULT_SYSCALL ? 2 : 0;
     else
         end(a, result);
     domain_set_state(a, DOMAIN_RUNNING);
-    schedule_ready(a);
+    domain_run(a);
 }
 
 void invoke_timeout(struct activity *a)
 {
     struct domain_frame *f = activity_frame(a);
-    if (f->state != DOMAIN_AVAILABLE || a->queue != NULL)
+    if (f->state != DOMAIN_AVAILABLE)
         return;
-    int r = object_make_writable(a->domain);
-    if (r != BW_OK) {
+    if (a->queue != NULL || object_make_writable(a->domain) != BW_OK) { /* busy: a little later */
         schedule_set_deadline(a, clock_now() + 10000000);
         return;
     }
@@ -431,6 +442,7 @@ static void reply_to_fault(struct activity *to, const struct parcel *p)
         pieces_get(&r, &p->string, sizeof r);
     (void)fault_reply(to, p->code, p->words[0], whole ? &r : NULL); /* a bad reply retries */
     activity_frame(to)->call_count++;
+    queue_remove(to);
     domain_set_state(to, DOMAIN_RUNNING);
 }
 
@@ -439,22 +451,23 @@ static int reply(struct district *d, struct key k, struct key link, struct activ
 {
     struct activity *to;
     int r = find_callee(d, &k, &to);
+    if (r != BW_OK && r != BW_VOID)
+        return r;
+    if (r == BW_VOID || activity_frame(to)->state != DOMAIN_WAITING ||
+        activity_frame(to)->call_count != key_call_count(k)) {
+        if (link.type == KEY_LINK)
+            link_free(d, link);
+        return BW_VOID;
+    }
+    struct domain_frame *f = activity_frame(to);
+    r = find_ends(to, &parcel, &ends);
+    if (r == WAIT_CALLEE)
+        return wait_in(&to->repliers, cpu0.current);
     if (r != BW_OK)
         return r;
-    struct domain_frame *f = activity_frame(to);
-    if (f->state != DOMAIN_WAITING || f->call_count != key_call_count(k))
-        return BW_VOID;
     if (f->flags & DOMAIN_IN_FAULT) {
-        r = object_make_writable(to->domain);
-        if (r != BW_OK)
-            return r;
         reply_to_fault(to, &parcel);
     } else {
-        r = find_ends(to, &parcel, &ends);
-        if (r == WAIT_CALLEE)
-            return wait_for(cpu0.current, to);
-        if (r != BW_OK)
-            return r;
         deliver(to, &parcel, &ends);
         f->call_count++;
     }
@@ -494,17 +507,24 @@ static int send(struct activity *a, struct activity *callee, bool call, bool may
     if (callee == a)
         return BW_ARGUMENT;
     if (!receptive(callee))
-        return may_wait ? wait_for(a, callee) : BW_BUSY;
-    if (call)
+        return may_wait ? wait_in(&callee->callers, a) : BW_BUSY;
+    int r = find_ends(callee, &parcel, &ends);
+    if (r == WAIT_CALLEE)
+        return may_wait ? wait_in(&callee->callers, a) : BW_BUSY;
+    if (r != BW_OK)
+        return r;
+    if (call) {
+        struct district *home = object_district(callee->domain);
         parcel.resume = (struct key){.type = KEY_RESUME,
                                      .tag = (uint16_t)(activity_frame(a)->call_count >> 32),
                                      .version = (uint32_t)activity_frame(a)->call_count,
                                      .value = a->domain->oid};
-    int r = find_ends(callee, &parcel, &ends);
-    if (r == WAIT_CALLEE)
-        return may_wait ? wait_for(a, callee) : BW_BUSY;
-    if (r != BW_OK)
-        return r;
+        if (home != parcel.from) {
+            parcel.resume = link_cross(parcel.from, home, parcel.resume);
+            if (parcel.resume.type == KEY_VOID)
+                return BW_LIMIT; /* its table is full: nobody could answer */
+        }
+    }
     deliver(callee, &parcel, &ends);
     return BW_OK;
 }
@@ -530,6 +550,7 @@ static int run_order(struct activity *a, struct key k, order_handler *handler)
     c.out[0] = c.out[1] = c.out[2] = c.out[3] = 0;
     c.out_key = key_void();
     c.out_length = 0;
+    c.cut = false;
     c.w[0] = r->rsi;
     c.w[1] = r->rdx;
     c.w[2] = r->r8;
@@ -551,12 +572,30 @@ static int run_order(struct activity *a, struct key k, order_handler *handler)
     int result = handler(&c);
     if (result <= WAIT_OBJECT)
         return result;
-    if (cpu0.current != a)
-        return BW_OK; /* it has destroyed itself */
-    place_store(place, node, c.out_key);
+    /* The order may have destroyed the very node that takes the key. It was writable, so nothing waits here. */
+    if (node != NULL && find_place(a, (uint16_t)r->rbx, true, &place, &node) != BW_OK)
+        place = NULL;
+    place_store(place, place == NULL ? NULL : node, c.out_key);
     set_result(r, result, c.out);
     r->r13 = c.out_length;
+    if (c.cut)
+        r->rax |= DELIVERY_CUT;
     return BW_OK;
+}
+
+/** Brings in what the reply of another district will need, since that one does not wait for us. */
+static int find_own_ends(struct activity *a)
+{
+    static struct pieces p;
+    const struct regs *r = &activity_frame(a)->regs;
+    for (unsigned i = 0; r->rbx != 0 && i < BW_MESSAGE_KEYS; i++) {
+        struct key *place;
+        struct object *node;
+        int e = find_place(a, (uint16_t)(r->rbx >> 16 * i), true, &place, &node);
+        if (e <= WAIT_OBJECT)
+            return e;
+    }
+    return FLAGS(r->rax) & INVOKE_RECEIVE ? pieces_find(a, r->r14, r->r15, true, &p) : BW_OK;
 }
 
 static int op_call(struct activity *a, const uint64_t words[4])
@@ -582,6 +621,8 @@ static int op_call(struct activity *a, const uint64_t words[4])
         return r;
     if (k.type != KEY_START)
         return BW_VOID; /* a link to a resume key cannot be called */
+    if (outside && (r = find_own_ends(a)) <= WAIT_OBJECT)
+        return r;
     parcel.badge = k.tag;
     r = send(a, callee, true, true);
     if (r != BW_OK)
@@ -619,9 +660,13 @@ static int op_send(struct activity *a, const uint64_t words[4])
     } else {
         return BW_VOID;
     }
+    if (r <= WAIT_OBJECT && (FLAGS(regs->rax) & INVOKE_NOBLOCK)) {
+        queue_remove(a);
+        return BW_BUSY;
+    }
     if (r != BW_OK)
         return r;
-    schedule_ready(to);
+    domain_run(to);
     end(a, BW_OK);
     return BW_OK;
 }
@@ -649,26 +694,23 @@ static int op_return(struct activity *a, const uint64_t words[4])
     if (r != BW_OK)
         return r;
     struct activity *woken = NULL;
-    if (k.type == KEY_RESUME || k.type == KEY_LINK) {
+    struct key target = k;
+    struct district *home;
+    if (k.type == KEY_LINK && link_resolve(d, k, &home, &target) != BW_OK)
+        target = key_void();
+    if (target.type == KEY_RESUME || target.type == KEY_START) {
         r = load_parcel(a, words);
         if (r != BW_OK)
             return r;
-        struct key target = k;
-        struct district *home;
-        if (k.type == KEY_LINK && link_resolve(d, k, &home, &target) != BW_OK)
-            target = key_void();
-        r = target.type == KEY_RESUME ? reply(d, k, k, &woken) : BW_VOID;
-        if (r <= WAIT_OBJECT)
-            return r; /* any other failure: the reply is dropped */
-    } else if (k.type == KEY_START) {
-        r = load_parcel(a, words);
-        parcel.badge = k.tag;
         struct activity *to;
-        if (r == BW_OK && (r = find_callee(d, &k, &to)) == BW_OK &&
-            (r = send(a, to, false, true)) == BW_OK)
+        if (target.type == KEY_START)
+            parcel.badge = target.tag;
+        if (target.type == KEY_RESUME)
+            r = reply(d, k, k, &woken);
+        else if ((r = find_callee(d, &k, &to)) == BW_OK && (r = send(a, to, false, true)) == BW_OK)
             woken = to;
         if (r <= WAIT_OBJECT)
-            return r;
+            return r; /* any other failure: the message is dropped */
     }
     cpu0.current = woken;
     receive(a);

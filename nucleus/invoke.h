@@ -22,6 +22,7 @@ struct call {
     uint64_t out[BW_MESSAGE_WORDS];
     struct key out_key;
     size_t out_length; /* of the string; the handler has put it into the receive buffer */
+    bool cut;          /* it did not fit */
 };
 
 /** A byte string in memory as pieces within pages. */
@@ -55,6 +56,8 @@ int place_find(struct activity *a, uint16_t designator, bool write, struct key *
 /** Stores a key to a node's slot, tearing down what was mapped through it. The node is writable. */
 void node_store(struct object *node, unsigned slot, struct key k);
 bool keys_same(struct key a, struct key b);
+/** The id at an offset of a range key. False if it is not in the range, or not for programs of this district. */
+bool range_covers(const struct district *d, struct key range, uint64_t offset, oid_t *oid);
 /** What a key becomes when it is fetched through a sense key: nothing can be changed through it. */
 static inline struct key key_sense(struct key k)
 {

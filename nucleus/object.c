@@ -129,15 +129,12 @@ static int may_dirty(struct district *d)
     return WAIT_COMMIT;
 }
 
-int object_make_dirty(struct object *o)
+/** Keeps what a snapshot under way needs of the object. @return BW_OK, WAIT_MEMORY */
+static int keep_copy(struct district *d, struct object *o, bool reserve)
 {
-    struct district *d = object_district(o);
-    int r = may_dirty(d);
-    if (r != BW_OK)
-        return r;
 #if BW_MUTATION != 1 /* the mutation that leaves out the copy under a snapshot */
     if (in_snapshot(d, o) && o->snap == NULL) {
-        uint8_t *copy = frame_allocate(FRAME_SNAPSHOT, false);
+        uint8_t *copy = frame_allocate(FRAME_SNAPSHOT, reserve);
         if (copy == NULL)
             return WAIT_MEMORY;
         frame_copy(copy, o->data);
@@ -146,9 +143,32 @@ int object_make_dirty(struct object *o)
         o->snap_version = o->version;
         statistics.copies++;
     }
+#else
+    (void)d, (void)o, (void)reserve;
 #endif
-    set_dirty(d, o);
     return BW_OK;
+}
+
+int object_make_dirty(struct object *o)
+{
+    struct district *d = object_district(o);
+    int r = may_dirty(d);
+    if (r == BW_OK)
+        r = keep_copy(d, o, false);
+    if (r == BW_OK)
+        set_dirty(d, o);
+    return r;
+}
+
+bool object_force_writable(struct object *o)
+{
+    struct district *d = object_district(o);
+    if (o->dirty_epoch == d->epoch)
+        return true;
+    if (keep_copy(d, o, true) != BW_OK)
+        return false;
+    set_dirty(d, o);
+    return true;
 }
 
 struct key object_key(const struct object *o)
@@ -230,6 +250,7 @@ static int vacate(struct district *d, oid_t oid)
         return BW_OK;
     if (o->type != OBJECT_NONE || o->stored || o->listed[0] || o->listed[1])
         return BW_EXISTS;
+    change_remove(&d->tombstones[1], o, 0);
     header_free(o);
     return BW_OK;
 }
@@ -263,6 +284,8 @@ int object_create(struct district *d, oid_t oid, enum object_type type, struct o
         f->regs.rflags = 0x202;
         f->list_slot = place;
         f->deadline = BW_NO_DEADLINE;
+        if (!d->persistent) /* ids come back here: no old resume key may fit */
+            f->call_count = (uint64_t)o->version << 20 & 0xffffffffffff;
     }
     if (d->persistent)
         set_dirty(d, o);
@@ -275,9 +298,14 @@ int object_install(struct district *d, oid_t oid, enum object_type type, uint32_
 {
     if (object_lookup(d, oid) != NULL)
         return BW_EXISTS;
-    if (type == OBJECT_NONE)
-        return header_new(d, oid) != NULL ? BW_OK : BW_NOMEM;
     struct object *o;
+    if (type == OBJECT_NONE) { /* remembered for a while, so that who asked finds out */
+        o = header_new(d, oid);
+        if (o == NULL)
+            return BW_NOMEM;
+        change_add(&d->tombstones[1], o, 0);
+        return BW_OK;
+    }
     int r = object_new(d, oid, type, &o);
     if (r != BW_OK)
         return r;

@@ -79,6 +79,8 @@ struct object *object_adopt(struct district *d, oid_t oid, enum object_type type
 int object_destroy(struct district *d, oid_t oid);
 /** All keys to it become void. */
 int object_rescind(struct object *o);
+/** The same whatever it takes (no budget, the frame reserve): for what must not wait. False: not even so. */
+bool object_force_writable(struct object *o);
 /** Readies the object for a change in this epoch: see invariant 1; object_make_writable (district.h) is the
  *  quick test before it. @return BW_OK, WAIT_MEMORY, WAIT_COMMIT */
 int object_make_dirty(struct object *o);
@@ -87,6 +89,12 @@ void object_discard(struct object *o);
 
 void change_add(struct object_list *l, struct object *o, unsigned parity);
 void change_remove(struct object_list *l, struct object *o, unsigned parity);
+
+/** Whether a range key's ids are all below OID_LIMIT. */
+static inline bool range_valid(struct key k)
+{
+    return k.tag <= 31 && k.value < OID_LIMIT && key_range_count(k) <= OID_LIMIT - k.value;
+}
 
 /** Key to an object as its range gives it. */
 struct key object_key(const struct object *o);

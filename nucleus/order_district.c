@@ -152,16 +152,17 @@ static int begin(struct call *c, struct district *d)
 int order_district(struct call *c)
 {
     struct district *d = &districts[c->key.value & (DISTRICT_MAX - 1)];
-    /* Ending takes several steps; the key stays good for them. */
-    if (c->order == DISTRICT_KILL && d->state == DISTRICT_ENDING && d->instance == c->key.version + 1)
-        return district_kill(d);
     if (d->instance != c->key.version || d->state == DISTRICT_EMPTY)
+        return BW_VOID;
+    if (d->state == DISTRICT_ENDING && c->order != DISTRICT_KILL && c->order != DISTRICT_STATUS)
         return BW_VOID;
     switch (c->order) {
     case DISTRICT_BIND:
         if (c->k[0].type != KEY_START)
             return BW_ARGUMENT;
         d->binding = c->k[0];
+        for (unsigned i = 0; i < WANTS; i++)
+            d->wants[i].told = false; /* a new server starts from nothing */
         district_notify(d);
         return BW_OK;
     case DISTRICT_START:
@@ -189,7 +190,7 @@ int order_district(struct call *c)
     case DISTRICT_STATUS:
         return status(c, d);
     case DISTRICT_BUDGET:
-        d->budget = c->w[0];
+        d->budget = c->w[0] < INT64_MAX ? (int64_t)c->w[0] : INT64_MAX;
         d->full = c->w[1] != 0;
         queue_wake_all(&d->commit_waiters);
         return BW_OK;

@@ -51,8 +51,7 @@ static int start(struct activity *a)
         return BW_OK;
     domain_refresh(a);
     domain_set_state(a, DOMAIN_RUNNING);
-    if (cpu0.current != a)
-        schedule_ready(a);
+    domain_run(a);
     return BW_OK;
 }
 
@@ -121,7 +120,7 @@ static int resume(struct call *c, struct activity *a)
     f->call_count++;
     domain_refresh(a);
     domain_set_state(a, DOMAIN_RUNNING);
-    schedule_ready(a);
+    domain_run(a);
     return BW_OK;
 }
 

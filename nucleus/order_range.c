@@ -1,6 +1,15 @@
 /* Orders of range keys: the authority to create and destroy objects of given ids. */
 #include "invoke.h"
 
+bool range_covers(const struct district *d, struct key range, uint64_t offset, oid_t *oid)
+{
+    uint64_t count = key_range_count(range);
+    if (!range_valid(range) || offset >= count)
+        return false;
+    *oid = range.value + offset;
+    return !d->persistent || *oid >= OID_FIRST_FREE;
+}
+
 static int range_create(struct call *c, oid_t oid)
 {
     struct object *o;
@@ -34,11 +43,13 @@ static int range_rescind(struct call *c, oid_t oid)
     int r;
     if (o == NULL) {
         r = object_fetch(c->d, oid, OBJECT_PAGE, &o);
-        return r == BW_OK || r == BW_VOID ? BW_AGAIN : r;
+        return r == BW_VOID ? BW_ABSENT : r;
     }
     if (o->type == OBJECT_NONE)
         return BW_ABSENT;
     r = object_rescind(o);
+    if (r == BW_OK && o->type == OBJECT_DOMAIN)
+        ((struct domain_frame *)o->data)->call_count++; /* resume keys carry no version */
     if (r == BW_OK)
         c->out_key = object_key(o);
     return r;
@@ -86,7 +97,7 @@ static int range_find(struct call *c)
 int order_range(struct call *c)
 {
     uint64_t count = key_range_count(c->key);
-    if (c->key.tag > 60 || c->key.value >= OID_LIMIT || count > OID_LIMIT - c->key.value)
+    if (!range_valid(c->key))
         return BW_VOID;
     if (c->order == RANGE_COUNT) {
         c->out[0] = count;
@@ -97,8 +108,8 @@ int order_range(struct call *c)
         return range_find(c);
     if (c->w[0] >= count)
         return BW_ARGUMENT;
-    oid_t oid = c->key.value + c->w[0];
-    if (c->d->persistent && oid < OID_FIRST_FREE)
+    oid_t oid;
+    if (!range_covers(c->d, c->key, c->w[0], &oid))
         return BW_RIGHTS;
     switch (c->order) {
     case RANGE_CREATE:

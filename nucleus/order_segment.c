@@ -121,12 +121,14 @@ static int segment_zero(struct call *c)
     return BW_OK;
 }
 
-/** The node that holds the slot for (a, height), ready to be changed if asked. Fills the reply on BW_ABSENT. */
-static int slot_node(struct call *c, unsigned height, bool write, struct object **node)
+/** The node that holds the slot for (a, height), ready to be changed if asked, and the rights on the way to it.
+ *  Fills the reply on BW_ABSENT. */
+static int slot_node(struct call *c, unsigned height, bool write, struct object **node, uint8_t *way)
 {
     uint8_t rights;
     unsigned missing;
     int r = segment_node(c->d, c->key, c->w[0], height + 1, node, &rights, &missing);
+    *way = rights;
     if (r == BW_ABSENT)
         c->out[0] = missing;
     if (r != BW_OK)
@@ -139,11 +141,12 @@ static int slot_node(struct call *c, unsigned height, bool write, struct object 
 static int segment_get(struct call *c)
 {
     struct object *node;
-    int r = slot_node(c, (unsigned)c->w[1] & 15, false, &node);
+    uint8_t way;
+    int r = slot_node(c, (unsigned)c->w[1] & 15, false, &node, &way);
     if (r != BW_OK)
         return r;
     struct key k = node_slots(node)[segment_slot(c->w[0], (unsigned)(c->w[1] & 15) + 1)];
-    c->out_key = c->key.rights & RIGHT_SENSE ? key_sense(k) : k;
+    c->out_key = way & RIGHT_SENSE ? key_sense(k) : k;
     return BW_OK;
 }
 
@@ -156,7 +159,8 @@ static int segment_put(struct call *c)
     if (!fits)
         return BW_ARGUMENT;
     struct object *node;
-    int r = slot_node(c, height, true, &node);
+    uint8_t way;
+    int r = slot_node(c, height, true, &node, &way);
     if (r == BW_OK)
         node_store(node, segment_slot(c->w[0], height + 1), k);
     return r;
@@ -174,19 +178,24 @@ static struct key slot_key(const struct object *o, unsigned height, unsigned rig
     return k;
 }
 
-/** New object under id offset w2 of range k0, content of `model` if not NULL, into the slot. */
+/** New object under id offset w2 of range k0 into the slot; if `model` is not NULL its content, weakened if it was
+ *  reached through a sense key. */
 static int create_in_slot(struct call *c, struct object *node, unsigned height,
                           enum object_type type, unsigned rights, const struct object *model,
-                          struct object **made)
+                          bool sense, struct object **made)
 {
-    if (c->k[0].type != KEY_RANGE || c->w[2] >= key_range_count(c->k[0]))
+    oid_t oid;
+    if (c->k[0].type != KEY_RANGE || !range_covers(c->d, c->k[0], c->w[2], &oid))
         return BW_ARGUMENT;
     struct object *o;
-    int r = object_create(c->d, c->k[0].value + c->w[2], type, &o);
+    int r = object_create(c->d, oid, type, &o);
     if (r != BW_OK)
         return r;
     if (model != NULL)
         frame_copy(o->data, model->data);
+    if (sense && type == OBJECT_NODE)
+        for (unsigned i = 0; i < BW_NODE_SLOTS; i++)
+            node_slots(o)[i] = key_sense(node_slots(o)[i]);
     node_store(node, segment_slot(c->w[0], height + 1), slot_key(o, height, rights));
     *made = o;
     return BW_OK;
@@ -199,7 +208,8 @@ static int segment_create(struct call *c)
     if (type != (height == 0 ? OBJECT_PAGE : OBJECT_NODE))
         return BW_ARGUMENT;
     struct object *node, *model = NULL, *made;
-    int r = slot_node(c, height, true, &node);
+    uint8_t way;
+    int r = slot_node(c, height, true, &node, &way);
     if (r != BW_OK)
         return r;
     if (c->k[1].type != KEY_VOID) {
@@ -209,14 +219,16 @@ static int segment_create(struct call *c)
         if (model->type != type)
             return BW_ARGUMENT;
     }
-    return create_in_slot(c, node, height, type, c->w[1] >> 16, model, &made);
+    bool sense = c->k[1].rights & RIGHT_SENSE;
+    return create_in_slot(c, node, height, type, c->w[1] >> 16, model, sense, &made);
 }
 
 static int segment_unshare(struct call *c)
 {
     unsigned height = c->w[1] & 15;
     struct object *node, *model, *made;
-    int r = slot_node(c, height, true, &node);
+    uint8_t way;
+    int r = slot_node(c, height, true, &node, &way);
     if (r != BW_OK)
         return r;
     struct key old = node_slots(node)[segment_slot(c->w[0], height + 1)];
@@ -229,28 +241,30 @@ static int segment_unshare(struct call *c)
         return r;
     if (model->type != (height == 0 ? OBJECT_PAGE : OBJECT_NODE))
         return BW_ARGUMENT;
-    return create_in_slot(c, node, height, model->type, c->w[1] >> 16, model, &made);
+    bool sense = (old.rights | way) & RIGHT_SENSE;
+    return create_in_slot(c, node, height, model->type, c->w[1] >> 16, model, sense, &made);
 }
 
 static int segment_fork(struct call *c)
 {
     unsigned height = c->w[1] & 15, missing;
-    uint8_t rights;
+    uint8_t rights, way;
     struct object *node, *source, *made;
     if (height < 1 || c->k[1].type != KEY_SEGMENT)
         return BW_ARGUMENT;
-    int r = slot_node(c, height, true, &node);
+    int r = slot_node(c, height, true, &node, &way);
     if (r != BW_OK)
         return r;
     r = segment_node(c->d, c->k[1], c->w[0], height, &source, &rights, &missing);
     if (r != BW_OK)
         return r == BW_ABSENT ? BW_FAULT : r;
-    if (!(rights & RIGHT_WRITE))
+    if (!(rights & RIGHT_WRITE) || (rights & RIGHT_SENSE) || source == node)
         return BW_RIGHTS;
     r = object_make_writable(source);
     if (r != BW_OK)
         return r;
-    r = create_in_slot(c, node, height, OBJECT_NODE, RIGHT_WRITE | RIGHT_EXECUTE, NULL, &made);
+    r = create_in_slot(c, node, height, OBJECT_NODE, RIGHT_WRITE | RIGHT_EXECUTE, NULL, false,
+                       &made);
     if (r != BW_OK)
         return r;
     struct key *from = node_slots(source);
@@ -265,7 +279,8 @@ static int segment_fork(struct call *c)
 static int slot_run(struct call *c, unsigned height, uint64_t count, struct object **node,
                     unsigned *first, unsigned *run)
 {
-    int r = slot_node(c, height, true, node);
+    uint8_t way;
+    int r = slot_node(c, height, true, node, &way);
     *first = segment_slot(c->w[0], height + 1);
     *run = BW_NODE_SLOTS - *first;
     if (*run > count)
@@ -279,11 +294,11 @@ static bool in_range(struct key range, oid_t oid)
 }
 
 /** A page or node named in a cleared slot goes with it if its id is in the range. */
-static int destroy_named(struct call *c, struct key k)
+static int destroy_named(struct call *c, const struct object *node, struct key k)
 {
     bool object = k.type == KEY_PAGE || k.type == KEY_NODE || k.type == KEY_SEGMENT;
-    if (!object || !in_range(c->k[0], k.value))
-        return BW_OK;
+    if (!object || !in_range(c->k[0], k.value) || k.value == node->oid)
+        return BW_OK; /* the node that is being cleared stays */
     struct object *o = object_lookup(c->d, k.value);
     if (o != NULL && (o->version != k.version || o->type == OBJECT_DOMAIN))
         return BW_OK;
@@ -308,7 +323,7 @@ static int segment_clear(struct call *c)
     bool destroys = c->k[0].type == KEY_RANGE;
     paging_node_changed(node, first, run, false);
     for (unsigned i = first; i < first + run; i++) {
-        if (destroys && slots[i].type != KEY_VOID && (r = destroy_named(c, slots[i])) != BW_OK)
+        if (destroys && slots[i].type != KEY_VOID && (r = destroy_named(c, node, slots[i])) != BW_OK)
             return r;
         slots[i] = key_void();
     }

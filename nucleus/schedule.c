@@ -113,6 +113,12 @@ static int prepare(struct activity *a)
 
 static void load_bases(const struct regs *r)
 {
+    uint32_t fs, gs;
+    __asm__ volatile("movl %%fs, %0\n\tmovl %%gs, %1" : "=r"(fs), "=r"(gs));
+    if ((fs | gs) != 0) { /* a program loaded a selector, and a base with it */
+        __asm__ volatile("movl %0, %%fs\n\tswapgs\n\tmovl %0, %%gs\n\tswapgs" : : "r"(0) : "memory");
+        cpu0.fs_base = cpu0.gs_base = UINT64_MAX;
+    }
     if (cpu0.fs_base != r->fs_base)
         wrmsr(MSR_FS_BASE, cpu0.fs_base = r->fs_base);
     if (cpu0.gs_base != r->gs_base)
@@ -190,7 +196,7 @@ void schedule_run(struct activity *preferred)
             continue;
         }
         if (object_district(a->domain)->state != DISTRICT_RUNNING)
-            continue; /* its district has ended; kill collects it */
+            continue; /* its district has ended, and kill collects it */
         cpu0.current = a;
         int r = prepare(a);
         if (r == BW_OK)

@@ -66,7 +66,7 @@ int segment_node(struct district *d, struct key k, uint64_t address, unsigned he
         address >= segment_span(k.tag))
         return BW_ARGUMENT;
     *rights = k.rights;
-    for (;;) {
+    for (;;) { /* WRITE and EXECUTE must hold all along the way, SENSE once is enough */
         int r = object_find(d, k, node);
         *missing = k.tag;
         if (r != BW_OK)
@@ -80,8 +80,8 @@ int segment_node(struct district *d, struct key k, uint64_t address, unsigned he
         if (next.type != KEY_SEGMENT || next.tag == 0 || next.tag >= at)
             return BW_ABSENT;
         if (next.tag < height || address >= segment_span(next.tag))
-            return BW_ABSENT;
-        *rights &= next.rights;
+            return BW_ARGUMENT; /* a smaller segment is there */
+        *rights = (*rights & next.rights) | ((*rights | next.rights) & RIGHT_SENSE);
         k = next;
     }
 }

@@ -40,10 +40,7 @@ int snapshot_begin(struct district *d, uint64_t *objects, uint64_t *ticks)
     if (dirty_list(d)->count == 0)
         return BW_CLEAN;
     uint64_t before = rdtsc();
-    d->budget++; /* the system page must fit in any case */
-    int r = object_make_writable(d->system);
-    d->budget--;
-    if (r != BW_OK)
+    if (!object_force_writable(d->system))
         return BW_NOMEM;
     stamp_system_page(d);
     struct activity *owner = cpu0.fpu_owner;
@@ -59,17 +56,28 @@ int snapshot_begin(struct district *d, uint64_t *objects, uint64_t *ticks)
     return BW_OK;
 }
 
+bool keys_valid(const struct key *k, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool object = k[i].type >= KEY_PAGE && k[i].type <= KEY_RESUME;
+        if (k[i].type > KEY_LAST_PERSISTENT ||
+            k[i].rights & ~(RIGHT_WRITE | RIGHT_EXECUTE | RIGHT_SENSE))
+            return false;
+        if (object && (k[i].value < OID_FIRST_FREE || k[i].value >= OID_LIMIT))
+            return false;
+        if (k[i].type == KEY_RANGE && (!range_valid(k[i]) || k[i].value < OID_FIRST_FREE))
+            return false;
+    }
+    return true;
+}
+
 bool object_content_valid(enum object_type type, const uint8_t *data)
 {
     if (type == OBJECT_DOMAIN)
         return domain_frame_valid((const struct domain_frame *)data);
     if (type != OBJECT_NODE)
         return true;
-    const struct key *slots = (const struct key *)data;
-    for (unsigned i = 0; i < BW_NODE_SLOTS; i++)
-        if (slots[i].type > KEY_LAST_PERSISTENT)
-            return false;
-    return true;
+    return keys_valid((const struct key *)data, BW_NODE_SLOTS);
 }
 
 struct object *snapshot_next(struct district *d, const struct object *after)
@@ -118,10 +126,9 @@ void snapshot_pulled(struct district *d, struct object *o)
     }
 }
 
-/** Frees some of the tombstones that the store has forgotten: a bounded part at a time. */
-static void reap(struct district *d)
+void snapshot_reap(struct district *d)
 {
-    for (unsigned i = 0; i < 256 && d->tombstones[1].first != NULL; i++) {
+    for (unsigned i = 0; i < 1024 && d->tombstones[1].first != NULL; i++) {
         struct object *o = d->tombstones[1].first;
         change_remove(&d->tombstones[1], o, 0);
         object_discard(o);
@@ -151,7 +158,7 @@ int snapshot_committed(struct district *d, uint64_t generation)
     d->generation = generation;
     d->committed_at = clock_now();
     splice(&d->tombstones[1], &d->tombstones[0]);
-    reap(d);
+    snapshot_reap(d);
     queue_wake_all(&d->commit_waiters);
     return BW_OK;
 }

@@ -16,7 +16,8 @@
  *   rdi   order (a received message) or result (a reply); rsi rdx r8 r9 the words
  *   r13   length of the string received, never above r15
  *   rcx   0 if the sender is of the same district, else its district slot + 1; r11 is undefined
- *   the other registers are unchanged. If the sender sent fewer keys, the slots become void.
+ *   the other registers are unchanged. If the sender sent fewer keys, the slots become void (keys of the
+ *   nucleus itself touch the first one only).
  *
  * A designator names a place for a key: bits 0-4 a key register; with bit 15 set, slot (bits 5-12) of
  * the node whose key is in that register. Register 0 is always void, so 0 means none.
@@ -182,7 +183,6 @@ enum fault_order {
     FAULT_PROTECTION = 0x105, /* #GP, #SS, #NP, #TS */
     FAULT_FPU = 0x106,        /* #MF, #XM */
     FAULT_ALIGNMENT = 0x107,
-    FAULT_METER = 0x108,      /* no meter key */
 };
 enum fault_reply {
     FAULT_RETRY = 0,    /* run on with the registers as they are */

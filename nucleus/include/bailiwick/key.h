@@ -20,7 +20,7 @@ enum key_type {
     KEY_NUMBER = 1,  /* value, version and tag are free for the holder */
     KEY_PAGE = 2,    /* value: oid */
     KEY_NODE = 3,    /* value: oid; the 256 slots as keys */
-    KEY_SEGMENT = 4, /* value: oid of a node, tag: height 1..5; the node read as memory */
+    KEY_SEGMENT = 4, /* value: oid of a node, tag: height 1..4; the node read as memory */
     KEY_DOMAIN = 5,  /* value: oid; full control of a domain ("service key") */
     KEY_START = 6,   /* value: oid of a domain, tag: badge */
     KEY_RESUME = 7,  /* value: oid of a domain, tag|version: 48-bit call count; works once */
