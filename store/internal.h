@@ -83,6 +83,7 @@ struct store {
     bool claimed;
     uint64_t damages; /* reported so far */
     bool must_reopen; /* a root write failed: what is durable is not known */
+    unsigned torn;    /* bit n: root slot n has the remains of a root */
     bool pressed;     /* a commit ran out of space: drop generations first */
 
     /* caches */

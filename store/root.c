@@ -57,6 +57,14 @@ static size_t encode(struct store *st, struct state *s)
     return length;
 }
 
+static int wipe(struct store *st, uint64_t block)
+{
+    static const uint8_t zeros[STORE_BLOCK];
+    int r = io_write(st, block, zeros, 1);
+
+    return r ? r : io_flush(st);
+}
+
 static int write_and_flush(struct store *st, uint64_t sequence, size_t length, bool data_first)
 {
     bool flush = !MUTATED(MUTATION_NO_FLUSH_AFTER_ROOT) &&
@@ -83,6 +91,12 @@ int root_write(struct store *st, struct state *s, bool data_first)
         r = MUTATED(MUTATION_NO_FLUSH_BEFORE_ROOT) ? io_wait(st) : io_flush(st);
     if (r)
         return r;
+    if (st->torn >> sequence % ROOT_SLOTS & 1) {
+        r = wipe(st, slot_block(sequence));
+        if (r)
+            return r;
+        st->torn &= ~(1u << sequence % ROOT_SLOTS);
+    }
     /* From here on the new root may be durable, whatever the device says. */
     r = write_and_flush(st, sequence, length, data_first);
     if (r == STORE_OK && s != &st->committed)
@@ -196,9 +210,10 @@ static int read_root(struct store *st, uint64_t slot)
 
     if (r)
         return r;
-    if (h->magic != ROOT_MAGIC || h->length < sizeof(*h) ||
-        h->length > ROOT_SLOT_BLOCKS * STORE_BLOCK ||
-        memcmp(h->id, st->super.id, sizeof(h->id)) != 0)
+    if (h->magic != ROOT_MAGIC || memcmp(h->id, st->super.id, sizeof(h->id)) != 0)
+        return STORE_ABSENT;
+    st->torn |= 1u << slot;
+    if (h->length < sizeof(*h) || h->length > ROOT_SLOT_BLOCKS * STORE_BLOCK)
         return STORE_ABSENT;
     more = (h->length - 1) / STORE_BLOCK;
     if (more)
@@ -208,6 +223,7 @@ static int read_root(struct store *st, uint64_t slot)
     if (root_checksum(st->root_buffer, h->length) != h->checksum &&
         !MUTATED(MUTATION_ROOT_CHECKSUM))
         return STORE_ABSENT;
+    st->torn &= ~(1u << slot);
     return h->version == STORE_FORMAT_VERSION ? STORE_OK : STORE_VERSION;
 }
 

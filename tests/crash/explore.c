@@ -6,13 +6,15 @@
  *  2. Its allocation map is exactly what is reachable.
  *  3. A new incarnation can be claimed, is higher than every one that was acknowledged, and can
  * commit.
- *  4. If the writes of the one that was cut off arrive later, or again, none of that is harmed.
+ *  4. If writes of the one that was cut off still arrive, in flight or new ones inside its claim,
+ * none of that is harmed.
  *  5. Recovering may itself be cut off (1 to 3 hold again).
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../store/internal.h"
 #include "explore.h"
 
 const char *const operation_name[OPERATIONS] = {
@@ -43,6 +45,7 @@ struct explorer {
     } * undecided;
     size_t count, capacity;
     bool *chosen;
+    bool *claimed; /* by block: the interrupted incarnation may still write there */
 };
 
 static uint64_t any(struct explorer *x, uint64_t n)
@@ -84,11 +87,30 @@ static void check_map(struct explorer *x, struct store *st)
 
 static void explore_recovery(struct explorer *x, const struct model_state *state);
 
-/** The interrupted incarnation's writes arrive after all. */
+/** Where the interrupted incarnation may write as long as it does not know: free blocks of its
+ * claim. */
+static void note_claim(struct explorer *x, struct store *st)
+{
+    const struct disk_root *h = &st->committed.head;
+    int r;
+
+    for (uint64_t b = FIRST_DATA; b < h->blocks; b++)
+        x->claimed[b] =
+            in_ring(h->claim_start, h->claim_length, h->blocks, b) && !map_used(st, b, &r);
+}
+
+/** It does: what was under way arrives after all, and the rest of its claim is overwritten. */
 static void stale_writes(struct explorer *x)
 {
-    for (size_t i = 0; i < x->disk->written.count; i++)
-        image_write(x->image, x->disk->written.at[i].block, x->disk->written.at[i].bytes);
+    static const uint8_t junk[STORE_BLOCK] = {1, 2, 3};
+    const struct flights *f = &x->disk->flying;
+
+    for (uint64_t b = FIRST_DATA; b < x->disk->blocks; b++)
+        if (x->claimed[b])
+            image_write(x->image, b, junk);
+    for (size_t i = 0; i < f->count; i++)
+        if (f->at[i].block >= FIRST_DATA)
+            image_write(x->image, f->at[i].block, f->at[i].bytes);
 }
 
 static void small_commit(struct model *m, uint64_t seed)
@@ -117,6 +139,7 @@ static void recover(struct explorer *x, struct store *st, const struct model_sta
     model_state_copy(&m.state, state);
     if (x->m->state.incarnation > m.state.incarnation)
         m.state.incarnation = x->m->state.incarnation;
+    note_claim(x, st);
     model_claim(&m, m.state.current);
     small_commit(&m, statistics.images);
     small_commit(&m, statistics.images + 77);
@@ -394,7 +417,6 @@ static void operation_reopen(struct explorer *x)
 
 void explorer_run(struct explorer *x, enum operation o)
 {
-    simdisk_mark(x->disk);
     switch (o) {
     case OPERATION_PUT_ONE:
         operation_commit(x, 1, 0, false, true);
@@ -456,6 +478,7 @@ static struct explorer *explorer_on(struct simdisk *disk, unsigned objects, uint
 
     x->disk = disk;
     x->image = image_new(disk->blocks);
+    x->claimed = calloc(disk->blocks, sizeof(*x->claimed));
     x->effort = e;
     x->objects = objects;
     x->random = seed;
@@ -487,6 +510,7 @@ void explorer_free(struct explorer *x)
     image_free(x->image);
     free(x->undecided);
     free(x->chosen);
+    free(x->claimed);
     free(x);
 }
 

@@ -40,13 +40,7 @@ void simdisk_free(struct simdisk *d)
     free(d->durable);
     free(d->current);
     free(d->flying.at);
-    free(d->written.at);
     free(d);
-}
-
-void simdisk_mark(struct simdisk *d)
-{
-    d->written.count = 0;
 }
 
 static int sim_read(void *ctx, uint64_t block, void *buf, size_t n)
@@ -62,11 +56,8 @@ static int sim_write(void *ctx, uint64_t block, const void *buf, size_t n)
     struct simdisk *d = ctx;
 
     memcpy(d->current + block * STORE_BLOCK, buf, n * STORE_BLOCK);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         add(&d->flying, block + i, (const uint8_t *)buf + i * STORE_BLOCK);
-        if (block + i >= 72)
-            add(&d->written, block + i, (const uint8_t *)buf + i * STORE_BLOCK);
-    }
     return 0;
 }
 
@@ -124,6 +115,7 @@ void image_free(struct image *i)
 void image_base(struct image *i, const uint8_t *base)
 {
     i->base = base;
+    i->operations = i->damages = 0;
     i->dirty_count = 0;
     memcpy(i->bytes, base, i->blocks * STORE_BLOCK);
 }

@@ -39,7 +39,6 @@ struct simdisk *simdisk_new(uint64_t blocks);
 struct simdisk *simdisk_from(const uint8_t *bytes, uint64_t blocks);
 void simdisk_free(struct simdisk *d);
 struct store_io simdisk_io(struct simdisk *d);
-void simdisk_mark(struct simdisk *d);
 
 /** An image that is changed and restored: a disk for recovering from. */
 struct image {
