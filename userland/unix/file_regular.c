@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include "files.h"
+#include "process.h"
 
 #define RUN_BYTES (1u << 20) /* at most so much in one run of a call; others come between */
-#define DAY_NS    (86400ull * 1000000000u)
 
 /** Threads that let others run in the middle of a long transfer. */
 static struct wait_queue pause_queue;
@@ -19,13 +19,11 @@ static uint32_t ino_of(const struct file *f)
     return (uint32_t)f->vnode->place.id;
 }
 
-/** Access times move at most once a day, or past a modification (relatime). */
+/** Access times move only past a modification, so that reading changes nothing (relatime). */
 static void touch_access(struct filetree_inode *n)
 {
-    uint64_t now = time_realtime();
-
-    if (n->atime <= n->mtime || n->atime <= n->ctime || now - n->atime > DAY_NS) {
-        n->atime = now;
+    if (n->atime <= n->mtime || n->atime <= n->ctime) {
+        n->atime = time_realtime();
     }
 }
 
@@ -214,6 +212,16 @@ int file_open_exec(const char *path, struct file **out)
         return -EACCES;
     }
     return (int)file_open_place(w.place, (uint32_t)w.parent.id, O_RDONLY, out);
+}
+
+bool file_is_executing(uint32_t ino)
+{
+    for (struct process *p = process_next(NULL); p != NULL; p = process_next(p)) {
+        if (p->executable != NULL && file_inode(p->executable) == ino) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool file_is_regular(const struct file *f)

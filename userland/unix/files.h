@@ -150,6 +150,8 @@ static inline bool file_writes(const struct file *f)
 /** read/write with blocking, progress and signals as all callers want it. offset NULL: the file's
  * own */
 long file_transfer(struct file *f, struct io *io, uint64_t *offset, bool write);
+/** True for the program of a running process: it may not be written (ETXTBSY). */
+bool file_is_executing(uint32_t ino);
 /** Truncates or extends a regular file's inode and tells its mappings. */
 int file_set_size(uint32_t ino, uint64_t size);
 /** Pages that may still be written, as statfs tells it. */

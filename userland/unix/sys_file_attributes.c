@@ -332,7 +332,8 @@ static long set_size(struct place place, uint64_t size)
     if ((int64_t)size < 0 || place.kind != PLACE_TREE || !S_ISREG(mode)) {
         return S_ISDIR(mode) ? -EISDIR : -EINVAL;
     }
-    return file_set_size((uint32_t)place.id, size);
+    return file_is_executing((uint32_t)place.id) ? -ETXTBSY
+                                                 : file_set_size((uint32_t)place.id, size);
 }
 
 CALL(truncate)

@@ -119,6 +119,11 @@ static long check_open(const struct walk *w, uint32_t flags)
     if (S_ISDIR(mode) && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_CREAT))) {
         return -EISDIR;
     }
+    if (S_ISREG(mode) && w->place.kind == PLACE_TREE &&
+        ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC)) &&
+        file_is_executing((uint32_t)w->place.id)) {
+        return -ETXTBSY;
+    }
     return 0;
 }
 

@@ -15,7 +15,7 @@
 #include "tty_line.h"
 
 #define TTY_RDEV (4u << 8 | 64u) /* what ps calls the controlling terminal: ttyS0 */
-#define COPY     1024u
+#define COPY     4096u
 
 static struct tty_line line;
 static struct wait_queue queue;
