@@ -33,6 +33,8 @@ static const char *terminal_escape(const char *text)
     if (*end == 'D') {
         terminal.column -= n ? (int)n : 1;
         ck_assert_int_ge(terminal.column, 0);
+    } else if (*end == 'C') {
+        terminal.column += n ? (int)n : 1;
     } else if (*end == 'K') {
         memset(terminal.row + terminal.column, ' ', (size_t)(ROW - terminal.column));
     } else if (*end == 'J') {
@@ -82,10 +84,10 @@ static void check_shown(void)
     char expected[ROW + LINE_SIZE];
     size_t width = (line.columns ? line.columns : 80) - strlen(line.prompt) - 1;
 
-    snprintf(expected, sizeof(expected), "%s%.*s", line.prompt, (int)width, line.text + line.first);
-    ck_assert_int_eq(memcmp(terminal.row, expected, strlen(expected)), 0);
-    for (size_t i = strlen(expected); i < ROW; i++)
-        ck_assert_int_eq(terminal.row[i], ' ');
+    size_t n = (size_t)snprintf(expected, sizeof(expected), "%s%.*s", line.prompt, (int)width,
+                                line.text + line.first);
+    memset(expected + n, ' ', ROW - n);
+    ck_assert_mem_eq(terminal.row, expected, ROW);
     ck_assert_uint_eq((size_t)terminal.column, strlen(line.prompt) + line.cursor - line.first);
 }
 
@@ -227,7 +229,7 @@ START_TEST(noise_does_no_harm)
 {
     srand(1);
     line.columns = 40;
-    for (int i = 0; i < 200000; i++) {
+    for (int i = 0; i < 30000; i++) {
         static const uint8_t keys[] =
             "abc \x1b[A\x1b[B\x1b[C\x1b[D\x1b[3~\x7f\x01\x05\x0b\x15\x17\x0c\x04";
         uint8_t c = rand() % 8 ? keys[(size_t)rand() % (sizeof(keys) - 1)] : (uint8_t)rand();

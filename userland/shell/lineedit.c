@@ -7,6 +7,7 @@
  * and its cursor stands at text[cursor].
  */
 #include "lineedit.h"
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,11 +34,10 @@ static size_t shown_length(const struct line_edit *l)
     return rest < visible(l) ? rest : visible(l);
 }
 
-/** Draws the whole line again. */
-static void redraw(struct line_edit *l)
+/** The part of the line that is shown must contain the cursor. @return true if it had to move */
+static bool scroll(struct line_edit *l)
 {
-    char move[32];
-    size_t n;
+    size_t first = l->first;
 
     if (l->cursor < l->first) {
         l->first = l->cursor;
@@ -45,15 +45,49 @@ static void redraw(struct line_edit *l)
     if (l->cursor - l->first > visible(l)) {
         l->first = l->cursor - visible(l);
     }
-    n = shown_length(l);
-    put(l, "\r");
-    put(l, l->prompt);
-    l->put(l->ctx, l->text + l->first, n);
-    put(l, "\x1b[K");
-    if (l->first + n > l->cursor) {
-        snprintf(move, sizeof(move), "\x1b[%zuD", l->first + n - l->cursor);
-        put(l, move);
+    return l->first != first;
+}
+
+/** Writes the text from `from` on, and puts the terminal's cursor back to the line's, in one piece.
+ */
+static void draw(struct line_edit *l, const char *before, size_t from)
+{
+    char out[LINE_SIZE + 128];
+    size_t end = l->first + shown_length(l);
+    size_t n;
+
+    n = (size_t)snprintf(out, sizeof(out), "%.*s%.*s\x1b[K", 100, before, (int)(end - from),
+                         l->text + from);
+    if (end > l->cursor) {
+        snprintf(out + n, sizeof(out) - n, "\x1b[%uD", (unsigned)(end - l->cursor));
     }
+    put(l, out);
+}
+
+/** Draws the whole line again. */
+static void redraw(struct line_edit *l)
+{
+    char before[64];
+
+    scroll(l);
+    snprintf(before, sizeof(before), "\r%s", l->prompt);
+    draw(l, before, l->first);
+}
+
+/** Draws what has changed: the text from `from` on. The terminal's cursor is at `at`, not before
+ * it. */
+static void refresh(struct line_edit *l, size_t from, size_t at)
+{
+    char before[32] = "";
+
+    if (scroll(l) || from < l->first) {
+        redraw(l);
+        return;
+    }
+    if (at > from) {
+        snprintf(before, sizeof(before), "\x1b[%uD", (unsigned)(at - from));
+    }
+    draw(l, before, from);
 }
 
 void line_begin(struct line_edit *l)
@@ -77,23 +111,37 @@ static void insert(struct line_edit *l, char c)
     if (l->cursor == l->length && l->length - l->first <= visible(l)) {
         l->put(l->ctx, &c, 1);
     } else {
-        redraw(l);
+        refresh(l, l->cursor - 1, l->cursor - 1);
     }
 }
 
 /** Removes text[from .. to) and puts the cursor there. */
 static void erase(struct line_edit *l, size_t from, size_t to)
 {
+    size_t at = l->cursor;
+
+    if (from == to) {
+        return;
+    }
     memmove(l->text + from, l->text + to, l->length - to + 1);
     l->length -= to - from;
     l->cursor = from;
-    redraw(l);
+    refresh(l, from, at);
 }
 
-static void move_to(struct line_edit *l, size_t at)
+static void move_to(struct line_edit *l, size_t to)
 {
-    l->cursor = at;
-    redraw(l);
+    char move[32];
+    size_t at = l->cursor;
+
+    l->cursor = to;
+    if (scroll(l)) {
+        redraw(l);
+    } else if (at != to) {
+        snprintf(move, sizeof(move), "\x1b[%u%c", (unsigned)(at > to ? at - to : to - at),
+                 at > to ? 'D' : 'C');
+        put(l, move);
+    }
 }
 
 static void backspace(struct line_edit *l)
@@ -108,6 +156,14 @@ static void backspace(struct line_edit *l)
         return;
     }
     erase(l, l->cursor - 1, l->cursor);
+}
+
+/** Removes what is behind the cursor. */
+static void erase_end(struct line_edit *l)
+{
+    l->length = l->cursor;
+    l->text[l->length] = 0;
+    refresh(l, l->cursor, l->cursor);
 }
 
 static void erase_word(struct line_edit *l)
@@ -134,6 +190,8 @@ static void delete_forward(struct line_edit *l)
 static void browse(struct line_edit *l, unsigned to)
 {
     unsigned oldest = l->entries > LINE_HISTORY ? l->entries - LINE_HISTORY : 0;
+    size_t at;
+    bool scrolled;
 
     if (to < oldest || to > l->entries || to == l->browsing) {
         return;
@@ -141,11 +199,17 @@ static void browse(struct line_edit *l, unsigned to)
     if (l->browsing == l->entries) {
         memcpy(l->unfinished, l->text, LINE_SIZE);
     }
+    at = l->cursor;
+    scrolled = l->first != 0;
+    l->first = 0;
     l->browsing = to;
     memcpy(l->text, to == l->entries ? l->unfinished : l->history[to % LINE_HISTORY], LINE_SIZE);
     l->length = l->cursor = strlen(l->text);
-    l->first = 0;
-    redraw(l);
+    if (scrolled) {
+        redraw(l);
+    } else {
+        refresh(l, 0, at);
+    }
 }
 
 static void browse_back(struct line_edit *l)
@@ -261,9 +325,7 @@ static enum line_event control(struct line_edit *l, uint8_t c)
         browse(l, l->browsing + 1);
         break;
     case CONTROL('K'):
-        l->length = l->cursor;
-        l->text[l->length] = 0;
-        redraw(l);
+        erase_end(l);
         break;
     case CONTROL('U'):
         erase(l, 0, l->cursor);
