@@ -175,7 +175,7 @@ int map_allocate(struct store *st, uint64_t *place);
 int map_free(struct store *st, uint64_t place, uint64_t count);
 bool map_used(struct store *st, uint64_t place, int *error);
 /** Writes the inverted ranges into the map's own blocks when they have become many. */
-int map_fold(struct store *st, size_t limit);
+int map_fold(struct store *st);
 void map_forget(struct store *st);
 /** Extends the claim of `head` until `wanted` free blocks are ahead in it, or it is all there is.
  */

@@ -409,15 +409,13 @@ static int fold_once(struct store *st)
     return r;
 }
 
-int map_fold(struct store *st, size_t limit)
+int map_fold(struct store *st)
 {
     int r = STORE_OK;
 
     st->folding = true;
-    for (int i = 0; i < 8 && st->now.points.count > limit && r == STORE_OK; i++)
+    for (int i = 0; i < 8 && st->now.points.count > st->io.fold_limit && r == STORE_OK; i++)
         r = fold_once(st);
     st->folding = false;
-    if (r == STORE_OK && st->now.points.count > limit * 8)
-        r = STORE_NOSPACE; /* the root would not fit its slot */
-    return r;
+    return r; /* what is left fits the root, or encoding it fails */
 }

@@ -12,9 +12,6 @@
 
 #include "internal.h"
 
-/** More borders than this in a root are written into the map's own blocks. */
-#define FOLD_LIMIT 300u
-
 bool store_probe(const void *block)
 {
     const struct disk_super *s = block;
@@ -31,6 +28,8 @@ static struct store *store_new(const struct store_io *io)
     st->io = *io;
     if (st->io.cache_blocks == 0)
         st->io.cache_blocks = 1024;
+    if (st->io.fold_limit == 0)
+        st->io.fold_limit = 300;
     st->io_epoch = 1;
     st->root_buffer = malloc((size_t)ROOT_SLOT_BLOCKS * STORE_BLOCK);
     if (!st->root_buffer) {
@@ -271,7 +270,7 @@ static int advance_claim(struct store *st)
 /** Makes `now` durable. The last step of everything that frees or allocates blocks. */
 static int make_durable(struct store *st)
 {
-    int r = map_fold(st, FOLD_LIMIT);
+    int r = map_fold(st);
 
     if (r == STORE_OK)
         r = advance_claim(st);

@@ -10,6 +10,7 @@
  * none of that is harmed.
  *  5. Recovering may itself be cut off (1 to 3 hold again).
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,7 @@ struct explorer {
     unsigned objects;
     uint64_t random;
     bool nested;
+    size_t fold_limit; /* small ones, so that the map is written often */
     /* the operation under way */
     bool has_under_way;
     struct model_state under_way;
@@ -85,6 +87,22 @@ static void check_map(struct explorer *x, struct store *st)
         bad_image(x, "verification finds damage, or the map is not exact");
 }
 
+static struct store_io io_of_image(struct explorer *x)
+{
+    struct store_io io = image_io(x->image);
+
+    io.fold_limit = x->fold_limit;
+    return io;
+}
+
+static struct store_io io_of_disk(struct explorer *x)
+{
+    struct store_io io = simdisk_io(x->disk);
+
+    io.fold_limit = x->fold_limit;
+    return io;
+}
+
 static void explore_recovery(struct explorer *x, const struct model_state *state);
 
 /** Where the interrupted incarnation may write as long as it does not know: free blocks of its
@@ -130,7 +148,7 @@ static void small_commit(struct model *m, uint64_t seed)
 /** Claims, commits, lets stale writes arrive, and looks at everything once more. */
 static void recover(struct explorer *x, struct store *st, const struct model_state *state)
 {
-    struct model m = {.io = image_io(x->image), .st = st};
+    struct model m = {.io = io_of_image(x), .st = st};
     struct store_info info;
     const char *what;
     int r;
@@ -162,7 +180,7 @@ static void recover(struct explorer *x, struct store *st, const struct model_sta
 
 static void judge(struct explorer *x)
 {
-    struct store_io io = image_io(x->image);
+    struct store_io io = io_of_image(x);
     const struct model_state *state;
     const struct effort *e = x->effort;
     struct store *st;
@@ -476,12 +494,15 @@ static struct explorer *explorer_on(struct simdisk *disk, unsigned objects, uint
 {
     struct explorer *x = calloc(1, sizeof(*x));
 
+    assert(disk->blocks <= 4096);
+
     x->disk = disk;
     x->image = image_new(disk->blocks);
     x->claimed = calloc(disk->blocks, sizeof(*x->claimed));
     x->effort = e;
     x->objects = objects;
     x->random = seed;
+    x->fold_limit = seed % 3 == 0 ? 4 : seed % 3 == 1 ? 24 : 0;
     disk->ctx = x;
     return x;
 }
@@ -490,7 +511,7 @@ struct explorer *explorer_new(uint64_t blocks, unsigned objects, uint64_t seed,
                               const struct effort *e)
 {
     struct explorer *x = explorer_on(simdisk_new(blocks), objects, seed, e);
-    struct store_io io = simdisk_io(x->disk);
+    struct store_io io = io_of_disk(x);
 
     x->m = model_new_io(&io, blocks);
     model_begin(x->m);
@@ -523,7 +544,8 @@ static void explore_recovery(struct explorer *x, const struct model_state *state
 
     y->nested = true;
     y->m = calloc(1, sizeof(*y->m));
-    y->m->io = simdisk_io(y->disk);
+    y->fold_limit = x->fold_limit;
+    y->m->io = io_of_disk(y);
     if (store_open(&y->m->io, &y->m->st))
         bad_image(x, "it does not open again");
     model_state_copy(&y->m->state, state);
@@ -536,7 +558,7 @@ static void explore_recovery(struct explorer *x, const struct model_state *state
 /* --- damage --------------------------------------------------------------------------------------
  */
 
-static void damage_once(struct explorer *x, uint64_t block)
+static void damage_once(struct explorer *x, uint64_t block, uint64_t other)
 {
     uint8_t bytes[STORE_BLOCK];
     const uint8_t *now = x->image->bytes + block * STORE_BLOCK;
@@ -544,14 +566,13 @@ static void damage_once(struct explorer *x, uint64_t block)
     memcpy(bytes, now, sizeof(bytes));
     switch (any(x, 4)) {
     case 0: /* a bit turns */
-        bytes[any(x, sizeof(bytes))] ^= (uint8_t)(1u << any(x, 8));
+        bytes[any(x, any(x, 2) ? 256 : sizeof(bytes))] ^= (uint8_t)(1u << any(x, 8));
         break;
     case 1: /* a sector is garbage */
         memset(bytes + any(x, 8) * SECTOR, (int)any(x, 256), SECTOR);
         break;
     case 2: /* a write went astray */
-        memcpy(bytes, x->image->bytes + (72 + any(x, x->disk->blocks - 72)) * STORE_BLOCK,
-               sizeof(bytes));
+        memcpy(bytes, x->image->bytes + other * STORE_BLOCK, sizeof(bytes));
         break;
     default: /* a write was lost */
         memset(bytes, 0, sizeof(bytes));
@@ -590,10 +611,16 @@ static void believe_nothing(struct explorer *x, struct store *st)
 
 void explorer_damage(struct explorer *x, unsigned times)
 {
-    struct store_io io = image_io(x->image);
+    struct store_io io = io_of_image(x);
+    uint64_t used[4096];
+    size_t count = 0;
+    int r;
 
     if (x->m->begun || x->disk->flying.count)
         return;
+    for (uint64_t b = FIRST_DATA; b < x->disk->blocks && count < 4096; b++)
+        if (map_used(x->m->st, b, &r))
+            used[count++] = b;
     image_base(x->image, x->disk->current);
     for (unsigned i = 0; i < times; i++) {
         struct store_verify v = {0};
@@ -602,7 +629,7 @@ void explorer_damage(struct explorer *x, unsigned times)
 
         image_restore(x->image);
         for (unsigned k = 0; k < n; k++)
-            damage_once(x, 72 + any(x, x->disk->blocks - 72));
+            damage_once(x, used[any(x, count)], used[any(x, count)]);
         statistics.images++;
         if (store_open(&io, &st))
             bad_image(x, "does not open though its roots are whole");

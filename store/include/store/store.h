@@ -79,6 +79,7 @@ struct store_io {
     int (*flush)(void *ctx);
     void (*damage)(void *ctx, const struct store_damage *d);
     size_t cache_blocks; /* index blocks kept in memory; 0: 1024 */
+    size_t fold_limit;   /* ranges of the map, twice, that a root may list; 0: 300 */
 };
 
 struct store;
