@@ -82,11 +82,10 @@ def make_tree(path, *extra):
 
 
 class Machine:
-    def __init__(self, stores, memory=256, extra=(), name='machine', boot=BOOT, kvm=True, echo=False):
+    def __init__(self, stores, memory=256, extra=(), name='machine', nucleus=None, kvm=True, echo=False):
         os.makedirs(os.path.join(SCRATCH, 'log'), exist_ok=True)
         self.log_path = os.path.join(SCRATCH, 'log', '%s-%d-%d.log' % (name, os.getpid(), next(numbers)))
         self.log = open(self.log_path, 'w', encoding='utf-8', errors='replace')
-        self.boot = boot
         self.echo = echo
         self.child = None
         command = [os.path.join(TOP, 'bw'), 'run', '--print', '--memory', str(memory),
@@ -95,7 +94,9 @@ class Machine:
             command += ['--store', store]
         if not kvm:
             command.append('--no-kvm')
-        environment = dict(os.environ, BW_BUILT='1', BW_BOOT=boot)
+        environment = dict(os.environ, BW_BUILT='1')
+        if nucleus:
+            environment['BW_NUCLEUS'] = nucleus
         done = subprocess.run(command + ['--', *extra], capture_output=True, text=True, env=environment)
         if done.returncode:
             raise MachineError(done.stderr.strip())
@@ -109,7 +110,7 @@ class Machine:
         self.unplug()
         self.started = time.monotonic()
         self.log.write('\n---- power on ----\n')
-        self.child = pexpect.spawn(self.arguments[0], self.arguments[1:], cwd=self.boot, timeout=30,
+        self.child = pexpect.spawn(self.arguments[0], self.arguments[1:], cwd=BOOT, timeout=30,
                                    encoding='utf-8', codec_errors='replace', maxread=65536,
                                    dimensions=(24, 80), preexec_fn=no_newline_mapping)
         self.child.delaybeforesend = None
