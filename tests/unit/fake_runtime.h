@@ -1,0 +1,201 @@
+/*
+ * What a store server sees of the machine, for its unit tests: a disk driver behind the shared
+ * window that completes requests in any order, and the calls of the run-time library. Included by
+ * one test each.
+ *
+ * The driver works only while the server waits (bw_wait), as it would on one processor. It keeps
+ * the disk in memory and checks what the server promises: no request overlaps another that is under
+ * way, unless both read.
+ */
+#ifndef TESTS_FAKE_RUNTIME_H
+#define TESTS_FAKE_RUNTIME_H
+
+#include <check.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <bailiwick/block.h>
+#include <bailiwick/runtime.h>
+#include "disk.h"
+
+#define FAKE_BLOCKS  4096u
+#define FAKE_SECTORS (FAKE_BLOCKS * 8)
+
+static struct {
+    uint8_t *bytes; /* of the disk */
+    uint32_t taken; /* requests seen */
+    struct {
+        bool active;
+        uint32_t entry;
+    } flight[BLOCK_RING];
+    unsigned in_flight, most_in_flight;
+    uint64_t requests, flushes, pages;
+    bool silent;      /* never answers */
+    int fail_writes;  /* so many writes from now on fail */
+    int fail_flushes; /* likewise */
+} driver;
+
+static bw_time_t fake_now = 1000;
+
+static struct block_ring *fake_ring(void)
+{
+    return (struct block_ring *)DISK_WINDOW;
+}
+
+static bool overlap(const struct block_request *a, const struct block_request *b)
+{
+    return a->operation != BLOCK_FLUSH && b->operation != BLOCK_FLUSH &&
+           a->sector < b->sector + b->sectors && b->sector < a->sector + a->sectors &&
+           (a->operation == BLOCK_WRITE || b->operation == BLOCK_WRITE);
+}
+
+static void driver_take(void)
+{
+    while (driver.taken != fake_ring()->submitted) {
+        uint32_t entry = driver.taken % BLOCK_RING;
+        struct block_request *r = &fake_ring()->request[entry];
+
+        ck_assert_uint_eq(r->done, 0);
+        ck_assert_uint_lt(r->page, BLOCK_WINDOW_PAGES);
+        ck_assert_uint_le(r->sector + r->sectors, FAKE_SECTORS);
+        ck_assert_uint_le(r->page + r->sectors / 8, BLOCK_WINDOW_PAGES);
+        for (unsigned i = 0; i < BLOCK_RING; i++)
+            if (driver.flight[i].active)
+                ck_assert(!overlap(r, &fake_ring()->request[driver.flight[i].entry]));
+        ck_assert(!driver.flight[entry].active);
+        driver.flight[entry].active = true;
+        driver.flight[entry].entry = entry;
+        driver.taken++;
+        driver.in_flight++;
+        driver.requests++;
+        if (driver.in_flight > driver.most_in_flight)
+            driver.most_in_flight = driver.in_flight;
+    }
+}
+
+static void driver_do(struct block_request *r)
+{
+    uint8_t *memory = (uint8_t *)DISK_WINDOW + (size_t)r->page * BW_PAGE_SIZE;
+    uint8_t *disk = driver.bytes + r->sector * BLOCK_SECTOR;
+
+    r->status = BW_OK;
+    if (r->operation == BLOCK_READ) {
+        memcpy(memory, disk, (size_t)r->sectors * BLOCK_SECTOR);
+    } else if (r->operation == BLOCK_WRITE && driver.fail_writes > 0) {
+        driver.fail_writes--;
+        r->status = BW_IO;
+    } else if (r->operation == BLOCK_WRITE) {
+        memcpy(disk, memory, (size_t)r->sectors * BLOCK_SECTOR);
+        driver.pages += r->sectors / 8;
+    } else if (driver.fail_flushes > 0) {
+        driver.fail_flushes--;
+        r->status = BW_IO;
+    } else {
+        driver.flushes++;
+    }
+    __atomic_store_n(&r->done, 1, __ATOMIC_RELEASE);
+}
+
+/** Completes some of what is under way, at least one if there is any. */
+static bool driver_work(void)
+{
+    unsigned start = (unsigned)rand() % BLOCK_RING;
+    bool any = false;
+
+    driver_take();
+    for (unsigned n = 0; n < BLOCK_RING && !driver.silent; n++) {
+        unsigned i = (start + n) % BLOCK_RING;
+        if (!driver.flight[i].active || (any && rand() % 3))
+            continue;
+        driver_do(&fake_ring()->request[driver.flight[i].entry]);
+        driver.flight[i].active = false;
+        driver.in_flight--;
+        any = true;
+    }
+    return any;
+}
+
+static void fake_open(void)
+{
+    static uint8_t bytes[(size_t)FAKE_BLOCKS * 4096];
+    void *window =
+        mmap((void *)DISK_WINDOW, (size_t)BLOCK_WINDOW_PAGES * BW_PAGE_SIZE, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+    ck_assert_ptr_eq(window, (void *)DISK_WINDOW);
+    driver.bytes = bytes;
+    ck_assert_int_eq(disk_open(0), BW_OK);
+}
+
+/* --- the run-time library
+ * ---------------------------------------------------------------------------- */
+
+/** What the test itself answers: calls to keys other than the driver's. */
+static int64_t fake_call(uint16_t key, struct message *m);
+
+int64_t bw_call(uint16_t key, struct message *m)
+{
+    int64_t order = m->code;
+
+    if (key == KEY_AT(KR_DISK)) {
+        memset(m->word, 0, sizeof(m->word));
+        m->word[0] = order == BLOCK_INFO ? FAKE_SECTORS : 0;
+        m->word[1] = 1;
+        m->code = BW_OK;
+    } else if (key == KEY_AT(KR_SELF)) {
+        m->code = BW_OK;
+    } else {
+        m->code = fake_call(key, m);
+    }
+    return m->code;
+}
+
+uint64_t bw_wait(bw_time_t deadline)
+{
+    fake_now += 1000;
+    if (driver_work())
+        return 1ull << BADGE_DISK;
+    ck_assert_msg(deadline != BW_NO_DEADLINE, "waits for ever");
+    fake_now = deadline;
+    return 0;
+}
+
+bw_time_t bw_monotonic(void)
+{
+    return fake_now;
+}
+
+bw_time_t bw_realtime(void)
+{
+    return fake_now + 1000000000000000000ull;
+}
+
+int64_t bw_post(uint16_t key)
+{
+    ck_assert_uint_eq(key, KEY_AT(KR_DRIVER));
+    return BW_OK;
+}
+
+int64_t bw_find(const char *name, uint16_t place)
+{
+    ck_assert_str_eq(name, "disk0");
+    ck_assert_uint_eq(place, KEY_AT(KR_DISK));
+    return BW_OK;
+}
+
+int64_t bw_map_key(uintptr_t address, unsigned height, uint16_t key)
+{
+    (void)key;
+    ck_assert(address == DISK_WINDOW && height == 1);
+    return BW_OK;
+}
+
+void bw_log(const char *format, ...)
+{
+    (void)format;
+}
+
+#endif
