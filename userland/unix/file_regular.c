@@ -3,6 +3,7 @@
  * mmap).
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -113,6 +114,17 @@ int file_set_size(uint32_t ino, uint64_t size)
     return r;
 }
 
+/** The inode number of a file without a name; both ends of a pipe have the same. */
+static ino_t anonymous_ino(const struct file *f)
+{
+    const void *what = f;
+
+    if (f->kind == &file_pipe) {
+        what = f->pipe.in != NULL ? f->pipe.in : f->pipe.out;
+    }
+    return (ino_t)(uintptr_t)what >> 4;
+}
+
 int file_stat(struct file *f, struct stat *st)
 {
     if (f->vnode != NULL) {
@@ -123,7 +135,7 @@ int file_stat(struct file *f, struct stat *st)
     st->st_mode = f->kind == &file_pipe     ? S_IFIFO | 0600
                   : f->kind == &file_socket ? S_IFSOCK | 0777
                                             : S_IFREG | 0600;
-    st->st_ino = (ino_t)(uintptr_t)f;
+    st->st_ino = anonymous_ino(f);
     st->st_blksize = 4096;
     return 0;
 }
@@ -299,6 +311,18 @@ static long tree_path(const struct file *f, char *buf, size_t size)
     return length + n + 1;
 }
 
+static long anonymous_path(const struct file *f, char *buf, size_t size)
+{
+    char text[64];
+
+    if (f->kind == &file_pipe || f->kind == &file_socket) {
+        snprintf(text, sizeof(text), "%s:[%lu]", f->kind->name, (unsigned long)anonymous_ino(f));
+    } else {
+        snprintf(text, sizeof(text), "anon_inode:%s", f->kind->name);
+    }
+    return copy_text(buf, size, text);
+}
+
 long file_path(const struct file *f, char *buf, size_t size)
 {
     const char *name, *link;
@@ -306,9 +330,7 @@ long file_path(const struct file *f, char *buf, size_t size)
     char text[64] = "/dev/";
 
     if (f->vnode == NULL) {
-        strcpy(text, "anon:");
-        strcat(text, f->kind->name);
-        return copy_text(buf, size, text);
+        return anonymous_path(f, buf, size);
     }
     switch (f->vnode->place.kind) {
     case PLACE_TREE:
