@@ -244,8 +244,10 @@ int district_supply(struct district *d, const struct object_header *h, const uin
     if (bytes == NULL && h->type == OBJECT_DOMAIN)
         return BW_DAMAGED;
     int r = object_install(d, h->oid, (enum object_type)h->type, h->version, bytes);
-    if (r == BW_NOMEM)
+    if (r == BW_NOMEM) {
         want_again(d, h->oid);
+        d->starved = true;
+    }
     if (r != BW_OK && r != BW_EXISTS)
         return r;
     want_done(d, h->oid);
@@ -358,6 +360,7 @@ void district_status(const struct district *d, struct district_status *out)
     *out = (struct district_status){
         .state = d->state,
         .crashed = d->crashed,
+        .pressed = d->pressed,
         .generation = d->generation,
         .epoch = d->epoch,
         .incarnation = d->incarnation,

@@ -58,6 +58,10 @@ struct district {
 
     /* objects */
     struct object *all;
+    struct object *hand; /* evict.c: the next to be looked at */
+    size_t circle_freed;
+    bool pressed; /* an early checkpoint was asked for */
+    bool starved; /* the store server could not supply for lack of memory */
     size_t objects, domains;
     struct object *system; /* OID_SYSTEM once loaded */
     struct want wants[WANTS];
@@ -125,6 +129,12 @@ void district_crash(struct district *d, struct object *domain, uint64_t code, ui
                     uint64_t address);
 void district_log(struct district *d, const char *bytes, size_t n);
 extern bw_time_t realtime_offset; /* REALTIME - clock_now */
+
+/* evict.c */
+/** One bounded step of making room; between invocations only. */
+void evict_step(void);
+/** Memory may have become free: those who wait for some go on. */
+void evict_relieved(void);
 
 /* snapshot.c */
 int snapshot_begin(struct district *d, uint64_t *objects, uint64_t *ticks);

@@ -38,6 +38,7 @@ struct activity {
     uint64_t posted; /* posts that could not yet go into the frame */
     uint8_t class;
     bool yield;
+    bool turn_over; /* its turn ended while it served a caller, who yields when it is answered */
 };
 
 static inline struct domain_frame *activity_frame(const struct activity *a)

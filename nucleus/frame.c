@@ -151,6 +151,11 @@ bool frame_scarce(void)
     return available <= FRAME_RESERVE + 64;
 }
 
+bool frame_low(void)
+{
+    return available < FRAME_RESERVE + 256 + total / 64;
+}
+
 void *slab_allocate(struct slab *s, bool common)
 {
     if (s->free == NULL) {

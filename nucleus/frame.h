@@ -57,6 +57,9 @@ size_t frame_free_count(void);
 /** True while memory is so short that those who wait for it had better go on waiting. */
 bool frame_scarce(void);
 
+/** True if it is time to evict something. */
+bool frame_low(void);
+
 #define FRAME_RESERVE 128u
 
 /*

@@ -712,6 +712,11 @@ static int op_return(struct activity *a, const uint64_t words[4])
         if (r <= WAIT_OBJECT)
             return r; /* any other failure: the message is dropped */
     }
+    /* Or a caller could call again and again on the turns of the server and never end its own. */
+    if (woken != NULL && a->turn_over) {
+        woken->yield = true;
+        a->turn_over = false;
+    }
     cpu0.current = woken;
     receive(a);
     return BW_OK;

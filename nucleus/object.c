@@ -73,6 +73,8 @@ static void header_free(struct object *o)
         o->all.previous->all.next = o->all.next;
     else
         d->all = o->all.next;
+    if (d->hand == o)
+        d->hand = o->all.next;
     d->objects--;
     slab_free(&headers, o);
 }
@@ -197,6 +199,7 @@ int object_fetch(struct district *d, oid_t oid, enum object_type type, struct ob
         return want(d, oid);
     if (o->type != type)
         return BW_VOID;
+    o->used = true;
     *out = o;
     return BW_OK;
 }
@@ -215,6 +218,7 @@ int object_find(struct district *d, struct key k, struct object **out)
     /* A resume key's version is a part of its call count; ids are never reused, so that suffices. */
     if (o->type != types[k.type] || (o->version != k.version && k.type != KEY_RESUME))
         return BW_VOID;
+    o->used = true;
     *out = o;
     return BW_OK;
 }
@@ -232,6 +236,7 @@ static int object_new(struct district *d, oid_t oid, enum object_type type, stru
     }
     o->data = data;
     o->type = (uint8_t)type;
+    o->used = true;
     frame_set_object(data, o);
     if (type == OBJECT_DOMAIN && domain_attach(o) != BW_OK) {
         frame_free(data);
@@ -274,7 +279,7 @@ int object_create(struct district *d, oid_t oid, enum object_type type, struct o
     if (r != BW_OK) {
         if (d->persistent && type == OBJECT_DOMAIN)
             (void)district_unlist_domain(d, place); /* its page is writable already */
-        return r;
+        return d->persistent ? WAIT_MEMORY : r; /* something can be evicted, or soon will be */
     }
     frame_zero(o->data);
     static uint32_t creations; /* of the commons: a program that is loaded again gets other versions */

@@ -49,6 +49,7 @@ struct object {
     uint8_t type; /* enum object_type */
     uint8_t snap_type;
     bool listed[2];
+    bool used;   /* since evict_step last looked */
     bool stored; /* a committed generation or the snapshot under way may have it */
     uint32_t snap_version;
 };

@@ -74,6 +74,7 @@ static int pull(struct call *c, struct district *d)
     struct pieces p;
     if (!d->snapshot)
         return BW_REFUSED;
+    snapshot_reap(d);
     size_t max = c->w[0] < DISTRICT_PULL_MAX ? c->w[0] : DISTRICT_PULL_MAX;
     int r = call_buffer(c, BW_STRING_MAX, &p);
     if (r != BW_OK)

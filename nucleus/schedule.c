@@ -86,8 +86,7 @@ void schedule_tick(void)
     clock_fired();
     tick_armed = false;
     expire_timers();
-    if (memory_waiters.first != NULL && !frame_scarce())
-        queue_wake_all(&memory_waiters);
+    evict_relieved();
     if (cpu0.current != NULL)
         cpu0.current->yield = true;
 }
@@ -173,6 +172,7 @@ static void requeue(struct activity *a)
 {
     bool over = a->yield;
     a->yield = false;
+    a->turn_over |= over;
     if (a->queue != NULL && a->queue != &ready[a->class])
         return; /* it waits for something */
     if (!over)
@@ -190,6 +190,8 @@ void schedule_run(struct activity *preferred)
         preferred = NULL;
     }
     for (;; preferred = NULL) {
+        if (frame_low())
+            evict_step();
         struct activity *a = preferred != NULL ? preferred : take_first();
         if (a == NULL) {
             idle();

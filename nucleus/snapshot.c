@@ -50,6 +50,7 @@ int snapshot_begin(struct district *d, uint64_t *objects, uint64_t *ticks)
     }
     *objects = dirty_list(d)->count;
     d->snapshot = true;
+    d->pressed = false;
     d->snapshot_epoch = d->epoch++;
     *ticks = rdtsc() - before;
     statistics.snapshots++;

@@ -179,7 +179,7 @@ bool checkpoint_pressed(const struct district_status *status)
     if (server.writing || status->dirty == 0) {
         return false;
     }
-    if (status->dirty >= budget - budget / 4) {
+    if (status->pressed || status->dirty >= budget - budget / 4) {
         return true;
     }
     return status->dirty > PRESSED_OBJECTS && bw_call(KEY_AT(KR_NUCLEUS), &m) == BW_OK &&

@@ -50,6 +50,11 @@ uint8_t *disk_page(unsigned page)
     return (uint8_t *)DISK_WINDOW + (size_t)page * BW_PAGE_SIZE;
 }
 
+bool disk_has_posts(uint64_t mask)
+{
+    return (posts & mask) != 0;
+}
+
 uint64_t disk_posts(uint64_t mask)
 {
     uint64_t bits = posts & mask;

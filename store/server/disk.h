@@ -39,6 +39,8 @@ void disk_submit(void);
 void disk_settle(unsigned first, unsigned count);
 /** Posts that arrived, here or elsewhere, and nobody has looked at: the bits, cleared. */
 uint64_t disk_posts(uint64_t mask);
+/** Whether some of them wait to be taken. */
+bool disk_has_posts(uint64_t mask);
 void disk_posted(uint64_t bits);
 
 #endif

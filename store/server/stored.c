@@ -337,7 +337,8 @@ static bw_time_t next_deadline(void)
 {
     bw_time_t retry;
 
-    if (server.writing) {
+    /* What was posted while the disk was waited for is not posted again. */
+    if (server.writing || (server.running && disk_has_posts(1ull << BADGE_DISTRICT))) {
         return AT_ONCE;
     }
     if (!tell_ended()) {
