@@ -1,0 +1,464 @@
+// sources: ../../store/checksum.c ../../store/damage.c ../../store/generation.c
+// sources: ../../store/io.c ../../store/map.c ../../store/node.c ../../store/points.c
+// sources: ../../store/root.c ../../store/store.c ../../store/tree.c ../../store/update.c
+// sources: ../../store/verify.c ../../store/server/disk.c ../../store/server/checkpoint.c
+// sources: ../../store/server/supply.c
+/*
+ * The store server's checkpoints: a district that changes all the time, a disk that fails now and
+ * then, and people who ask. Whatever happens, each is answered once; what is committed is one
+ * instant of the district, and not older than the question; and the store has it.
+ */
+#include "fake_runtime.h"
+#include "server.h"
+
+#define OBJECTS 600u
+#define FIRST   5000u
+
+struct state {
+    uint32_t type; /* OBJECT_NONE: there is none */
+    uint8_t value; /* 0: all zero */
+};
+
+static struct {
+    struct state now[OBJECTS], frozen[OBJECTS];
+    bool dirty[OBJECTS], listed[OBJECTS]; /* listed: still to be pulled */
+    unsigned next;                        /* where pulling goes on */
+    uint64_t epoch, frozen_epoch;
+    bool snapshot;
+    bool broken; /* pulling finds it out */
+    bool full;
+    uint64_t committed;
+    struct state durable[OBJECTS]; /* as of `committed` */
+} district;
+
+static unsigned asked, answered;
+static int64_t last_code;
+static uint64_t last_generation;
+static enum ended_why last_ended;
+struct server server = {.next = BW_NO_DEADLINE};
+
+/* --- the nucleus
+ * ------------------------------------------------------------------------------------- */
+
+static uint64_t listed(void)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < OBJECTS; i++)
+        n += district.listed[i];
+    return n;
+}
+
+static uint64_t dirty(void)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < OBJECTS; i++)
+        n += district.dirty[i];
+    return n;
+}
+
+static int64_t order_snapshot(struct message *m)
+{
+    if (district.snapshot)
+        return BW_BUSY;
+    m->word[0] = district.epoch - 1;
+    if (dirty() == 0)
+        return BW_CLEAN;
+    memcpy(district.frozen, district.now, sizeof(district.now));
+    memcpy(district.listed, district.dirty, sizeof(district.dirty));
+    memset(district.dirty, 0, sizeof(district.dirty));
+    district.next = 0;
+    district.frozen_epoch = district.epoch++;
+    district.snapshot = true;
+    m->word[0] = district.frozen_epoch;
+    m->word[1] = listed();
+    m->word[2] = 1234;
+    return BW_OK;
+}
+
+static int64_t order_pull(struct message *m)
+{
+    struct object_header headers[DISTRICT_PULL_MAX] = {0};
+    uint8_t values[DISTRICT_PULL_MAX];
+    uint64_t max = m->word[0], n = 0, bytes = 0;
+    uint8_t *out = m->buffer;
+
+    if (!district.snapshot)
+        return BW_REFUSED;
+    ck_assert_uint_le(max, DISTRICT_PULL_MAX);
+    ck_assert_uint_ge(m->size, max * (sizeof(headers[0]) + BW_PAGE_SIZE));
+    for (; n < max && district.next < OBJECTS; district.next++) {
+        const struct state *s = &district.frozen[district.next];
+        if (!district.listed[district.next])
+            continue;
+        if (district.broken && district.next > OBJECTS / 2) {
+            m->word[0] = FIRST + district.next;
+            return BW_BROKEN;
+        }
+        district.listed[district.next] = false;
+        headers[n].oid = FIRST + district.next;
+        headers[n].type = s->type;
+        headers[n].version = 3;
+        headers[n].flags = s->type && s->value ? OBJECT_BYTES : 0;
+        if (headers[n].flags)
+            values[bytes++] = s->value;
+        n++;
+    }
+    memcpy(out, headers, n * sizeof(headers[0]));
+    for (uint64_t i = 0; i < bytes; i++)
+        memset(out + n * sizeof(headers[0]) + i * BW_PAGE_SIZE, values[i], BW_PAGE_SIZE);
+    m->length = n * sizeof(headers[0]) + bytes * BW_PAGE_SIZE;
+    m->word[0] = n;
+    m->word[1] = listed();
+    return BW_OK;
+}
+
+/** The store has exactly this state as its current generation. */
+static void check_store(const struct state *state)
+{
+    static uint8_t bytes[BW_PAGE_SIZE], expected[BW_PAGE_SIZE];
+
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        struct store_object o;
+        int error = store_get(server.store, STORE_NEWEST, FIRST + i, &o, bytes);
+        ck_assert_int_eq(error, state[i].type ? STORE_OK : STORE_ABSENT);
+        if (error != STORE_OK)
+            continue;
+        memset(expected, state[i].value, sizeof(expected));
+        ck_assert_uint_eq(o.type, state[i].type);
+        ck_assert_mem_eq(bytes, expected, sizeof(bytes));
+    }
+}
+
+static int64_t order_committed(const struct message *m)
+{
+    ck_assert(district.snapshot);
+    ck_assert_uint_eq(m->word[0], district.frozen_epoch);
+    ck_assert_uint_eq(listed(), 0);
+    district.snapshot = false;
+    district.committed = district.frozen_epoch;
+    memcpy(district.durable, district.frozen, sizeof(district.frozen));
+    return BW_OK;
+}
+
+static int64_t order_drop(void)
+{
+    ck_assert(district.snapshot);
+    for (unsigned i = 0; i < OBJECTS; i++) /* as the nucleus does: what the snapshot held, and what
+                                              was pulled, is dirty again */
+        district.dirty[i] |=
+            memcmp(&district.now[i], &district.durable[i], sizeof(district.now[i])) != 0;
+    memset(district.listed, 0, sizeof(district.listed));
+    district.snapshot = false;
+    return BW_OK;
+}
+
+static int64_t order_status(struct message *m)
+{
+    struct district_status s = {.state = DISTRICT_RUNNING, .dirty = dirty()};
+
+    ck_assert_uint_ge(m->size, sizeof(s));
+    memcpy(m->buffer, &s, sizeof(s));
+    m->length = sizeof(s);
+    return BW_OK;
+}
+
+static int64_t fake_call(uint16_t key, struct message *m)
+{
+    if (key == KEY_AT(KR_RANGE))
+        return BW_OK;
+    if (key == KEY_AT(KR_NUCLEUS)) {
+        m->word[0] = m->word[1] = 10000;
+        return BW_OK;
+    }
+    ck_assert_uint_eq(key, KEY_AT(KR_DISTRICT));
+    switch (m->code) {
+    case DISTRICT_SNAPSHOT:
+        return order_snapshot(m);
+    case DISTRICT_PULL:
+        return order_pull(m);
+    case DISTRICT_COMMITTED:
+        return order_committed(m);
+    case DISTRICT_DROP:
+        return order_drop();
+    case DISTRICT_STATUS:
+        return order_status(m);
+    case DISTRICT_BUDGET:
+        district.full = m->word[1] != 0;
+        return BW_OK;
+    default:
+        ck_abort_msg("order %d", (int)m->code);
+        return BW_ORDER;
+    }
+}
+
+int64_t bw_send(uint16_t key, struct message *m, unsigned flags)
+{
+    ck_assert(key & 0x8000);
+    ck_assert_uint_eq(flags, INVOKE_NOBLOCK);
+    answered++;
+    last_code = m->code;
+    last_generation = m->word[0];
+    return BW_OK;
+}
+
+int64_t bw_copy_key(uint16_t from, uint16_t to)
+{
+    (void)from;
+    (void)to;
+    return BW_OK;
+}
+
+void bw_drop_key(uint16_t place)
+{
+    (void)place;
+}
+
+uint64_t bw_next_id(uint64_t count)
+{
+    return count;
+}
+
+void bw_panic(const char *file, int line, const char *what)
+{
+    ck_abort_msg("%s:%d: %s", file, line, what);
+    abort();
+}
+
+/* --- the rest of the server
+ * ---------------------------------------------------------------------------- */
+
+int server_open_store(void)
+{
+    struct store_io io = {.cache_blocks = 64};
+
+    disk_io(&io);
+    store_close(server.store);
+    server.store = NULL;
+    return store_open(&io, &server.store);
+}
+
+uint64_t server_damaged_block(void)
+{
+    return 0;
+}
+
+void server_ended(enum ended_why why, const char *format, ...)
+{
+    (void)format;
+    last_ended = why;
+}
+
+int64_t server_result(int error)
+{
+    return error == STORE_OK ? BW_OK : error == STORE_NOSPACE ? BW_NOSPACE : BW_IO;
+}
+
+/* --- tests
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static void setup(void)
+{
+    struct store_format_params params = {
+        .name = "test", .interval = 1000000, .blocks = FAKE_BLOCKS};
+    struct store_io io = {.cache_blocks = 64};
+    uint64_t incarnation;
+
+    srand(11);
+    fake_open();
+    disk_io(&io);
+    ck_assert_int_eq(store_format(&io, &params, &server.store), STORE_OK);
+    ck_assert_int_eq(store_begin(server.store, 0), STORE_OK);
+    ck_assert_int_eq(store_put(server.store, 1, OBJECT_PAGE, 1, NULL), STORE_OK);
+    ck_assert_int_eq(store_commit(server.store, 1, STORE_MADE_FORMAT), STORE_OK);
+    ck_assert_int_eq(server_open_store(), STORE_OK);
+    ck_assert_int_eq(store_claim(server.store, STORE_NEWEST, 5, "test", 2, &incarnation), STORE_OK);
+    checkpoint_open();
+    server.running = true;
+    district.epoch = 1;
+    checkpoint_reset();
+}
+
+static void teardown(void)
+{
+    store_close(server.store);
+}
+
+static void change(unsigned count)
+{
+    for (unsigned n = 0; n < count; n++) {
+        unsigned i = (unsigned)rand() % OBJECTS;
+        int what = rand() % 10;
+
+        district.now[i].type = what == 0 ? OBJECT_NONE : OBJECT_PAGE;
+        district.now[i].value = what < 3 ? 0 : (uint8_t)rand();
+        district.dirty[i] = true;
+    }
+}
+
+static void ask(void)
+{
+    ck_assert_int_eq(checkpoint_wait(KEY_AT(KR_CALLER)), BW_OK);
+    asked++;
+    checkpoint_begin(STORE_MADE_ASKED);
+}
+
+static void finish(void)
+{
+    for (unsigned i = 0; server.writing; i++) {
+        ck_assert_uint_lt(i, 1000);
+        checkpoint_step();
+    }
+}
+
+START_TEST(a_checkpoint_is_what_was_when_asked)
+{
+    change(400);
+    ask();
+    ck_assert(server.writing);
+    change(50);
+    finish();
+    ck_assert_uint_eq(answered, 1);
+    ck_assert_int_eq(last_code, BW_OK);
+    ck_assert_uint_eq(last_generation, 1);
+    check_store(district.durable);
+    ck_assert_int_ne(memcmp(district.durable, district.now, sizeof(district.now)), 0);
+}
+END_TEST
+
+START_TEST(nothing_changed_is_answered_at_once)
+{
+    uint64_t requests = driver.requests;
+
+    ask();
+    ck_assert(!server.writing);
+    ck_assert_uint_eq(answered, 1);
+    ck_assert_int_eq(last_code, BW_OK);
+    ck_assert_uint_eq(last_generation, 0);
+    ck_assert_uint_eq(driver.requests, requests);
+}
+END_TEST
+
+START_TEST(who_asks_meanwhile_gets_the_next)
+{
+    change(400);
+    checkpoint_begin(STORE_MADE_INTERVAL);
+    change(10);
+    ask();
+    while (district.committed == 0) {
+        ck_assert_uint_eq(answered, 0);
+        checkpoint_step();
+    }
+    ck_assert_uint_eq(answered, 0);
+    ck_assert(server.writing);
+    finish();
+    ck_assert_uint_eq(answered, 1);
+    ck_assert_uint_eq(last_generation, 2);
+    check_store(district.now);
+}
+END_TEST
+
+START_TEST(an_end_answers_everybody)
+{
+    change(400);
+    ask();
+    checkpoint_step();
+    ask();
+    server.running = false;
+    checkpoint_reset();
+    ck_assert_uint_eq(answered, 2);
+    ck_assert_int_eq(last_code, BW_REFUSED);
+    ck_assert(!server.writing);
+    check_store(district.durable);
+}
+END_TEST
+
+START_TEST(a_broken_district_is_not_committed)
+{
+    change(2000);
+    district.broken = true;
+    ask();
+    finish();
+    ck_assert_uint_eq(answered, 1);
+    ck_assert_int_ne(last_code, BW_OK);
+    ck_assert_int_eq(last_ended, ENDED_BROKEN);
+    ck_assert_uint_eq(district.committed, 0);
+    check_store(district.durable);
+}
+END_TEST
+
+START_TEST(failing_writes_lose_nothing)
+{
+    for (int round = 0; round < 200; round++) {
+        uint64_t before = district.committed;
+
+        change(1 + (unsigned)rand() % 200);
+        if (rand() % 2)
+            driver.fail_writes = rand() % 3;
+        else
+            driver.fail_flushes = rand() % 2;
+        ask();
+        change((unsigned)rand() % 20);
+        finish();
+        driver.fail_writes = driver.fail_flushes = 0;
+        ck_assert_uint_eq(answered, asked);
+        ck_assert_int_ne(last_ended, ENDED_BROKEN);
+        if (last_ended == ENDED_STORE) {
+            struct store_info info;
+            last_ended = 0;
+            ck_assert_int_eq(server_open_store(), STORE_OK);
+            store_info(server.store, &info);
+            ck_assert_int_eq(
+                store_claim(server.store, STORE_NEWEST, 5, "test", 2, &info.incarnation), STORE_OK);
+        }
+        if (last_code == BW_OK)
+            ck_assert_uint_gt(district.committed, before);
+        check_store(district.durable);
+    }
+    ck_assert_uint_gt(district.committed, 20);
+}
+END_TEST
+
+START_TEST(old_generations_make_room)
+{
+    for (int round = 0; round < 100; round++) {
+        struct store_info info;
+
+        change(3000);
+        ask();
+        finish();
+        ck_assert_uint_eq(answered, asked);
+        ck_assert_int_eq(last_code, BW_OK);
+        check_store(district.durable);
+        store_info(server.store, &info);
+        ck_assert_uint_ge(info.generations, 2);
+        ck_assert(!district.full || info.generations == 2);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("stored_checkpoint");
+    TCase *tests = tcase_create("checkpoint");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, a_checkpoint_is_what_was_when_asked);
+    tcase_add_test(tests, nothing_changed_is_answered_at_once);
+    tcase_add_test(tests, who_asks_meanwhile_gets_the_next);
+    tcase_add_test(tests, an_end_answers_everybody);
+    tcase_add_test(tests, a_broken_district_is_not_committed);
+    tcase_add_test(tests, failing_writes_lose_nothing);
+    tcase_add_test(tests, old_generations_make_room);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
