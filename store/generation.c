@@ -96,6 +96,7 @@ struct dropping {
     const struct disk_generation *other[STORE_GENERATIONS_MAX];
     unsigned others;
     struct points garbage;
+    uint64_t nodes; /* looked at: more than the store has blocks is a forged tree */
 };
 
 static bool is_ancestor_or_self(struct state *s, uint64_t a, uint64_t of)
@@ -199,6 +200,9 @@ static int drop_node(struct dropping *d, const struct disk_ref *ref, uint64_t ke
         if (r || shared)
             return r;
     }
+    if (++d->nodes > d->st->committed.head.blocks)
+        return DAMAGED(d->st, "index: the same blocks again and again", ref->place, d->generation,
+                       key, d->st->committed.head.blocks, d->nodes);
     r = node_get(d->st, ref, key, d->generation, &n);
     if (r)
         return r;

@@ -157,8 +157,20 @@ const struct disk_entry *cursor_entry(const struct cursor *c)
 
 int cursor_next(struct cursor *c)
 {
+    uint64_t last = cursor_entry(c)->oid;
+    const struct disk_entry *e;
+    int r;
+
     c->index[c->depth - 1]++;
-    return normalise(c);
+    r = normalise(c);
+    e = cursor_entry(c);
+    if (r == STORE_OK && e && e->oid <= last) {
+        uint64_t place = c->node[c->depth - 1]->place;
+
+        r = DAMAGED(c->st, "index: ids go back", place, c->generation, e->oid, last + 1, e->oid);
+        cursor_end(c);
+    }
+    return r;
 }
 
 void cursor_end(struct cursor *c)

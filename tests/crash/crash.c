@@ -6,6 +6,7 @@
  *   crash [--seconds N] [--seed N] [--long]    no faults
  *   crash --mutations [--seconds N]            each fault in turn; N is the most that one may take
  *   crash --mutation NUMBER                    that fault, to look at
+ *   crash --forge [--seconds N] [--seed N]     index blocks and roots with anything in them
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -119,6 +120,29 @@ static int run(uint64_t seed, double seconds, const struct effort *e)
     return 0;
 }
 
+/** Hostile stores: there is nothing to compare, but sanitizers are watching. */
+static int forge(uint64_t seed, double seconds)
+{
+    static const struct effort none = {0, 0, 0, 0};
+    double start = now();
+
+    for (uint64_t s = seed; now() < start + seconds; s++) {
+        struct explorer *x = explorer_new(s % 2 ? 256 : 700, s % 2 ? 30 : 400, s, &none);
+
+        for (unsigned i = 0; i < 6; i++)
+            explorer_run(x, explorer_choose(x));
+        store_mutation = s % 3 ? MUTATION_NODE_CHECKSUM : MUTATION_ROOT_CHECKSUM;
+        snprintf(explorer_where, sizeof(explorer_where), "--forge --seed %llu",
+                 (unsigned long long)s);
+        explorer_forge(x, 300);
+        store_mutation = 0;
+        explorer_free(x);
+    }
+    report(now() - start);
+    printf("1 passed, 0 failed\n");
+    return 0;
+}
+
 static void caught(void)
 {
     fflush(stderr);
@@ -166,14 +190,17 @@ static int run_mutations(double seconds)
 
 int main(int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"seconds", required_argument, NULL, 's'},  {"seed", required_argument, NULL, 'r'},
-        {"mutation", required_argument, NULL, 'm'}, {"mutations", no_argument, NULL, 'M'},
-        {"long", no_argument, NULL, 'l'},           {0}};
+    static const struct option known[] = {{"seconds", required_argument, NULL, 's'},
+                                          {"seed", required_argument, NULL, 'r'},
+                                          {"mutation", required_argument, NULL, 'm'},
+                                          {"mutations", no_argument, NULL, 'M'},
+                                          {"long", no_argument, NULL, 'l'},
+                                          {"forge", no_argument, NULL, 'f'},
+                                          {0}};
     struct effort e = {8, 16, 6, 24};
     double seconds = 20;
     uint64_t seed = 1;
-    int c, mutations = 0;
+    int c, mutations = 0, forged = 0;
 
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
         if (c == 's')
@@ -184,10 +211,14 @@ int main(int argc, char **argv)
             store_mutation = atoi(optarg);
         else if (c == 'M')
             mutations = 1;
+        else if (c == 'f')
+            forged = 1;
         else if (c == 'l')
             e = (struct effort){12, 200, 2, 8};
         else
             return 2;
     }
+    if (forged)
+        return forge(seed, seconds);
     return mutations ? run_mutations(seconds) : run(seed, seconds, &e);
 }

@@ -639,3 +639,100 @@ void explorer_damage(struct explorer *x, unsigned times)
         store_close(st);
     }
 }
+
+/* --- forged stores
+ * --------------------------------------------------------------------------------- */
+
+static int look(void *ctx, const struct store_object *o)
+{
+    (void)ctx;
+    return o->type == 0;
+}
+
+/** Does everything with it, without asking for success. */
+static void use_all(struct store *st)
+{
+    struct store_generation g;
+    struct store_verify v = {0};
+    struct store_object o;
+    uint64_t page[512], incarnation;
+    struct store_info info;
+
+    store_verify(st, &v);
+    for (uint32_t i = 0; i < 8 && store_generation(st, i, &g) == STORE_OK; i++) {
+        store_walk(st, g.number, 0, look, NULL);
+        for (oid_t oid = 1; oid < 20; oid++)
+            store_get(st, g.number, oid, &o, page);
+    }
+    if (store_claim(st, STORE_NEWEST, 1, "forged", 1, &incarnation))
+        return;
+    for (unsigned round = 0; round < 2; round++) {
+        store_info(st, &info);
+        if (store_begin(st, info.next_generation))
+            break;
+        memset(page, 7, sizeof(page));
+        for (oid_t oid = 1; oid < 12; oid++)
+            if (store_put(st, oid * (round + 1), OBJECT_PAGE, 1, page))
+                break;
+        if (store_commit(st, 1, STORE_MADE_ASKED))
+            store_abort(st);
+    }
+    store_info(st, &info);
+    if (store_generation(st, 0, &g) == STORE_OK)
+        store_drop(st, g.number);
+}
+
+static void forge_block(struct explorer *x, uint64_t block)
+{
+    uint8_t bytes[STORE_BLOCK];
+    uint64_t *word = (uint64_t *)bytes;
+
+    memcpy(bytes, x->image->bytes + block * STORE_BLOCK, sizeof(bytes));
+    for (unsigned n = 1 + (unsigned)any(x, 6); n > 0; n--) {
+        size_t at = any(x, any(x, 2) ? 64 : 512);
+
+        switch (any(x, 4)) {
+        case 0:
+            bytes[at * 8 + any(x, 8)] = (uint8_t)any(x, 256);
+            break;
+        case 1:
+            word[at] = any(x, 300);
+            break;
+        case 2:
+            word[at] = word[any(x, 64)];
+            break;
+        default:
+            word[at] = (uint64_t)0 - any(x, 3);
+            break;
+        }
+    }
+    image_write(x->image, block, bytes);
+}
+
+void explorer_forge(struct explorer *x, unsigned times)
+{
+    struct store_io io = io_of_image(x);
+    uint64_t used[4096];
+    size_t count = 0;
+    int r;
+
+    for (uint64_t b = FIRST_DATA; b < x->disk->blocks && count < 4000; b++)
+        if (map_used(x->m->st, b, &r) &&
+            ((const struct disk_node *)(x->disk->current + b * STORE_BLOCK))->magic == NODE_MAGIC)
+            used[count++] = b;
+    if (MUTATED(MUTATION_ROOT_CHECKSUM))
+        for (count = 0; count < ROOT_SLOTS; count++)
+            used[count] = ROOT_FIRST + count * ROOT_SLOT_BLOCKS;
+    image_base(x->image, x->disk->current);
+    for (unsigned i = 0; i < times && count; i++) {
+        struct store *st;
+
+        image_restore(x->image);
+        for (unsigned k = 1 + (unsigned)any(x, 3); k > 0; k--)
+            forge_block(x, used[any(x, count)]);
+        statistics.images++;
+        if (store_open(&io, &st) == STORE_OK)
+            use_all(st);
+        store_close(st);
+    }
+}

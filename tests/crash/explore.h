@@ -53,6 +53,10 @@ enum operation explorer_choose(struct explorer *x); /* at random */
 /** Changes blocks at random: it must be found, and nothing wrong may be believed. */
 void explorer_damage(struct explorer *x, unsigned times);
 
+/** Changes index blocks and roots with checksums not compared: whatever is in them, nothing may
+ * crash or hang. Needs store_mutation to be MUTATION_NODE_CHECKSUM or MUTATION_ROOT_CHECKSUM. */
+void explorer_forge(struct explorer *x, unsigned times);
+
 /** Where we are, for the line that a failure prints. */
 extern char explorer_where[256];
 

@@ -82,6 +82,7 @@ static void disk_damage(void *ctx, const struct store_damage *g)
     struct memory_disk *d = ctx;
 
     d->damages++;
+    d->last = *g;
     if (!d->quiet)
         fprintf(stderr,
                 "%s:%d: %s, block %llu, generation %llu, object %llu: expected %llx, found %llx\n",

@@ -19,7 +19,8 @@ struct memory_disk {
     uint64_t fail_at;    /* that operation fails; 0: none */
     uint64_t low, high;  /* data blocks written lie in it */
     uint64_t damages;    /* reported */
-    bool quiet;          /* damage is expected: not printed */
+    struct store_damage last;
+    bool quiet; /* damage is expected: not printed */
 };
 
 struct memory_disk *memory_disk_new(uint64_t blocks);

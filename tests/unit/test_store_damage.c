@@ -1,0 +1,192 @@
+// sources: ../../store/checksum.c ../../store/damage.c ../../store/generation.c
+// sources: ../../store/io.c ../../store/map.c ../../store/node.c ../../store/points.c
+// sources: ../../store/root.c ../../store/store.c ../../store/tree.c ../../store/update.c
+// sources: ../../store/verify.c ../crash/model.c
+/*
+ * Damage: a byte that turns, anywhere in a store, is found and named if anything needs it, and
+ * whatever is in the bytes, nothing crashes.
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "model.h"
+
+#define BLOCKS 300u
+
+static struct memory_disk *disk;
+static struct model *model;
+
+/** A store with several generations, whose map has blocks of its own. */
+static void make_store(void)
+{
+    struct store_io io;
+
+    disk = memory_disk_new(BLOCKS);
+    io = memory_disk_io(disk);
+    io.fold_limit = 4;
+    model = model_new_io(&io, BLOCKS);
+    model->disk = disk;
+    for (unsigned g = 0; g < 5; g++) {
+        model_begin(model);
+        for (oid_t oid = 1; oid <= 30; oid++)
+            if (g == 0 || oid % 5 == g)
+                model_put(model, oid, OBJECT_PAGE, g * 100 + oid);
+        model_commit(model);
+    }
+    disk->quiet = true;
+}
+
+static void end_store(void)
+{
+    model_free(model);
+    memory_disk_free(disk);
+}
+
+/** Opens and verifies what is on the disk now. @return what verification says, or why it does not
+ * open */
+static int look(void)
+{
+    struct store_io io = memory_disk_io(disk);
+    struct store_verify v = {0};
+    struct store *st;
+    int r = store_open(&io, &st);
+
+    if (r)
+        return r;
+    r = store_verify(st, &v);
+    store_close(st);
+    return r;
+}
+
+static bool used(uint64_t block)
+{
+    int r;
+
+    return map_used(model->st, block, &r);
+}
+
+START_TEST(a_byte_that_turns_is_found)
+{
+    make_store();
+    ck_assert_int_eq(look(), STORE_OK);
+    for (uint64_t block = FIRST_DATA; block < BLOCKS; block++)
+        for (size_t at = block % 61; at < STORE_BLOCK; at += 61) {
+            uint8_t *byte = disk->bytes + block * STORE_BLOCK + at;
+
+            *byte ^= (uint8_t)(1 + at % 255);
+            disk->damages = 0;
+            ck_assert_int_eq(look(), used(block) ? STORE_DAMAGED : STORE_OK);
+            ck_assert(used(block) == (disk->damages > 0));
+            *byte ^= (uint8_t)(1 + at % 255);
+            if (!used(block))
+                break;
+        }
+    end_store();
+}
+END_TEST
+
+START_TEST(a_damaged_root_gives_way_to_the_one_before)
+{
+    struct store_info now, then;
+    struct store_io io;
+    struct store *st;
+    uint64_t block;
+
+    make_store();
+    store_info(model->st, &now);
+    block = ROOT_FIRST + now.sequence % ROOT_SLOTS * ROOT_SLOT_BLOCKS;
+    io = memory_disk_io(disk);
+    for (size_t at = 0; at < 700; at += 3) {
+        disk->bytes[block * STORE_BLOCK + at] ^= 0x5a;
+        ck_assert_int_eq(store_open(&io, &st), STORE_OK);
+        store_info(st, &then);
+        ck_assert_uint_eq(then.sequence, now.sequence - 1);
+        store_close(st);
+        disk->bytes[block * STORE_BLOCK + at] ^= 0x5a;
+    }
+    for (unsigned slot = 0; slot < ROOT_SLOTS; slot++)
+        disk->bytes[(ROOT_FIRST + slot * ROOT_SLOT_BLOCKS) * STORE_BLOCK + 20] ^= 1;
+    ck_assert_int_eq(store_open(&io, &st), STORE_DAMAGED);
+    ck_assert_uint_gt(disk->damages, 0);
+    end_store();
+}
+END_TEST
+
+START_TEST(the_superblock_has_a_copy)
+{
+    make_store();
+    disk->bytes[77] ^= 1;
+    ck_assert_int_eq(look(), STORE_OK);
+    ck_assert_uint_gt(disk->damages, 0);
+    memset(disk->bytes, 0, STORE_BLOCK);
+    ck_assert_int_eq(look(), STORE_OK);
+    disk->bytes[STORE_BLOCK + 77] ^= 1;
+    ck_assert_int_eq(look(), STORE_DAMAGED);
+    memset(disk->bytes + STORE_BLOCK, 0, STORE_BLOCK);
+    ck_assert_int_eq(look(), STORE_FOREIGN);
+    end_store();
+}
+END_TEST
+
+START_TEST(roots_of_an_earlier_store_do_not_count)
+{
+    struct store_format_params p = {.name = "later", .blocks = BLOCKS, .id = "another store!!"};
+    struct store_io io;
+    struct store_info i;
+    struct store *st;
+
+    make_store();
+    io = memory_disk_io(disk);
+    ck_assert_int_eq(store_format(&io, &p, &st), STORE_OK);
+    store_close(st);
+    ck_assert_int_eq(store_open(&io, &st), STORE_OK);
+    store_info(st, &i);
+    ck_assert_str_eq(i.name, "later");
+    ck_assert_uint_eq(i.generations, 0);
+    store_close(st);
+    end_store();
+}
+END_TEST
+
+START_TEST(damage_is_named)
+{
+    struct store_object o;
+    uint64_t page[512];
+
+    make_store();
+    ck_assert_int_eq(store_get(model->st, STORE_NEWEST, 7, &o, page), STORE_OK);
+    disk->bytes[o.block * STORE_BLOCK + 4095] ^= 0x80;
+    ck_assert_int_eq(store_get(model->st, STORE_NEWEST, 7, &o, page), STORE_DAMAGED);
+    ck_assert_uint_eq(disk->last.oid, 7);
+    ck_assert_uint_eq(disk->last.block, o.block);
+    ck_assert_uint_eq(disk->last.generation, 4);
+    ck_assert_uint_ne(disk->last.expected, disk->last.found);
+    ck_assert_uint_eq(page[0], 0);
+    /* others are not concerned */
+    ck_assert_int_eq(store_get(model->st, STORE_NEWEST, 8, &o, page), STORE_OK);
+    end_store();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("store damage");
+    TCase *t = tcase_create("damage");
+    SRunner *r;
+    int failed;
+
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, a_byte_that_turns_is_found);
+    tcase_add_test(t, a_damaged_root_gives_way_to_the_one_before);
+    tcase_add_test(t, the_superblock_has_a_copy);
+    tcase_add_test(t, roots_of_an_earlier_store_do_not_count);
+    tcase_add_test(t, damage_is_named);
+    suite_add_tcase(s, t);
+    r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? 1 : 0;
+}
