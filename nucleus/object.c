@@ -398,7 +398,7 @@ int object_destroy(struct district *d, oid_t oid)
     if (o == NULL) { /* only the store may have it */
         o = header_new(d, oid);
         if (o == NULL)
-            return BW_NOMEM;
+            return WAIT_MEMORY;
         o->stored = true;
         set_dirty(d, o);
         return BW_OK;

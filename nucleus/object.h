@@ -69,14 +69,14 @@ struct object *object_lookup(struct district *d, oid_t oid);
 int object_find(struct district *d, struct key k, struct object **out);
 /** Same by id: any version. */
 int object_fetch(struct district *d, oid_t oid, enum object_type type, struct object **out);
-/** A new zeroed object. @return BW_OK, BW_EXISTS, BW_NOMEM, BW_ARGUMENT, WAIT_COMMIT */
+/** A new zeroed object. @return BW_OK, BW_EXISTS, BW_ARGUMENT, BW_NOSPACE, BW_NOMEM (commons), WAIT_* */
 int object_create(struct district *d, oid_t oid, enum object_type type, struct object **out);
 /** As read from the store (bytes NULL: zeros; type NONE: there is none), or, in the commons, of given content. */
 int object_install(struct district *d, oid_t oid, enum object_type type, uint32_t version,
                    const uint8_t *bytes);
 /** Commons, boot: an object whose content is this frame. */
 struct object *object_adopt(struct district *d, oid_t oid, enum object_type type, void *frame);
-/** Destroys what stands under the id, now or in the store. @return BW_OK, BW_NOMEM, WAIT_COMMIT */
+/** Destroys what stands under the id, now or in the store. @return BW_OK, WAIT_MEMORY, WAIT_COMMIT */
 int object_destroy(struct district *d, oid_t oid);
 /** All keys to it become void. */
 int object_rescind(struct object *o);

@@ -186,7 +186,7 @@ static void create(unsigned i)
     if (used[i])
         return;
     int r = object_create(d, FIRST + i, type, &o);
-    if (r == BW_NOMEM)
+    if (r == WAIT_MEMORY)
         return;
     ck_assert_int_eq(r, BW_OK);
     used[i] = true;
@@ -213,7 +213,7 @@ static void change(unsigned i)
 static void destroy(unsigned i)
 {
     int r = object_destroy(d, FIRST + i);
-    if (r == BW_NOMEM)
+    if (r == WAIT_MEMORY)
         return;
     ck_assert_int_eq(r, BW_OK);
     used[i] = true;
