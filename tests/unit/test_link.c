@@ -162,6 +162,10 @@ END_TEST
 START_TEST(severed_by_a_restart)
 {
     set_up();
+    struct key any = cross(2, 0, start_key(2, 1, 0));
+    districts[2].instance++; /* even if nobody had cleared the tables */
+    leads(0, any, 0, key_void());
+    districts[2].instance--;
     struct key k = start_key(1, 0, 0), of_1 = cross(1, 0, k);
     struct key of_2 = cross(2, 0, start_key(2, 0, 0)), held = cross(0, 1, start_key(0, 0, 0));
     end_district(1);
