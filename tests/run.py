@@ -78,6 +78,8 @@ def jobs(long):
     yield 'powercut', system('powercut', '--cuts', cuts, '--seed', str(SEED))
     yield 'powercut', system('powercut', '--cuts', cuts, '--seed', str(SEED + 1))
     yield 'linux', system('linux')
+    yield 'mutant', system('powercut', '--cuts', '60', '--seed', str(SEED + 2), '--expect-caught',
+                           '--nucleus', os.path.join(BUILD, 'mutant', 'nucleus.elf'))
     yield 'shell', system('shell')
     yield 'host', system('host')
 
