@@ -16,7 +16,6 @@
 #define AREAS            (DISK_OBJECT_PAGES / AREA_PAGES)
 #define STEP_BATCHES     4
 #define WAITERS          64u
-#define PRESSED_OBJECTS  256u /* fewer dirty objects are not worth an early checkpoint */
 #define RESERVE_MIN      256u /* blocks of the store that new objects may not have, at least */
 #define RESERVE_FRACTION 16u  /* and at least this part of it */
 #define GENERATIONS_MIN  2u   /* are kept in any case */
@@ -174,16 +173,8 @@ void checkpoint_budget(void)
 
 bool checkpoint_pressed(const struct district_status *status)
 {
-    struct message m = {.code = NUCLEUS_INFO};
-
-    if (server.writing || status->dirty == 0) {
-        return false;
-    }
-    if (status->pressed || status->dirty >= budget - budget / 4) {
-        return true;
-    }
-    return status->dirty > PRESSED_OBJECTS && bw_call(KEY_AT(KR_NUCLEUS), &m) == BW_OK &&
-           m.word[1] < m.word[0] / 8;
+    return !server.writing && status->dirty > 0 &&
+           (status->pressed || status->dirty >= budget - budget / 4);
 }
 
 /** The snapshot is not committed; the district keeps what it held, and runs on. */

@@ -33,9 +33,8 @@ static struct {
     } flight[BLOCK_RING];
     unsigned in_flight, most_in_flight;
     uint64_t requests, flushes, pages;
-    bool silent;      /* never answers */
-    int fail_writes;  /* so many writes from now on fail */
-    int fail_flushes; /* likewise */
+    bool silent;                /* never answers */
+    int fail_write, fail_flush; /* the how manieth from now on fails; 0: none */
 } driver;
 
 static bw_time_t fake_now = 1000;
@@ -84,14 +83,12 @@ static void driver_do(struct block_request *r)
     r->status = BW_OK;
     if (r->operation == BLOCK_READ) {
         memcpy(memory, disk, (size_t)r->sectors * BLOCK_SECTOR);
-    } else if (r->operation == BLOCK_WRITE && driver.fail_writes > 0) {
-        driver.fail_writes--;
+    } else if (r->operation == BLOCK_WRITE && driver.fail_write > 0 && --driver.fail_write == 0) {
         r->status = BW_IO;
     } else if (r->operation == BLOCK_WRITE) {
         memcpy(disk, memory, (size_t)r->sectors * BLOCK_SECTOR);
         driver.pages += r->sectors / 8;
-    } else if (driver.fail_flushes > 0) {
-        driver.fail_flushes--;
+    } else if (driver.fail_flush > 0 && --driver.fail_flush == 0) {
         r->status = BW_IO;
     } else {
         driver.flushes++;

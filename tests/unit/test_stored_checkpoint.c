@@ -396,13 +396,13 @@ START_TEST(failing_writes_lose_nothing)
 
         change(1 + (unsigned)rand() % 200);
         if (rand() % 2)
-            driver.fail_writes = rand() % 3;
+            driver.fail_write = rand() % 30;
         else
-            driver.fail_flushes = rand() % 2;
+            driver.fail_flush = rand() % 4;
         ask();
         change((unsigned)rand() % 20);
         finish();
-        driver.fail_writes = driver.fail_flushes = 0;
+        driver.fail_write = driver.fail_flush = 0;
         ck_assert_uint_eq(answered, asked);
         ck_assert_int_ne(last_ended, ENDED_BROKEN);
         if (last_ended == ENDED_STORE) {

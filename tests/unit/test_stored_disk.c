@@ -117,12 +117,12 @@ END_TEST
 
 START_TEST(failures_are_told_once)
 {
-    driver.fail_writes = 1;
+    driver.fail_write = 1;
     write_window(5, DISK_OBJECTS);
     write_window(7, DISK_OBJECTS + 1);
     ck_assert_int_ne(io.flush(io.ctx), 0);
     ck_assert_int_eq(io.flush(io.ctx), 0);
-    driver.fail_flushes = 1;
+    driver.fail_flush = 1;
     write_window(9, DISK_OBJECTS);
     ck_assert_int_ne(io.flush(io.ctx), 0);
     ck_assert_int_eq(io.flush(io.ctx), 0);
