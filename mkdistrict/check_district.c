@@ -9,7 +9,7 @@
 #include "mkdistrict.h"
 
 #define USER_LIMIT    (1ull << 47)
-#define FLAGS_ALLOWED 0x00240cd5ull /* CF PF AF ZF SF OF DF AC ID */
+#define FLAGS_ALLOWED 0x00254dd5ull /* CF PF AF ZF SF TF OF DF NT RF AC ID */
 #define FLAGS_FIXED   0x202ull
 #define FLAGS_KNOWN                                                                                \
     (DOMAIN_FOREIGN | DOMAIN_IN_FAULT | DOMAIN_OUTSIDE | DOMAIN_HAS_FPU | DOMAIN_POSTS_ONLY |      \

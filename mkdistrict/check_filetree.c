@@ -30,9 +30,8 @@ static bool fetch(struct walker *w, struct key k, enum object_type type, void *b
 {
     struct store_object o;
 
-    return k.type != KEY_VOID &&
-           store_get(w->st, w->generation, k.value, &o, bytes) == STORE_OK && o.type == type &&
-           o.version == k.version;
+    return k.type != KEY_VOID && store_get(w->st, w->generation, k.value, &o, bytes) == STORE_OK &&
+           o.type == type && o.version == k.version;
 }
 
 /** A page of a segment; a hole reads as zeros. */

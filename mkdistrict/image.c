@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "mkdistrict.h"
@@ -140,7 +139,8 @@ static void give_keys(struct builder *b, struct program *p, struct key files)
     p[TERMINAL].frame.keys[KR_IMAGE_PEER] = start_key(&p[UNIX], BADGE_TERMINAL);
 }
 
-static void make_system(struct builder *b, const struct program *p, const struct options *o)
+static void make_system(struct builder *b, const struct program *p, const struct options *o,
+                        uint64_t now)
 {
     union {
         struct system_page page;
@@ -154,10 +154,8 @@ static void make_system(struct builder *b, const struct program *p, const struct
                          .domain_places = PROGRAMS,
                          .link_version = 1}};
     oid_t list[BW_PAGE_SIZE / sizeof(oid_t)] = {0};
-    struct timespec now;
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    system.page.realtime = (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+    system.page.realtime = now;
     strncpy(system.page.name, o->name, DISTRICT_NAME_MAX - 1);
     builder_put(b, OID_SYSTEM, OBJECT_PAGE, &system);
     for (unsigned i = 0; i < PROGRAMS; i++)
@@ -182,11 +180,11 @@ static void make_mount_points(struct tree *t)
             fail("%s: %s", place[i].path, why);
 }
 
-void image_make(struct store *st, const struct options *o)
+void image_make(struct store *st, const struct options *o, uint64_t now)
 {
     struct builder b = {st, OID_FIRST_FREE}, unix_range = {st, UNIX_BASE};
     struct program *p = allocate(PROGRAMS * sizeof(*p));
-    struct tree *t = tree_new(&unix_range);
+    struct tree *t = tree_new(&unix_range, now);
     struct key inodes = tree_inode_table(t), files;
 
     for (unsigned i = 0; i < PROGRAMS; i++) {
@@ -203,6 +201,6 @@ void image_make(struct store *st, const struct options *o)
     give_keys(&b, p, files);
     for (unsigned i = 0; i < PROGRAMS; i++)
         builder_put(&b, p[i].domain, OBJECT_DOMAIN, &p[i].frame);
-    make_system(&b, p, o);
+    make_system(&b, p, o, now);
     free(p);
 }

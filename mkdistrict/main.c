@@ -3,6 +3,7 @@
  */
 #include <getopt.h>
 #include <libgen.h>
+#include <locale.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -132,7 +133,7 @@ static int make(const struct options *o)
     io = file_io(&making);
     check(store_format(&io, &p, &st), o->file);
     check(store_begin(st, 0), o->file);
-    image_make(st, o);
+    image_make(st, o, p.time);
     check(store_commit(st, p.time, STORE_MADE_FORMAT), o->file);
     store_info(st, &i);
     store_close(st);
@@ -226,7 +227,10 @@ static int parse(int argc, char **argv, struct options *o)
 int main(int argc, char **argv)
 {
     struct options o = {.exec = "/bin/busybox sh", .size = 256u << 20, .interval = 1000000000ull};
-    int order = parse(argc, argv, &o);
+    int order;
+
+    setlocale(LC_CTYPE, "C.UTF-8"); /* so that libarchive gives every name as it is */
+    order = parse(argc, argv, &o);
 
     if (optind + 1 != argc) {
         fprintf(stderr, "mkdistrict: %s; --help explains\n",

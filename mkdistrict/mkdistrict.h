@@ -99,11 +99,12 @@ void segment_emit(struct builder *b, struct segment *s);
 uint64_t elf_load(struct builder *b, const char *path, struct segment *space);
 
 /* image.c */
-void image_make(struct store *st, const struct options *o);
+void image_make(struct store *st, const struct options *o, uint64_t now);
 
 /* tree.c: the file tree in the making */
 struct tree;
-struct tree *tree_new(struct builder *b);
+/** now: time of what has none of its own, ns since 1970 */
+struct tree *tree_new(struct builder *b, uint64_t now);
 struct inode;
 /** Makes or replaces what stands at `path`; parents are made. NULL with *why set if that cannot be.
  */

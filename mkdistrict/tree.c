@@ -8,9 +8,8 @@
 
 #include "mkdistrict.h"
 
-#define BUCKETS      65536u
-#define LINKS_MAX    8 /* symbolic links followed in one path */
-#define INODE_ERRORS "too many files"
+#define BUCKETS   65536u
+#define LINKS_MAX 8 /* symbolic links followed in one path */
 
 struct name {
     struct name *hash_next, *next; /* next: in its directory */
@@ -37,6 +36,7 @@ struct tree {
     uint32_t inodes, capacity;
     struct segment table;
     oid_t root_oid;
+    uint64_t now; /* ns since 1970 */
     /* the page being filled */
     uint64_t page;
     bool page_used;
@@ -57,7 +57,7 @@ static struct inode *new_inode(struct tree *t, uint32_t mode)
     struct inode *i = allocate(sizeof(*i));
 
     if (t->inodes >= FILETREE_INODES_MAX)
-        fail(INODE_ERRORS);
+        fail("too many files");
     if (t->inodes == t->capacity) {
         t->capacity = t->capacity ? t->capacity * 2 : 1024;
         t->inode = realloc(t->inode, t->capacity * sizeof(struct inode *));
@@ -66,6 +66,7 @@ static struct inode *new_inode(struct tree *t, uint32_t mode)
     }
     i->number = t->inodes;
     i->a.mode = mode;
+    i->a.atime = i->a.mtime = i->a.ctime = t->now;
     i->last = &i->names;
     t->inode[t->inodes++] = i;
     return i;
@@ -116,12 +117,13 @@ static void drop_link(struct tree *t, struct inode *i)
     i->key = key_void();
 }
 
-struct tree *tree_new(struct builder *b)
+struct tree *tree_new(struct builder *b, uint64_t now)
 {
     struct tree *t = allocate(sizeof(*t));
     struct inode *root;
 
     t->b = b;
+    t->now = now;
     t->base = b->next;
     t->root_oid = builder_id(b);
     t->table = segment_new(b, 2);
