@@ -14,8 +14,7 @@
 #include "unix.h"
 #include "vm.h"
 
-/* --- the simulated nucleus
- * ---------------------------------------------------------------------------- */
+/* --- the simulated nucleus -------------------------------------------------------------------- */
 
 #define SPACES  24
 #define OBJECTS 200000
@@ -339,8 +338,7 @@ int64_t machine_zero(uint16_t space, uint64_t a, size_t n, uint64_t *at, size_t 
     return BW_OK;
 }
 
-/* --- the file side
- * ------------------------------------------------------------------------------------ */
+/* --- the file side ---------------------------------------------------------------------------- */
 
 struct file {
     unsigned references;
@@ -388,8 +386,7 @@ int file_page(struct file *f, uint64_t offset, bool write, uint16_t to)
     return 0;
 }
 
-/* --- the model
- * ---------------------------------------------------------------------------------------- */
+/* --- the model -------------------------------------------------------------------------------- */
 
 enum backing { NOTHING, PRIVATE, SHARED, FILE_PRIVATE, FILE_SHARED };
 

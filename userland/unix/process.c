@@ -10,7 +10,8 @@
 #include "process.h"
 #include "files.h"
 
-#define PID_PAGE 512
+#define PID_PAGE        512
+#define PROCESSES_USUAL 1100 /* soft limit: a fork bomb is to leave memory for others */
 
 /** What a pid names: a thread, and the process whose pid it is (they may end at different times).
  */
@@ -157,12 +158,12 @@ static void default_limits(struct process *p)
     for (int i = 0; i < RESOURCE_LIMITS; i++) {
         p->limit[i] = (struct resource_limit){~0ull, ~0ull};
     }
-    p->limit[3].soft = STACK_SIZE;                                   /* RLIMIT_STACK */
-    p->limit[4].soft = 0;                                            /* RLIMIT_CORE */
-    p->limit[6] = (struct resource_limit){THREADS_MAX, THREADS_MAX}; /* RLIMIT_NPROC */
-    p->limit[7] = (struct resource_limit){FILES_MAX, FILES_MAX};     /* RLIMIT_NOFILE */
-    p->limit[8] = (struct resource_limit){8u << 20, 8u << 20};       /* RLIMIT_MEMLOCK */
-    p->limit[13] = p->limit[14] = (struct resource_limit){0, 0};     /* NICE, RTPRIO */
+    p->limit[3].soft = STACK_SIZE;                                       /* RLIMIT_STACK */
+    p->limit[4].soft = 0;                                                /* RLIMIT_CORE */
+    p->limit[6] = (struct resource_limit){PROCESSES_USUAL, THREADS_MAX}; /* RLIMIT_NPROC */
+    p->limit[7] = (struct resource_limit){FILES_MAX, FILES_MAX};         /* RLIMIT_NOFILE */
+    p->limit[8] = (struct resource_limit){8u << 20, 8u << 20};           /* RLIMIT_MEMLOCK */
+    p->limit[13] = p->limit[14] = (struct resource_limit){0, 0};         /* NICE, RTPRIO */
 }
 
 struct process *process_new(struct process *parent)
