@@ -26,10 +26,10 @@ int verify_file(const char *path)
     io = file_io(&f);
     r = store_open(&io, &st);
     if (r)
-        fail("%s: %s", path, store_error_text(r));
+        die("%s: %s", path, store_error_text(r));
     r = store_verify(st, &v);
     if (r && r != STORE_DAMAGED)
-        fail("%s: %s", path, store_error_text(r));
+        die("%s: %s", path, store_error_text(r));
     if (said(&f))
         printf("%s: and %llu more\n", path, (unsigned long long)(f.damages - 50));
     for (uint32_t i = 0; r == STORE_OK && store_generation(st, i, &g) == STORE_OK; i++)

@@ -26,7 +26,7 @@ struct options {
 
 /* main.c */
 /** Prints "mkdistrict: " and the text, removes what is half made, and ends with status 1. */
-void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 void *allocate(size_t size); /* zeroed; fails if there is none */
 
 /* words.c: what the user wrote */

@@ -11,16 +11,14 @@
 /** Decimal digits with an optional fraction, times `unit`, without overflow. */
 static bool scaled(const char *text, const char **end, double *value)
 {
+    size_t n = strspn(text, "0123456789.");
     char *stop;
 
     if (!isdigit((unsigned char)text[0]))
         return false;
-    for (const char *p = text; *p && !isalpha((unsigned char)*p); p++)
-        if (!isdigit((unsigned char)*p) && *p != '.')
-            return false;
     *value = strtod(text, &stop);
     *end = stop;
-    return true;
+    return stop == text + n;
 }
 
 bool parse_size(const char *text, uint64_t *bytes)
@@ -29,8 +27,6 @@ bool parse_size(const char *text, uint64_t *bytes)
     const char *end, *unit;
     double value;
 
-    if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
-        return false;
     if (!scaled(text, &end, &value))
         return false;
     if (*end) {

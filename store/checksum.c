@@ -5,6 +5,7 @@
 #define XXH_INLINE_ALL
 #define XXH_VECTOR    XXH_SCALAR
 #define XXH_NO_STREAM 1
+#include <string.h>
 #include <xxhash.h>
 
 #include "internal.h"
@@ -16,10 +17,13 @@ uint64_t store_checksum(const void *bytes, size_t n)
 
 bool store_is_zero(const void *block)
 {
-    const uint64_t *w = block;
+    const char *bytes = block;
+    uint64_t w;
 
-    for (size_t i = 0; i < STORE_BLOCK / sizeof(*w); i++)
-        if (w[i])
+    for (size_t i = 0; i < STORE_BLOCK; i += sizeof(w)) {
+        memcpy(&w, bytes + i, sizeof(w)); /* it may lie anywhere */
+        if (w)
             return false;
+    }
     return true;
 }
