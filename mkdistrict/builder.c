@@ -89,17 +89,29 @@ struct key segment_get(const struct segment *s, uint64_t index)
     return n ? n->slot[slot_for(index, 1)] : key_void();
 }
 
-static void emit_node(struct builder *b, struct segment_node *n)
+static void emit_node(struct builder *b, const struct segment_node *n)
 {
     for (unsigned i = 0; i < BW_NODE_SLOTS; i++)
         if (n->child[i])
             emit_node(b, n->child[i]);
     builder_put(b, n->oid, OBJECT_NODE, n->slot);
+}
+
+static void free_node(struct segment_node *n)
+{
+    for (unsigned i = 0; n && i < BW_NODE_SLOTS; i++)
+        free_node(n->child[i]);
     free(n);
+}
+
+void segment_forget(struct segment *s)
+{
+    free_node(s->root);
+    s->root = NULL;
 }
 
 void segment_emit(struct builder *b, struct segment *s)
 {
     emit_node(b, s->root);
-    s->root = NULL;
+    segment_forget(s);
 }

@@ -202,5 +202,6 @@ void image_make(struct store *st, const struct options *o, uint64_t now)
     for (unsigned i = 0; i < PROGRAMS; i++)
         builder_put(&b, p[i].domain, OBJECT_DOMAIN, &p[i].frame);
     make_system(&b, p, o, now);
+    tree_free(t);
     free(p);
 }

@@ -93,6 +93,7 @@ struct key segment_get(const struct segment *s, uint64_t index); /* a page's key
 struct key segment_key(const struct segment *s);
 /** Puts its nodes into the store and forgets them. */
 void segment_emit(struct builder *b, struct segment *s);
+void segment_forget(struct segment *s);
 
 /* elf.c */
 /** Maps the program's pages into the space; @return its entry */
@@ -122,6 +123,8 @@ void inode_finish(struct tree *t, struct inode *i);
 struct key tree_emit(struct tree *t);
 /** The inode table's segment, for the window of the personality. */
 struct key tree_inode_table(struct tree *t);
+
+void tree_free(struct tree *t);
 
 /* tar.c */
 void tar_read(struct tree *t, const char *path);

@@ -501,3 +501,23 @@ struct key tree_inode_table(struct tree *t)
 
     return k;
 }
+
+void tree_free(struct tree *t)
+{
+    for (uint32_t i = 0; i < t->inodes; i++) {
+        struct inode *inode = t->inode[i];
+
+        while (inode->names) {
+            struct name *n = inode->names;
+
+            inode->names = n->next;
+            free(n);
+        }
+        segment_forget(&inode->data);
+        free(inode->target);
+        free(inode);
+    }
+    segment_forget(&t->table);
+    free(t->inode);
+    free(t);
+}

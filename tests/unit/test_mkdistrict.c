@@ -14,6 +14,7 @@
 #include <check.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <sanitizer/lsan_interface.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +144,7 @@ static struct fixture fixture_new(void)
 
 static void fixture_end(struct fixture *f)
 {
+    tree_free(f->t);
     store_close(f->st);
     memory_disk_free(f->disk);
 }
@@ -328,10 +330,12 @@ START_TEST(a_cut_off_archive_is_refused)
     ck_assert_int_eq(truncate(path, 50000), 0);
     f.b = (struct builder){f.st, 1 << 20};
     f.t = tree_new(&f.b, 7);
+    __lsan_disable(); /* the program would have ended */
     if (setjmp(failed) == 0) {
         tar_read(f.t, path);
         ck_abort_msg("it was taken");
     }
+    __lsan_enable();
     unlink(path);
     ck_assert_ptr_nonnull(strstr(message, path));
     fixture_end(&f);
