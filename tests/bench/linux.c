@@ -6,6 +6,8 @@
  *   bench calls            getpid, anonymous page faults, fork + exit + wait
  *   bench hold MIB         has that much memory in use, then waits for ever
  *   bench dirty            in steps: a line N on the standard input makes N pages dirty
+ *   bench steal TICKS N    makes N pages dirty, then spins for so long; says for how long it did
+ * not run
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -100,6 +102,23 @@ static void dirty(void)
     }
 }
 
+/** What others used meanwhile shows as gaps in the time that a spinning program sees. */
+static void steal(uint64_t duration, size_t count)
+{
+    char *p = pages(count + 1);
+    for (size_t i = 0; i < count; i++)
+        memset(p + i * PAGE, (int)(i + 1), PAGE);
+    printf("bench spins\n");
+    fflush(stdout);
+    uint64_t begin = __rdtsc(), last = begin, stolen = 0;
+    while (last - begin < duration) {
+        uint64_t now = __rdtsc();
+        stolen += now - last > 100 ? now - last : 0;
+        last = now;
+    }
+    printf("bench stolen %llu\n", (unsigned long long)stolen);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "calls") == 0) {
@@ -110,8 +129,10 @@ int main(int argc, char **argv)
         hold(strtoul(argv[2], NULL, 10));
     } else if (argc == 2 && strcmp(argv[1], "dirty") == 0) {
         dirty();
+    } else if (argc == 4 && strcmp(argv[1], "steal") == 0) {
+        steal(strtoull(argv[2], NULL, 10), strtoul(argv[3], NULL, 10));
     } else {
-        fprintf(stderr, "usage: bench calls | hold MIB | dirty\n");
+        fprintf(stderr, "usage: bench calls | hold MIB | dirty | steal TICKS N\n");
         return 2;
     }
     return 0;

@@ -336,6 +336,8 @@ static void kill_district(void)
     must(m.code, "kill");
 }
 
+static uint64_t snapshot_call; /* instructions of the last DISTRICT_SNAPSHOT, with the call */
+
 /** One district; reports how long its snapshot stopped it. @return instructions a page pulled */
 static uint64_t measure_stop(const char *name, unsigned pages, unsigned dirty, unsigned domains)
 {
@@ -352,7 +354,9 @@ static uint64_t measure_stop(const char *name, unsigned pages, unsigned dirty, u
     must(bw_call(KR_DISTRICT, &m), "start");
     settle(dirty + domains);
     m = (struct message){.code = DISTRICT_SNAPSHOT};
+    uint64_t asked = ticks();
     must(bw_call(KR_DISTRICT, &m), "snapshot");
+    snapshot_call = ticks() - asked;
     uint64_t epoch = m.word[0];
     report(name, m.word[2]);
     uint64_t begin = ticks(), pulled = pull_all(), per_page = (ticks() - begin) / pulled;
@@ -376,6 +380,7 @@ static void measure_stops(void)
             per_page = measure_stop(name, pages, dirty, 1);
         }
     }
+    report("snapshot_call_instructions", snapshot_call);
     report("pull_instructions_per_page", per_page);
     for (unsigned c = 0; c < 4; c++) {
         snprintf(name, sizeof name, "stop_%uprocesses", counts[c]);

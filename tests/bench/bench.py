@@ -1,0 +1,328 @@
+#!/usr/bin/python3
+"""`./bw bench`: the figures. Prints a table, draws plots (build/bench/*.png) and writes build/bench/results.csv with
+the columns name,value,unit,machine.
+
+Instructions are counted with `qemu -icount shift=0`, under which the TSC counts them; wall times are of software
+emulation and mean something only as ratios within one run.
+
+    bench.py [NAME]...     only these groups: nucleus, linux, bytes, cost, commit, restart, boot
+"""
+import csv
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, 'tests', 'system'))
+from machine import BOOT, BUILD, Machine, MachineError, make_store, make_tree  # noqa: E402
+
+FOLDER = os.path.join(BUILD, 'bench')
+DISTRICT = 'bench'
+ICOUNT = ['-icount', 'shift=0']
+COUNTED, EMULATED = 'qemu-tcg-icount', 'qemu-tcg'
+DISK_BYTES_PER_SECOND = 50000000
+RAW_BYTES = 40 * 256 // 15 * 15 * 4096  # what disk.c writes
+
+results = []
+
+
+def result(name, value, unit, machine):
+    results.append((name, value, unit, machine))
+    print('  %-42s %14s  %s' % (name, ('%.3f' % value).rstrip('0').rstrip('.'), unit), flush=True)
+
+
+
+def bench_lines(text):
+    return {name: int(value) for name, value in re.findall(r'bench (\w+) (\d+)', text)}
+
+
+class Monitor:
+    """QEMU's monitor (QMP) of one machine."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                self.socket.connect(path)
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+        self.file = self.socket.makefile('rw')
+        self.file.readline()
+        self.ask('qmp_capabilities')
+
+    def ask(self, command, **arguments):
+        self.file.write(json.dumps({'execute': command, 'arguments': arguments}) + '\n')
+        self.file.flush()
+        while True:
+            answer = json.loads(self.file.readline())
+            if 'return' in answer:
+                return answer['return']
+            if 'error' in answer:
+                raise MachineError('QMP %s: %s' % (command, answer['error']))
+
+    def written(self):
+        return self.ask('query-blockstats')[0]['stats']['wr_bytes']
+
+
+def tree():
+    return make_tree(os.path.join(FOLDER, 'tree.tar'), os.path.join(FOLDER, 'tree'))
+
+
+def store(size='256M'):
+    return make_store(os.path.join(FOLDER, 'bench.district'), DISTRICT, size, root=tree(), interval='never')
+
+
+def machine(path, extra=(), memory=256):
+    return Machine([path], memory=memory, extra=extra, name='bench', kvm=False)
+
+
+def monitor_arguments():
+    path = os.path.join(FOLDER, 'monitor')
+    if os.path.exists(path):
+        os.unlink(path)
+    return path, ['-qmp', 'unix:%s,server=on,wait=off' % path]
+
+
+def enter(m):
+    m.login()
+    m.restart(DISTRICT)
+    m.sh('true')
+
+
+# -- the groups -----------------------------------------------------------------------------------------
+
+def nucleus():
+    """Invocations, and the stop of a snapshot by memory, dirty share and processes (nucleus.c)."""
+    command = ['qemu-system-x86_64', '-machine', 'pc', '-cpu', 'max', '-m', '700', '-accel', 'tcg', *ICOUNT, '-nodefaults',
+               '-display', 'none', '-serial', 'stdio', '-no-reboot', '-kernel', os.path.join(BOOT, 'nucleus.elf'),
+               '-initrd', 'boot/supervisor.elf']
+    text = subprocess.run(command, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL, cwd=FOLDER).stdout
+    lines = bench_lines(text)
+    if 'done' not in lines:
+        raise MachineError('the nucleus bench did not end: %s' % text[-500:])
+    for name, value in lines.items():
+        if name == 'call_return_cr3_writes_per_1000':
+            result('call_return_cr3_writes', value / 1000, 'writes', COUNTED)
+        elif name != 'done':
+            result(name, value, 'instructions', COUNTED)
+    result('stop_time_ratio_256_to_16', lines['stop_256mib_10percent'] / lines['stop_16mib_10percent'], 'ratio', COUNTED)
+    result('stop_time_ratio_1000_to_1_processes', lines['stop_1000processes'] / lines['stop_1processes'], 'ratio', COUNTED)
+
+
+def linux():
+    """System calls, page faults and processes through the personality."""
+    with machine(store(), ICOUNT) as m:
+        enter(m)
+        _, text = m.sh('/bench/bench calls', 120)
+    for name, value in bench_lines(text).items():
+        result(name, value, 'instructions', COUNTED)
+
+
+def bytes_written():
+    """What a checkpoint writes to the disk, by the number of dirty pages."""
+    path, arguments = monitor_arguments()
+    with machine(store(), arguments) as m:
+        enter(m)
+        monitor = Monitor(path)
+        m.send('/bench/bench dirty\n')
+        m.expect('bench ready')
+        for pages in (1, 10, 100, 10000, 0):
+            for _ in range(2):  # the first time makes the pages themselves
+                if pages:
+                    m.send('%d\n' % pages)
+                    m.expect('bench dirtied %d\r' % pages, 120)
+                m.detach()
+                before = monitor.written()
+                generation = m.checkpoint(DISTRICT)
+                written = monitor.written() - before
+                if pages:
+                    m.attach(DISTRICT)
+                else:
+                    again = m.checkpoint(DISTRICT)
+                    written = monitor.written() - before - written
+                    result('idle_generations', again - generation, 'generations', EMULATED)
+                    break
+            result('bytes_written_%d_pages' % pages, written, 'bytes', EMULATED)
+
+
+def cost():
+    """Instructions of all programs together for each page that a checkpoint writes."""
+    pages, spin = 10000, 6000000000
+    stolen = []
+    with machine(store(), ICOUNT) as m:
+        enter(m)
+        for asked in (False, True):
+            m.send('/bench/bench steal %d %d\n' % (spin, pages))
+            m.expect('bench spins', 120)
+            m.detach()
+            if asked:
+                m.checkpoint(DISTRICT)
+            m.attach(DISTRICT)
+            m.expect(r'bench stolen (\d+)', 300)
+            stolen.append(int(m.match.group(1)))
+            m.sh('true')
+    result('instructions_per_page_written', (stolen[1] - stolen[0]) / pages, 'instructions', COUNTED)
+
+
+def raw_write_seconds():
+    """disk.c in place of the store server, on a disk as fast as the one of the commit."""
+    image, log = os.path.join(FOLDER, 'raw.img'), os.path.join(FOLDER, 'raw.log')
+    with open(image, 'wb') as f:
+        f.truncate(256 << 20)
+    command = ['qemu-system-x86_64', '-machine', 'pc', '-cpu', 'max', '-m', '256', '-accel', 'tcg', '-nodefaults',
+               '-display', 'none', '-serial', 'null', '-debugcon', 'file:' + log, '-drive',
+               'file=%s,format=raw,if=none,id=raw,cache=writeback,throttling.bps-total=%d' %
+               (image.replace(',', ',,'), DISK_BYTES_PER_SECOND),
+               '-device', 'virtio-blk-pci,drive=raw', '-kernel', 'nucleus.elf', '-initrd',
+               'supervisor.elf,pci.elf,serial.elf,clock.elf,virtio_blk.elf,../bench/boot/stored.elf']
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=BOOT)
+    try:
+        for _ in range(600):
+            time.sleep(0.1)
+            with open(log, errors='replace') as f:
+                found = bench_lines(f.read())
+            if 'raw_nanoseconds' in found:
+                return found['raw_nanoseconds'] / 1e9
+    finally:
+        process.kill()
+        process.wait()
+        os.unlink(image)
+    raise MachineError('raw writes did not end; see ' + log)
+
+
+def commit():
+    """How fast a commit writes, as a fraction of raw sequential writes to the same throttled disk."""
+    raw = RAW_BYTES / raw_write_seconds()
+    path, arguments = monitor_arguments()
+    with machine(store(), arguments) as m:
+        enter(m)
+        monitor = Monitor(path)
+        m.send('/bench/bench dirty\n')
+        m.expect('bench ready')
+        m.send('10000\n')
+        m.expect('bench dirtied', 120)
+        m.detach()
+        m.checkpoint(DISTRICT)
+        m.attach(DISTRICT)
+        m.send('10000\n')
+        m.expect('bench dirtied', 120)
+        m.detach()
+        monitor.ask('block_set_io_throttle', id='/machine/peripheral-anon/device[1]/virtio-backend', bps=DISK_BYTES_PER_SECOND,
+                    bps_rd=0, bps_wr=0, iops=0, iops_rd=0, iops_wr=0)
+        text = m.command('checkpoint ' + DISTRICT, 60)
+    found = re.search(r'committed: (\d+) objects.* took ([\d.]+) (ms|s)\n', text)
+    seconds = float(found.group(2)) / (1000 if found.group(3) == 'ms' else 1)
+    committed = int(found.group(1)) * 4096 / seconds
+    result('raw_write_throughput', raw / 1e6, 'MB/s', EMULATED)
+    result('commit_throughput', committed / 1e6, 'MB/s', EMULATED)
+    result('commit_fraction_of_raw', committed / raw, 'ratio', EMULATED)
+
+
+def restart():
+    """From `restart` to the answer of the shell, by the memory in the district."""
+    times = {}
+    for mib in (16, 256):
+        path = store('1G')
+        with machine(path, memory=700) as m:
+            enter(m)
+            m.send('/bench/bench hold %d &\n' % mib)
+            m.expect('bench holds', 120)
+            m.detach()
+            m.checkpoint(DISTRICT)
+            times[mib] = []
+            for _ in range(7):
+                m.unplug()
+                m.start()
+                m.login()
+                begin = time.monotonic()
+                m.restart(DISTRICT)
+                m.sh('true')
+                times[mib].append(time.monotonic() - begin)
+        result('restart_seconds_%dmib' % mib, sorted(times[mib])[3], 'seconds', EMULATED)
+    result('restart_ratio_256_to_16', sorted(times[256])[3] / sorted(times[16])[3], 'ratio', EMULATED)
+
+
+def boot():
+    """From power-on to `login:`."""
+    times = []
+    path = store()
+    with machine(path) as m:
+        for _ in range(7):
+            m.start()
+            m.expect('login: ', 60)
+            times.append(time.monotonic() - m.started)
+    result('power_on_to_login_seconds', sorted(times)[3], 'seconds', EMULATED)
+
+
+GROUPS = {'nucleus': nucleus, 'linux': linux, 'bytes': bytes_written, 'cost': cost, 'commit': commit,
+          'restart': restart, 'boot': boot}
+TARGETS = (('stop_time_ratio_256_to_16', 1.5), ('restart_ratio_256_to_16', 1.5), ('call_return_instructions', 1500),
+           ('commit_fraction_of_raw', 0.5))
+
+
+# -- what remains of it -----------------------------------------------------------------------------------
+
+def write_csv():
+    with open(os.path.join(FOLDER, 'results.csv'), 'w', newline='') as f:
+        writer = csv.writer(f)
+        writer.writerow(('name', 'value', 'unit', 'machine'))
+        writer.writerows(results)
+
+
+def plot(name, title, x, y, series):
+    """series: {label: [(x, y)]}. Draws build/bench/NAME.png if gnuplot is there."""
+    lines = ['set terminal png size 800,500', "set output '%s.png'" % name, "set title '%s'" % title,
+             "set xlabel '%s'" % x, "set ylabel '%s'" % y, 'set logscale x', 'set yrange [0:*]', 'set key bottom right']
+    lines.append('plot ' + ', '.join("'-' with linespoints title '%s'" % label for label in series))
+    for points in series.values():
+        lines += ['%s %s' % p for p in points] + ['e']
+    subprocess.run(['gnuplot'], input='\n'.join(lines), text=True, cwd=FOLDER, check=True)
+
+
+def plots():
+    have = {n: v for n, v, _, _ in results}
+    if 'stop_1mib_1percent' in have:
+        plot('stop', 'Stop of a snapshot', 'MiB in the district', 'instructions',
+             {'%d %% dirty' % p: [(s, have['stop_%dmib_%dpercent' % (s, p)]) for s in (1, 16, 64, 256)] for p in (1, 10, 100)})
+        plot('processes', 'Stop of a snapshot', 'processes', 'instructions',
+             {'1 MiB': [(n, have['stop_%dprocesses' % n]) for n in (1, 10, 100, 1000)]})
+    if 'bytes_written_1_pages' in have:
+        plot('bytes', 'Bytes written by a checkpoint', 'dirty pages', 'bytes a page',
+             {'written / dirty': [(n, have['bytes_written_%d_pages' % n] / n) for n in (1, 10, 100, 10000)]})
+
+
+def main():
+    wanted = sys.argv[1:] or list(GROUPS)
+    for name in wanted:
+        if name not in GROUPS:
+            sys.exit('bw bench: no group is named %s; there are: %s' % (name, ' '.join(GROUPS)))
+    failed = []
+    for name in wanted:
+        print('%s: %s' % (name, GROUPS[name].__doc__), flush=True)
+        try:
+            GROUPS[name]()
+        except (MachineError, OSError, subprocess.SubprocessError) as error:
+            print('  FAILED: %s' % error)
+            failed.append(name)
+    write_csv()
+    plots()
+    have = {n: v for n, v, _, _ in results}
+    print('targets:')
+    for name, target in TARGETS:
+        if name in have:
+            better = have[name] >= target if name == 'commit_fraction_of_raw' else have[name] <= target
+            print('  %-42s %14.3f  %s %g' % (name, have[name], 'reached:' if better else 'MISSED:', target))
+    print('Written to %s' % os.path.join(FOLDER, 'results.csv'))
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == '__main__':
+    main()
