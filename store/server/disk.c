@@ -11,6 +11,8 @@
  *   2. A ring entry is used again only after its `done` was seen. slots[i].used says which are out.
  *   3. A read waits for writes under way to the same blocks, since the driver may change the order.
  *   4. A write that failed is reported by the next wait or flush.
+ *   5. The pages from DISK_AHEAD hold blocks [ahead.block, + ahead.count) as they are on the disk;
+ * a write to one of them empties it.
  *
  * While it waits here the server takes posts only, never messages; posts that are not the driver's
  * are kept for the main loop.
@@ -39,6 +41,12 @@ static unsigned out;       /* slots used */
 static struct slot held;   /* a write that may still grow; used: there is one */
 static bool busy[BLOCK_WINDOW_PAGES];
 static unsigned bounce; /* next bounce page */
+static struct {
+    uint64_t block;
+    unsigned count;
+    uint64_t next;  /* the block behind the one that was read last */
+    unsigned pages; /* how many to read at once when that is read next */
+} ahead;
 static uint64_t blocks;
 static bool flush_needed;
 static bool failed; /* a write has failed and nobody has been told */
@@ -158,6 +166,9 @@ void disk_settle(unsigned first, unsigned count)
 static void write_page(uint64_t block, unsigned page)
 {
     busy[page] = true;
+    if (block - ahead.block < ahead.count) {
+        ahead.count = 0;
+    }
     if (held.used && held.block + held.pages == block && held.page + held.pages == page &&
         held.pages < REQUEST_PAGES) {
         held.pages++;
@@ -251,28 +262,59 @@ static int read_pages(uint64_t block, unsigned page, unsigned pages)
     return i >= 0 && ring->request[i].status == BW_OK ? 0 : -1;
 }
 
+/** Waits until none of these blocks is being written. @return false if the driver is dead */
+static bool await_writes(uint64_t block, size_t nblocks)
+{
+    while (being_written(block, nblocks)) {
+        disk_submit();
+        if (!wait_driver()) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/** Reads one block; in a row of such reads, what follows it is read with it, ever more of it. */
+static int read_one(uint64_t block, void *buf)
+{
+    if (block - ahead.block >= ahead.count) {
+        unsigned n = block == ahead.next && ahead.pages > 0 ? ahead.pages : 1;
+
+        if (n > blocks - block) {
+            n = (unsigned)(blocks - block);
+        }
+        ahead.pages = 2 * n < DISK_AHEAD_PAGES ? 2 * n : DISK_AHEAD_PAGES;
+        ahead.count = 0;
+        if (!await_writes(block, n) || read_pages(block, DISK_AHEAD, n) != 0) {
+            return -1;
+        }
+        ahead.block = block;
+        ahead.count = n;
+    }
+    ahead.next = block + 1;
+    memcpy(buf, disk_page(DISK_AHEAD + (unsigned)(block - ahead.block)), STORE_BLOCK);
+    return 0;
+}
+
 static int io_read(void *ctx, uint64_t block, void *buf, size_t nblocks)
 {
     (void)ctx;
     if (dead || block > blocks || nblocks > blocks - block) {
         return -1;
     }
-    while (being_written(block, nblocks)) {
-        disk_submit();
-        if (!wait_driver()) {
-            return -1;
-        }
+    if (nblocks == 1) {
+        return read_one(block, buf);
+    }
+    if (!await_writes(block, nblocks)) {
+        return -1;
     }
     while (nblocks > 0) {
-        unsigned page = window_page(buf);
         unsigned n = nblocks < DISK_READ_PAGES ? (unsigned)nblocks : DISK_READ_PAGES;
 
-        if (read_pages(block, page ? page : DISK_READS, n) != 0) {
+        if (read_pages(block, DISK_READS, n) != 0) {
             return -1;
         }
-        if (page == 0) {
-            memcpy(buf, disk_page(DISK_READS), n * STORE_BLOCK);
-        }
+        memcpy(buf, disk_page(DISK_READS), n * STORE_BLOCK);
         block += n;
         nblocks -= n;
         buf = (uint8_t *)buf + n * STORE_BLOCK;

@@ -23,9 +23,11 @@
 #define DISK_BOUNCE       (DISK_OBJECTS + DISK_OBJECT_PAGES)
 #define DISK_BOUNCE_PAGES 77u
 #define DISK_READS        (DISK_BOUNCE + DISK_BOUNCE_PAGES)
-#define DISK_READ_PAGES   32u
-#define DISK_SUPPLY                                                                                \
-    (DISK_READS + DISK_READ_PAGES) /* two pages: a header at the end of one, an object */
+#define DISK_READ_PAGES   16u
+#define DISK_AHEAD        (DISK_READS + DISK_READ_PAGES) /* what was read ahead */
+#define DISK_AHEAD_PAGES  16u
+/* Two pages: a header at the end of one, an object. */
+#define DISK_SUPPLY (DISK_AHEAD + DISK_AHEAD_PAGES)
 
 /** Opens "diskN" and maps its window. @return BW_OK, or why not */
 int64_t disk_open(uint64_t n);

@@ -10,19 +10,34 @@
 
 /* In the window, so that a block is read straight to where it is sent from. */
 #define SUPPLY_PAGE (DISK_SUPPLY + 1)
+#define AHEAD_MAX   16u
 #define KEPT_MAX    256u /* more than the nucleus wants at a time */
+
+static oid_t row_next;      /* the id behind the last that was supplied */
+static unsigned row_length; /* how many were supplied at once */
 
 static oid_t kept[KEPT_MAX];
 static unsigned kept_count;
 
+/** Hands an object, or that there is none, to the nucleus. @return its answer */
+static int64_t hand_over(oid_t oid, const struct store_object *o)
+{
+    struct object_header *header =
+        (struct object_header *)(disk_page(SUPPLY_PAGE) - sizeof(*header));
+    struct message m = {.code = DISTRICT_SUPPLY, .string = header, .length = sizeof(*header)};
+
+    *header = (struct object_header){
+        .oid = oid, .type = o->type, .version = o->version, .flags = o->bytes ? OBJECT_BYTES : 0};
+    m.length += o->bytes ? BW_PAGE_SIZE : 0;
+    return bw_call(KEY_AT(KR_DISTRICT), &m);
+}
+
 /** Offers the object to the nucleus. @return false if that has no memory for it now */
 static bool supply(oid_t oid)
 {
-    uint8_t *bytes = disk_page(SUPPLY_PAGE);
-    struct object_header *header = (struct object_header *)(bytes - sizeof(*header));
     struct store_object o = {.type = OBJECT_NONE};
-    int error = store_get(server.store, STORE_NEWEST, oid, &o, bytes);
-    struct message m = {.code = DISTRICT_SUPPLY, .string = header};
+    int error = store_get(server.store, STORE_NEWEST, oid, &o, disk_page(SUPPLY_PAGE));
+    int64_t result;
 
     if (error == STORE_DAMAGED) {
         server_ended(ENDED_DAMAGED,
@@ -35,20 +50,35 @@ static bool supply(oid_t oid)
                      store_error_text(error));
         return true;
     }
-    *header = (struct object_header){.oid = oid};
-    m.length = sizeof(*header);
-    if (error == STORE_OK) {
-        header->type = o.type;
-        header->version = o.version;
-        header->flags = o.bytes ? OBJECT_BYTES : 0;
-        m.length += o.bytes ? BW_PAGE_SIZE : 0;
+    if (error == STORE_ABSENT) {
+        o = (struct store_object){.type = OBJECT_NONE};
     }
-    bw_call(KEY_AT(KR_DISTRICT), &m);
-    if (m.code == BW_ARGUMENT || m.code == BW_DAMAGED) {
+    result = hand_over(oid, &o);
+    if (result == BW_ARGUMENT || result == BW_DAMAGED) {
         server_ended(ENDED_DAMAGED, "object %llu is not acceptable to the nucleus",
                      (unsigned long long)oid);
     }
-    return m.code != BW_NOMEM && m.code != BW_AGAIN;
+    return result != BW_NOMEM && result != BW_AGAIN;
+}
+
+/** In a row of wanted ids, what follows is offered unasked, ever more of it. */
+static void supply_ahead(oid_t oid)
+{
+    struct store_object o;
+
+    row_length = oid == row_next ? 2 * row_length : 1;
+    if (row_length > AHEAD_MAX) {
+        row_length = AHEAD_MAX;
+    }
+    row_next = oid + 1;
+    for (unsigned i = 1; i < row_length; i++) {
+        if (store_get(server.store, STORE_NEWEST, row_next, &o, disk_page(SUPPLY_PAGE)) !=
+                STORE_OK ||
+            hand_over(row_next, &o) != BW_OK) {
+            return;
+        }
+        row_next++;
+    }
 }
 
 void supply_reset(void)
@@ -75,7 +105,9 @@ void supply_wanted(void)
             return;
         }
         for (size_t i = 0; i < m.length / sizeof(oid_t) && !server.ended; i++) {
-            if (!supply(wanted[i]) && kept_count < KEPT_MAX) {
+            if (supply(wanted[i])) {
+                supply_ahead(wanted[i]);
+            } else if (kept_count < KEPT_MAX) {
                 kept[kept_count++] = wanted[i];
                 server.short_of_memory = true;
             }
