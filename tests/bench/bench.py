@@ -277,10 +277,10 @@ def write_csv():
         writer.writerows(results)
 
 
-def plot(name, title, x, y, series):
-    """series: {label: [(x, y)]}. Draws build/bench/NAME.png if gnuplot is there."""
+def plot(name, title, x, y, series, scale='set yrange [0:*]'):
+    """series: {label: [(x, y)]}. Draws build/bench/NAME.png."""
     lines = ['set terminal png size 800,500', "set output '%s.png'" % name, "set title '%s'" % title,
-             "set xlabel '%s'" % x, "set ylabel '%s'" % y, 'set logscale x', 'set yrange [0:*]', 'set key bottom right']
+             "set xlabel '%s'" % x, "set ylabel '%s'" % y, 'set logscale x', scale, 'set key bottom right']
     lines.append('plot ' + ', '.join("'-' with linespoints title '%s'" % label for label in series))
     for points in series.values():
         lines += ['%s %s' % p for p in points] + ['e']
@@ -295,8 +295,10 @@ def plots():
         plot('processes', 'Stop of a snapshot', 'processes', 'instructions',
              {'1 MiB': [(n, have['stop_%dprocesses' % n]) for n in (1, 10, 100, 1000)]})
     if 'bytes_written_1_pages' in have:
-        plot('bytes', 'Bytes written by a checkpoint', 'dirty pages', 'bytes a page',
-             {'written / dirty': [(n, have['bytes_written_%d_pages' % n] / n) for n in (1, 10, 100, 10000)]})
+        dirty = (1, 10, 100, 10000)
+        plot('bytes', 'Bytes written by a checkpoint', 'dirty pages', 'bytes',
+             {'written': [(n, have['bytes_written_%d_pages' % n]) for n in dirty],
+              'dirty': [(n, 4096 * n) for n in dirty]}, 'set logscale y')
 
 
 def main():

@@ -20,9 +20,19 @@ def caption(text, pause=2.5):
 
 
 def type_slowly(machine, text):
-    for c in text:
+    for c in text[:-1]:
         machine.send(c)
         machine.read_for(0.02)
+    machine.send(text[-1])
+
+
+def await_count(machine, least):
+    """Until the shell's loop shows that number or a higher one."""
+    count = -1
+    while count < least:
+        machine.expect(r'counted to (\d+)\r', 30)
+        count = int(machine.match.group(1))
+    return count
 
 
 def story(machine):
@@ -36,12 +46,13 @@ def story(machine):
     machine.read_for(0.5)
     type_slowly(machine, 'echo "remember the milk" > /root/notes\n')
     type_slowly(machine, 'n=0; while :; do n=$((n+1)); echo "shell: counted to $n"; sleep 1; done &\n')
-    machine.expect('counted to 1\r')
+    await_count(machine, 1)
     type_slowly(machine, LUA + '\n')
-    machine.expect('Lua: step')
-    machine.read_for(5)
-    caption('Every second the whole district is checkpointed, unasked: processes, memory, files.', 0)
+    machine.expect('Lua: step', 60)
     machine.read_for(4)
+    caption('Every second the whole district is checkpointed, unasked: processes, memory, files.', 0)
+    before = await_count(machine, 0)
+    machine.read_for(2)
     caption('Now we pull the plug: kill -9 of the emulator. No warning, no shutdown.', 1)
     machine.unplug()
     caption('...', 1)
@@ -52,7 +63,7 @@ def story(machine):
     machine.read_for(1)
     generation = machine.restart(DISTRICT)
     caption('Restarted from generation %d: the loop and the Lua program go on in the middle.' % generation, 0)
-    machine.expect(r'counted to (\d+)\r', 30)
+    await_count(machine, before + 2)
     machine.expect('Lua: step', 60)
     machine.read_for(4)
     type_slowly(machine, 'jobs; cat /root/notes\n')

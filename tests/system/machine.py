@@ -235,8 +235,9 @@ class Tee:
         self.files = files
 
     def write(self, text):
+        # What asks the terminal where its cursor is would be answered by the reader's own terminal.
         for f in self.files:
-            f.write(text)
+            f.write(text.replace('\x1b[6n', ''))
 
     def flush(self):
         for f in self.files:

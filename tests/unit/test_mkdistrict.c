@@ -22,13 +22,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#undef fail /* Check has a macro of that name */
+
 #include "../../mkdistrict/mkdistrict.h"
 #include "../crash/model.h"
 
 static jmp_buf failed;
 static char message[512];
 
-void die(const char *format, ...)
+void fail(const char *format, ...)
 {
     va_list ap;
 
