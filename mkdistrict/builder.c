@@ -16,9 +16,9 @@ void builder_put(struct builder *b, oid_t oid, enum object_type type, const void
     int r = store_put(b->store, oid, type, 1, bytes);
 
     if (r == STORE_NOSPACE)
-        die("it does not fit: choose a larger --size");
+        fail("it does not fit: choose a larger --size");
     if (r)
-        die("%s", store_error_text(r));
+        fail("%s", store_error_text(r));
 }
 
 struct key make_key(enum key_type type, unsigned rights, unsigned tag, oid_t oid)

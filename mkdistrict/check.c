@@ -6,11 +6,6 @@
 
 #include "mkdistrict.h"
 
-static bool said(struct file *f)
-{
-    return f->damages > 50;
-}
-
 int verify_file(const char *path)
 {
     struct store_verify v = {0};
@@ -26,17 +21,18 @@ int verify_file(const char *path)
     io = file_io(&f);
     r = store_open(&io, &st);
     if (r)
-        die("%s: %s", path, store_error_text(r));
+        fail("%s: %s", path, store_error_text(r));
     r = store_verify(st, &v);
     if (r && r != STORE_DAMAGED)
-        die("%s: %s", path, store_error_text(r));
-    if (said(&f))
-        printf("%s: and %llu more\n", path, (unsigned long long)(f.damages - 50));
+        fail("%s: %s", path, store_error_text(r));
+    if (f.damages > DAMAGES_SHOWN)
+        printf("%s: and %llu more\n", path, (unsigned long long)(f.damages - DAMAGES_SHOWN));
     for (uint32_t i = 0; r == STORE_OK && store_generation(st, i, &g) == STORE_OK; i++)
         wrong += check_generation(st, g.number);
     store_close(st);
     if (v.errors || wrong) {
-        printf("%s: %llu errors\n", path, (unsigned long long)(v.errors + wrong));
+        printf("%s: %llu error%s\n", path, (unsigned long long)(v.errors + wrong),
+               v.errors + wrong == 1 ? "" : "s");
         return 1;
     }
     printf("%s: all is well: %s read and compared\n", path,

@@ -25,7 +25,7 @@ struct checker {
 
 static void wrong(struct checker *c, oid_t oid, const char *what, uint64_t found)
 {
-    if (++c->errors <= 50)
+    if (++c->errors <= DAMAGES_SHOWN)
         printf("generation %llu, object %#llx: %s (%#llx)\n", (unsigned long long)c->generation,
                (unsigned long long)oid, what, (unsigned long long)found);
 }

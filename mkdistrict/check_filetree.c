@@ -20,7 +20,7 @@ struct walker {
 
 static void wrong(struct walker *w, uint32_t inode, const char *what, uint64_t found)
 {
-    if (++w->errors <= 50)
+    if (++w->errors <= DAMAGES_SHOWN)
         printf("generation %llu, file tree, inode %u: %s (%llu)\n",
                (unsigned long long)w->generation, inode, what, (unsigned long long)found);
 }

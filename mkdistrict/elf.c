@@ -21,12 +21,12 @@ static uint8_t *read_whole(const char *path, size_t *size)
     uint8_t *bytes;
 
     if (fd < 0 || fstat(fd, &s))
-        die("%s: %s", path, strerror(errno));
+        fail("%s: %s", path, strerror(errno));
     if (s.st_size < (off_t)sizeof(Elf64_Ehdr) || s.st_size > PROGRAM_MAX)
-        die("%s: not a native program", path);
+        fail("%s: not a native program", path);
     bytes = allocate((size_t)s.st_size);
     if (read(fd, bytes, (size_t)s.st_size) != s.st_size)
-        die("%s: cannot read it", path);
+        fail("%s: cannot read it", path);
     close(fd);
     *size = (size_t)s.st_size;
     return bytes;
@@ -36,20 +36,20 @@ static void check_header(const char *path, const Elf64_Ehdr *e, size_t size)
 {
     if (memcmp(e->e_ident, ELFMAG, SELFMAG) != 0 || e->e_ident[EI_CLASS] != ELFCLASS64 ||
         e->e_machine != EM_X86_64 || e->e_type != ET_EXEC || e->e_phentsize != sizeof(Elf64_Phdr))
-        die("%s: not a native program", path);
+        fail("%s: not a native program", path);
     if (e->e_phoff > size || e->e_phnum > (size - e->e_phoff) / sizeof(Elf64_Phdr))
-        die("%s: cut off", path);
+        fail("%s: cut off", path);
 }
 
 static void check_segment(const char *path, const Elf64_Phdr *p, size_t size)
 {
     if (p->p_filesz > p->p_memsz || p->p_offset > size || p->p_filesz > size - p->p_offset)
-        die("%s: cut off", path);
+        fail("%s: cut off", path);
     if (p->p_vaddr < NATIVE_BASE || p->p_memsz > NATIVE_LIMIT ||
         p->p_vaddr + p->p_memsz > NATIVE_LIMIT)
-        die("%s: linked outside the space of native programs", path);
+        fail("%s: linked outside the space of native programs", path);
     if (p->p_flags & PF_W && p->p_flags & PF_X)
-        die("%s: a segment is writable and executable", path);
+        fail("%s: a segment is writable and executable", path);
 }
 
 static unsigned rights_of(const Elf64_Phdr *p)
@@ -73,7 +73,7 @@ static void load_segment(struct builder *b, const char *path, const uint8_t *fil
         if (hi > lo)
             memcpy(bytes + (lo - from), file + p->p_offset + (lo - p->p_vaddr), hi - lo);
         if (segment_get(space, page).type != KEY_VOID)
-            die("%s: two segments share a page", path);
+            fail("%s: two segments share a page", path);
         builder_put(b, oid, OBJECT_PAGE, bytes);
         segment_put(b, space, 0, page, make_key(KEY_PAGE, rights_of(p), 0, oid));
     }

@@ -22,11 +22,11 @@ static uint64_t size_of(int fd, const char *path)
     uint64_t size = 0;
 
     if (fstat(fd, &s))
-        die("%s: %s", path, strerror(errno));
+        fail("%s: %s", path, strerror(errno));
     if (!S_ISBLK(s.st_mode))
         return (uint64_t)s.st_size;
     if (ioctl(fd, BLKGETSIZE64, &size))
-        die("%s: %s", path, strerror(errno));
+        fail("%s: %s", path, strerror(errno));
     return size;
 }
 
@@ -35,7 +35,7 @@ static void lock(int fd, const char *path, bool write)
     const char *why = lock_image(fd, write);
 
     if (why)
-        die("%s is in use: %s", path, why);
+        fail("%s is in use: %s", path, why);
 }
 
 void file_open(struct file *f, const char *path, bool write)
@@ -45,9 +45,9 @@ void file_open(struct file *f, const char *path, bool write)
     *f = (struct file){.path = path};
     f->fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
     if (f->fd < 0)
-        die("%s: %s", path, strerror(errno));
+        fail("%s: %s", path, strerror(errno));
     if (fstat(f->fd, &s) || (!S_ISREG(s.st_mode) && !S_ISBLK(s.st_mode)))
-        die("%s: neither a file nor a disk", path);
+        fail("%s: neither a file nor a disk", path);
     f->device = S_ISBLK(s.st_mode);
     lock(f->fd, path, write);
 }
@@ -57,7 +57,7 @@ static void directory_of(const char *path, char dir[4096])
     char copy[4096];
 
     if (strlen(path) >= sizeof(copy) - 32)
-        die("%.40s...: the name is too long", path);
+        fail("%.40s...: the name is too long", path);
     strcpy(copy, path);
     strcpy(dir, dirname(copy));
 }
@@ -74,7 +74,7 @@ static void create_beside(struct file *f, const char *path)
     f->fd = mkostemp(f->temporary, O_CLOEXEC);
     if (f->fd < 0) {
         f->temporary[0] = 0;
-        die("%s: cannot make it in %s: %s", path, dir, strerror(errno));
+        fail("%s: cannot make it in %s: %s", path, dir, strerror(errno));
     }
 }
 
@@ -87,16 +87,16 @@ static bool may_replace(struct file *f, const char *path, bool force)
 
     if (stat(path, &s)) {
         if (errno != ENOENT)
-            die("%s: %s", path, strerror(errno));
+            fail("%s: %s", path, strerror(errno));
         return false;
     }
     if (!S_ISREG(s.st_mode) && !S_ISBLK(s.st_mode))
-        die("%s: neither a file nor a disk", path);
+        fail("%s: neither a file nor a disk", path);
     if (!force)
-        die("%s exists; --force overwrites it", path);
+        fail("%s exists; --force overwrites it", path);
     fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0)
-        die("%s: %s", path, strerror(errno));
+        fail("%s: %s", path, strerror(errno));
     lock(fd, path, true);
     if (!S_ISBLK(s.st_mode))
         return false; /* fd stays open: its locks keep others out until the new file is in place */
@@ -110,13 +110,13 @@ void file_create(struct file *f, const char *path, uint64_t size, bool force)
     f->device = may_replace(f, path, force);
     if (f->device) {
         if (size_of(f->fd, path) < size)
-            die("%s: the disk is smaller than --size", path);
+            fail("%s: the disk is smaller than --size", path);
         return;
     }
     create_beside(f, path);
     lock(f->fd, path, true);
     if (fchmod(f->fd, 0600) || ftruncate(f->fd, (off_t)size))
-        die("%s: %s", path, strerror(errno));
+        fail("%s: %s", path, strerror(errno));
 }
 
 /** A file without a name gets a temporary one. */
@@ -135,7 +135,7 @@ static void name_temporarily(struct file *f)
             break;
     }
     f->temporary[0] = 0;
-    die("%s: %s", f->path, strerror(errno));
+    fail("%s: %s", f->path, strerror(errno));
 }
 
 static void sync_directory(const char *path)
@@ -154,7 +154,7 @@ static void sync_directory(const char *path)
 void file_finish(struct file *f, bool force)
 {
     if (fsync(f->fd))
-        die("%s: %s", f->path, strerror(errno));
+        fail("%s: %s", f->path, strerror(errno));
     if (f->device)
         return;
     if (!f->temporary[0])
@@ -163,7 +163,7 @@ void file_finish(struct file *f, bool force)
               : renameat2(AT_FDCWD, f->temporary, AT_FDCWD, f->path, RENAME_NOREPLACE)) {
         /* Some file systems cannot refuse to replace in one step; a link can. */
         if (force || (errno != EINVAL && errno != ENOSYS) || link(f->temporary, f->path))
-            die("%s: %s", f->path, strerror(errno));
+            fail("%s: %s", f->path, strerror(errno));
         unlink(f->temporary);
     }
     f->temporary[0] = 0;
@@ -206,7 +206,7 @@ static int write_blocks(void *ctx, uint64_t block, const void *buf, size_t n)
         if (r < 0 && errno == EINTR)
             continue;
         if (r < 0)
-            die("%s: %s", f->path, strerror(errno));
+            fail("%s: %s", f->path, strerror(errno));
         done += (size_t)r;
     }
     return 0;
@@ -223,7 +223,7 @@ static void print_damage(void *ctx, const struct store_damage *d)
 {
     struct file *f = ctx;
 
-    if (++f->damages > 50)
+    if (++f->damages > DAMAGES_SHOWN)
         return;
     printf("%s: damaged: %s", f->path, d->what);
     if (d->block)

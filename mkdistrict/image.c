@@ -37,7 +37,7 @@ static const char *programs_folder(const struct options *o)
         return o->programs;
     n = readlink("/proc/self/exe", folder, 4096);
     if (n <= 0)
-        die("cannot find out where this program is; use --programs");
+        fail("cannot find out where this program is; use --programs");
     folder[n] = 0;
     strcpy(strrchr(folder, '/'), "/../boot");
     return folder;
@@ -109,7 +109,7 @@ static void give_windows(struct builder *b, struct program *p, const struct opti
     oid_t rings;
 
     if (why)
-        die("--exec: %s", why);
+        fail("--exec: %s", why);
     segment_put(b, &p[STEWARD].space, 0, window_page(1),
                 make_key(KEY_PAGE, RIGHT_WRITE, 0, new_page(b, &arguments)));
     segment_put(b, &p[UNIX].space, 2, window_page(1), inodes);
@@ -125,7 +125,7 @@ static void give_keys(struct builder *b, struct program *p, struct key files)
     struct key bank = start_key(&p[BANK], 0);
 
     if (ranges + 2 * IMAGE_RANGE > UNIX_BASE)
-        die("the programs are too large");
+        fail("the programs are too large");
     p[BANK].frame.keys[KR_RANGE] = range_key(BANK_BASE, OID_LIMIT - BANK_BASE);
     p[STEWARD].frame.keys[KR_RANGE] = range_key(ranges, IMAGE_RANGE);
     p[STEWARD].frame.keys[KR_IMAGE_BANK] = bank;
@@ -177,7 +177,7 @@ static void make_mount_points(struct tree *t)
     for (size_t i = 0; i < sizeof(place) / sizeof(place[0]); i++)
         if (!tree_lookup(t, place[i].path) &&
             !tree_make(t, place[i].path, S_IFDIR | place[i].mode, &why))
-            die("%s: %s", place[i].path, why);
+            fail("%s: %s", place[i].path, why);
 }
 
 void image_make(struct store *st, const struct options *o, uint64_t now)

@@ -108,10 +108,10 @@ int show_info(const char *path)
     io = file_io(&f);
     r = store_open(&io, &st);
     if (r)
-        die("%s: %s", path, store_error_text(r));
+        fail("%s: %s", path, store_error_text(r));
     r = show(st);
     store_close(st);
     if (r)
-        die("%s: %s", path, store_error_text(r));
+        fail("%s: %s", path, store_error_text(r));
     return 0;
 }

@@ -17,7 +17,7 @@
 
 static struct file making;
 
-void die(const char *format, ...)
+void fail(const char *format, ...)
 {
     va_list ap;
 
@@ -36,7 +36,7 @@ void *allocate(size_t size)
     void *p = calloc(1, size);
 
     if (!p)
-        die("out of memory");
+        fail("out of memory");
     return p;
 }
 
@@ -104,7 +104,7 @@ static struct store_format_params parameters(const struct options *o)
                                     .image_version = 1};
 
     if (getrandom(p.id, sizeof(p.id), 0) != sizeof(p.id))
-        die("no random bytes to be had");
+        fail("no random bytes to be had");
     snprintf(p.name, sizeof(p.name), "%s", o->name);
     owner_name(p.owner);
     return p;
@@ -113,9 +113,9 @@ static struct store_format_params parameters(const struct options *o)
 static void check(int r, const char *path)
 {
     if (r == STORE_NOSPACE)
-        die("%s: it does not fit: choose a larger --size", path);
+        fail("%s: it does not fit: choose a larger --size", path);
     if (r)
-        die("%s: %s", path, store_error_text(r));
+        fail("%s: %s", path, store_error_text(r));
 }
 
 static int make(const struct options *o)
@@ -152,12 +152,12 @@ static void check_options(struct options *o)
         default_name(o);
     why = bad_name(o->name);
     if (why)
-        die("--name %s: %s", o->name, why);
+        fail("--name %s: %s", o->name, why);
     why = split_words(o->exec, words, sizeof(words));
     if (why)
-        die("--exec: %s", why);
+        fail("--exec: %s", why);
     if (o->size < (uint64_t)STORE_MIN_BLOCKS * STORE_BLOCK)
-        die("--size: at least 1M is needed");
+        fail("--size: at least 1M is needed");
     o->size -= o->size % STORE_BLOCK;
 }
 
@@ -184,7 +184,7 @@ static int parse(int argc, char **argv, struct options *o)
         switch (c) {
         case SIZE:
             if (!parse_size(optarg, &o->size))
-                die("--size %s: not a size; write e.g. 256M or 4G", optarg);
+                fail("--size %s: not a size; write e.g. 256M or 4G", optarg);
             break;
         case NAME:
             o->name = optarg;
@@ -197,7 +197,7 @@ static int parse(int argc, char **argv, struct options *o)
             break;
         case INTERVAL:
             if (!parse_interval(optarg, &o->interval))
-                die("--interval %s: not a time of 10ms or more; write e.g. 500ms, 1s or never",
+                fail("--interval %s: not a time of 10ms or more; write e.g. 500ms, 1s or never",
                     optarg);
             break;
         case PROGRAMS:
@@ -209,7 +209,7 @@ static int parse(int argc, char **argv, struct options *o)
         case INFO:
         case VERIFY:
             if (order)
-                die("--info or --verify, once");
+                fail("--info or --verify, once");
             order = c;
             break;
         case 'h':

@@ -26,7 +26,7 @@ struct options {
 
 /* main.c */
 /** Prints "mkdistrict: " and the text, removes what is half made, and ends with status 1. */
-void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 void *allocate(size_t size); /* zeroed; fails if there is none */
 
 /* words.c: what the user wrote */
@@ -41,6 +41,9 @@ const char *split_words(const char *text, char *to, size_t size);
 const char *bad_name(const char *name);
 /** "1.5 MiB" */
 const char *show_bytes(uint64_t bytes, char buf[32]);
+
+/** Lines about damage that are printed; the rest is counted. */
+#define DAMAGES_SHOWN 50
 
 /* file.c: a store in a file */
 struct file {

@@ -40,7 +40,7 @@ static void read_data(struct tree *t, struct inode *i, struct archive *a, const 
     while ((r = archive_read_data_block(a, &bytes, &n, &offset)) == ARCHIVE_OK)
         inode_write(t, i, (uint64_t)offset, bytes, n);
     if (r != ARCHIVE_EOF)
-        die("%s: %s: %s", tar, path, archive_error_string(a));
+        fail("%s: %s: %s", tar, path, archive_error_string(a));
 }
 
 static void add_entry(struct tree *t, struct archive *a, struct archive_entry *e, const char *tar)
@@ -52,21 +52,21 @@ static void add_entry(struct tree *t, struct archive *a, struct archive_entry *e
     struct inode *i;
 
     if (!path)
-        die("%s: an entry has no name", tar);
+        fail("%s: an entry has no name", tar);
     if (hardlink) {
         why = tree_link(t, path, hardlink);
         if (why)
-            die("%s: %s: %s", tar, path, why);
+            fail("%s: %s: %s", tar, path, why);
         return;
     }
     i = tree_make(t, path, mode, &why);
     if (!i)
-        die("%s: %s: %s", tar, path, why);
+        fail("%s: %s: %s", tar, path, why);
     attributes = inode_attributes(i);
     set_attributes(attributes, e);
     if (S_ISREG(mode)) {
         if (archive_entry_size(e) > FILE_SIZE_MAX)
-            die("%s: %s: the file is too large", tar, path);
+            fail("%s: %s: the file is too large", tar, path);
         attributes->size = (uint64_t)archive_entry_size(e);
         read_data(t, i, a, tar, path);
         inode_finish(t, i);
@@ -74,7 +74,7 @@ static void add_entry(struct tree *t, struct archive *a, struct archive_entry *e
         const char *target = archive_entry_symlink(e);
 
         if (!target || !target[0] || strlen(target) >= BW_PAGE_SIZE)
-            die("%s: %s: a symbolic link without a usable target", tar, path);
+            fail("%s: %s: a symbolic link without a usable target", tar, path);
         attributes->size = strlen(target);
         inode_target(i, target);
         inode_write(t, i, 0, target, attributes->size);
@@ -89,15 +89,16 @@ void tar_read(struct tree *t, const char *path)
     int r;
 
     if (!a)
-        die("out of memory");
+        fail("out of memory");
     archive_read_support_filter_all(a);
     archive_read_support_format_tar(a);
     archive_read_support_format_empty(a);
     if (archive_read_open_filename(a, strcmp(path, "-") == 0 ? NULL : path, 1 << 16) != ARCHIVE_OK)
-        die("%s: %s", path, archive_error_string(a));
+        fail("%s: %s", path,
+            archive_errno(a) > 0 ? strerror(archive_errno(a)) : archive_error_string(a));
     while ((r = archive_read_next_header(a, &e)) != ARCHIVE_EOF) {
         if (r < ARCHIVE_WARN)
-            die("%s: %s", path, archive_error_string(a));
+            fail("%s: %s", path, archive_error_string(a));
         add_entry(t, a, e, path);
     }
     archive_read_free(a);

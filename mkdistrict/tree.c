@@ -57,12 +57,12 @@ static struct inode *new_inode(struct tree *t, uint32_t mode)
     struct inode *i = allocate(sizeof(*i));
 
     if (t->inodes >= FILETREE_INODES_MAX)
-        die("too many files");
+        fail("too many files");
     if (t->inodes == t->capacity) {
         t->capacity = t->capacity ? t->capacity * 2 : 1024;
         t->inode = realloc(t->inode, t->capacity * sizeof(struct inode *));
         if (!t->inode)
-            die("out of memory");
+            fail("out of memory");
     }
     i->number = t->inodes;
     i->a.mode = mode;
@@ -295,7 +295,7 @@ void inode_target(struct inode *i, const char *target)
     free(i->target);
     i->target = strdup(target);
     if (!i->target)
-        die("out of memory");
+        fail("out of memory");
 }
 
 /* --- data ----------------------------------------------------------------------------------------
@@ -389,7 +389,7 @@ static void put_record(struct directory_writer *w, const char *name, const struc
         }
         w->blocks = realloc(w->blocks, (w->count + 1) * BW_PAGE_SIZE);
         if (!w->blocks)
-            die("out of memory");
+            fail("out of memory");
         memset(w->blocks + w->count * BW_PAGE_SIZE, 0, BW_PAGE_SIZE);
         w->count++;
         w->used = 0;

@@ -134,9 +134,9 @@ struct disk_node {
 };
 _Static_assert(sizeof(struct disk_node) == STORE_BLOCK, "on disk: index block");
 
-/* The allocation map. */
+/* The allocation map: entries of its tree have this type, and in `version` the count of used
+ * blocks. */
 #define AREA_BLOCKS (STORE_BLOCK * 8u)
-#define MAP_TYPE    0xffu /* `type` of the map tree's entries; `version` is the count of used blocks \
-                           */
+#define MAP_TYPE    0xffu
 
 #endif

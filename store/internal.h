@@ -173,6 +173,8 @@ int tree_update(struct store *st, struct disk_ref *root, const struct update *u,
 int map_allocate(struct store *st, uint64_t *place);
 /** Frees what is in use; it stays guarded until the next durable root. */
 int map_free(struct store *st, uint64_t place, uint64_t count);
+/** The bits of one area, 1 = used; good until the next call into map.c. */
+int map_area(struct store *st, uint64_t index, const uint64_t **bits);
 bool map_used(struct store *st, uint64_t place, int *error);
 /** Writes the inverted ranges into the map's own blocks when they have become many. */
 int map_fold(struct store *st);

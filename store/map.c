@@ -163,6 +163,15 @@ bool map_used(struct store *st, uint64_t place, int *error)
     return *error == STORE_OK && area_get(a, place);
 }
 
+int map_area(struct store *st, uint64_t index, const uint64_t **bits)
+{
+    struct area *a;
+    int r = area_load(st, index, &a);
+
+    *bits = r ? NULL : a->bits;
+    return r;
+}
+
 /** A claim does not reach across what is avoided if it has so many free blocks before that. */
 #define CLAIM_MINIMUM 16u
 

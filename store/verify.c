@@ -13,7 +13,9 @@ struct verifier {
     uint64_t generation;
     uint64_t *seen; /* bit set: some tree reaches the block */
     uint8_t *buffer;
+    uint64_t areas;
     uint64_t used, total;
+    uint64_t before; /* damage reported before this verification */
 };
 
 static bool seen(const struct verifier *v, uint64_t b)
@@ -108,27 +110,39 @@ static int check_tree(struct verifier *v, const struct disk_ref *root)
     return root->place ? check_node(v, root, 0, UINT64_MAX) : STORE_OK;
 }
 
+/** Names the blocks of one word of the map in which it and what was seen differ. */
+static void name_differences(struct verifier *v, uint64_t word, uint64_t bits)
+{
+    uint64_t differ = bits ^ v->seen[word];
+
+    for (; differ; differ &= differ - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(differ);
+        bool used = bits >> i & 1;
+
+        DAMAGED(v->st, used ? "map: nobody needs a used block" : "map: a needed block is free",
+                word * 64 + i, NONE, 0, !used, used);
+    }
+}
+
 /** Compares the map with what was seen. */
 static int check_map(struct verifier *v)
 {
     struct store *st = v->st;
-    uint64_t blocks = st->committed.head.blocks, ring = blocks - FIRST_DATA;
+    uint64_t ring = st->committed.head.blocks - FIRST_DATA;
 
-    for (uint64_t b = FIRST_DATA; b < blocks; b++) {
-        int r;
-        bool used = map_used(st, b, &r);
+    for (uint64_t index = 0; index < v->areas; index++) {
+        const uint64_t *bits;
+        int r = map_area(st, index, &bits);
 
-        if (r == STORE_DAMAGED) { /* named already; on to the next area */
-            b = (b / AREA_BLOCKS + 1) * AREA_BLOCKS - 1;
-            continue;
-        }
+        if (r == STORE_DAMAGED)
+            continue; /* named already */
         if (r)
             return r;
-        if (used != seen(v, b))
-            DAMAGED(st, used ? "map: nobody needs a used block" : "map: a needed block is free", b,
-                    NONE, 0, seen(v, b), used);
+        for (uint64_t w = 0; w < AREA_BLOCKS / 64; w++)
+            if (bits[w] != v->seen[index * (AREA_BLOCKS / 64) + w])
+                name_differences(v, index * (AREA_BLOCKS / 64) + w, bits[w]);
     }
-    if (st->damages == 0 && st->committed.head.free_blocks != ring - v->used)
+    if (st->damages == v->before && st->committed.head.free_blocks != ring - v->used)
         DAMAGED(st, "map: count of free blocks", 0, NONE, 0, ring - v->used,
                 st->committed.head.free_blocks);
     return STORE_OK;
@@ -152,20 +166,22 @@ static int check_all(struct verifier *v)
 int store_verify(struct store *st, struct store_verify *out)
 {
     struct verifier v = {.st = st, .v = out};
-    uint64_t before = st->damages, blocks = st->committed.head.blocks;
+    uint64_t blocks = st->committed.head.blocks;
     int r;
 
     out->errors = out->blocks = 0;
     if (st->begun)
         return STORE_STATE;
+    v.before = st->damages;
+    v.areas = (blocks + AREA_BLOCKS - 1) / AREA_BLOCKS;
     v.total = blocks - FIRST_DATA - st->committed.head.free_blocks;
-    v.seen = calloc((size_t)(blocks / 64 + 1), sizeof(*v.seen));
+    v.seen = calloc((size_t)v.areas, AREA_BLOCKS / 8);
     v.buffer = malloc(STORE_BLOCK);
     r = v.seen && v.buffer ? check_all(&v) : STORE_NOMEM;
     if (v.v->progress)
         v.v->progress(v.v->ctx, v.total, v.total);
     free(v.seen);
     free(v.buffer);
-    out->errors = st->damages - before;
+    out->errors = st->damages - v.before;
     return r ? r : out->errors ? STORE_DAMAGED : STORE_OK;
 }

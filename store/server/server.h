@@ -29,6 +29,7 @@ struct server {
     unsigned slot;  /* at districtd */
     bw_time_t next; /* MONOTONIC: the next checkpoint by itself; BW_NO_DEADLINE: none */
     struct district_line line; /* name, error and message; the rest is filled in when asked */
+    oid_t crash_told; /* the domain whose crash districtd knows of */
     /* a message to districtd that is still to be sent */
     enum ended_why ended; /* 0: none */
     char ended_text[80];

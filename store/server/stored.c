@@ -212,6 +212,7 @@ static int64_t start(const void *string, size_t length)
     server.line.incarnation = params.incarnation;
     server.ended = 0;
     server.short_of_memory = false;
+    server.crash_told = 0;
     supply_reset();
     server.running = true;
     checkpoint_reset();
@@ -303,7 +304,8 @@ static void look_at_district(void)
     }
     if (status.state == DISTRICT_FAILED) {
         server_ended(ENDED_DAMAGED, "its first objects are damaged");
-    } else if (status.crashed) {
+    } else if (status.crashed && status.crash_oid != server.crash_told) {
+        server.crash_told = status.crash_oid;
         server_ended(ENDED_CRASHED, "a domain stopped at a fault");
     } else if (checkpoint_pressed(&status)) {
         checkpoint_begin(STORE_MADE_PRESSURE);
