@@ -190,6 +190,17 @@ static void pump_input(void)
 /* --- requests ------------------------------------------------------------------------------------
  */
 
+/** What was typed ahead of an attach goes where it was meant to. */
+static void deliver_ahead(void)
+{
+    static uint8_t typed[SESSION_INPUT];
+    size_t n = session_read(&sessions[0], typed, sizeof(typed));
+
+    for (size_t i = 0; i < n; i++) {
+        deliver(typed[i]);
+    }
+}
+
 static void serve_attach(uint64_t s, struct message *reply, uint16_t *reply_to)
 {
     if (s == 0 || s >= SESSIONS || !sessions[s].open) {
@@ -200,6 +211,8 @@ static void serve_attach(uint64_t s, struct message *reply, uint16_t *reply_to)
     attached = true;
     *reply_to = 0;
     set_focus((unsigned)s);
+    deliver_ahead();
+    notify(focus);
     pump_output();
 }
 

@@ -77,21 +77,17 @@ void screen_print(const char *format, ...)
 
 uint8_t screen_get(void)
 {
-    static uint8_t input[64];
-    static size_t at, end;
+    for (;;) {
+        uint8_t c;
+        /* One only: what is typed ahead is for whoever has the terminal next. */
+        struct message m = {.code = CONSOLE_READ, .word = {1}, .buffer = &c, .size = 1};
 
-    while (at == end) {
-        struct message m = {.code = CONSOLE_READ, .word = {sizeof(input)}, .buffer = input};
-
-        m.size = sizeof(input);
-        at = end = 0;
         if (bw_call(KR_CONSOLE, &m) != BW_OK) {
             reopen();
         } else if (m.length == 0) {
             bw_wait(BW_NO_DEADLINE);
         } else {
-            end = m.length;
+            return c;
         }
     }
-    return input[at++];
 }
