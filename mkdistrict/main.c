@@ -13,15 +13,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "mkdistrict.h"
+#include "tools.h"
 
-static struct file making;
+struct file making;
 
 void fail(const char *format, ...)
 {
     va_list ap;
 
     fflush(stdout);
+    progress_clear();
     fprintf(stderr, "mkdistrict: ");
     va_start(ap, format);
     vfprintf(stderr, format, ap);
@@ -46,12 +47,20 @@ static void interrupted(int signal)
     _exit(128 + signal);
 }
 
+void catch_signals(void)
+{
+    signal(SIGINT, interrupted);
+    signal(SIGTERM, interrupted);
+    signal(SIGHUP, interrupted);
+}
+
 static void usage(void)
 {
     printf("usage: mkdistrict [options] FILE     make the store of a new district in FILE\n"
            "       mkdistrict --info FILE        say what is in a store\n"
-           "       mkdistrict --verify FILE      read and check all of it, name what is wrong\n"
-           "\n"
+           "       mkdistrict --verify FILE      read and check all of it, name what is wrong\n");
+    commands_print();
+    printf("\n"
            "  --size SIZE        how much it can hold, e.g. 256M (default) or 4G\n"
            "  --name NAME        of the district (default: from FILE)\n"
            "  --root TAR         its first file tree: a tar archive, may be compressed; - reads "
@@ -126,9 +135,7 @@ static int make(const struct options *o)
     char size[32], used[32];
     struct store_info i;
 
-    signal(SIGINT, interrupted);
-    signal(SIGTERM, interrupted);
-    signal(SIGHUP, interrupted);
+    catch_signals();
     file_create(&making, o->file, o->size, o->force);
     io = file_io(&making);
     check(store_format(&io, &p, &st), o->file);
@@ -227,9 +234,12 @@ static int parse(int argc, char **argv, struct options *o)
 int main(int argc, char **argv)
 {
     struct options o = {.exec = "/bin/busybox sh", .size = 256u << 20, .interval = 1000000000ull};
+    const struct command *command = argc > 1 ? command_find(argv[1]) : NULL;
     int order;
 
     setlocale(LC_CTYPE, "C.UTF-8"); /* so that libarchive gives every name as it is */
+    if (command)
+        return command->run(argc - 1, argv + 1);
     order = parse(argc, argv, &o);
 
     if (optind + 1 != argc) {

@@ -28,6 +28,9 @@ struct options {
 /** Prints "mkdistrict: " and the text, removes what is half made, and ends with status 1. */
 void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 void *allocate(size_t size); /* zeroed; fails if there is none */
+/** A signal that ends the program removes what is half made, too. */
+void catch_signals(void);
+extern struct file making; /* what is half made */
 
 /* words.c: what the user wrote */
 /** "256M" -> bytes. @return false if it is not a size */

@@ -82,6 +82,7 @@ def jobs(long):
                            '--nucleus', os.path.join(BUILD, 'mutant', 'nucleus.elf'))
     yield 'shell', system('shell')
     yield 'host', system('host')
+    yield 'tools', system('tools')
 
 
 def main():

@@ -1,0 +1,58 @@
+/*
+ * The commands of mkdistrict, by name; and what all of them do with their arguments.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools.h"
+
+static const struct command known[] = {
+    {"ls", command_ls, "[-l] FILE[@GEN] [PATH]", "list files of a generation"},
+    {"cat", command_cat, "FILE[@GEN] PATH...", "write files to standard output"},
+    {"get", command_get, "FILE[@GEN] PATH [TO]", "copy a file or folder out of a generation"},
+};
+#define COMMANDS (sizeof(known) / sizeof(known[0]))
+
+const struct command *command_find(const char *word)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(known[i].name, word) == 0)
+            return &known[i];
+    return NULL;
+}
+
+void commands_print(void)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        printf("       mkdistrict %s %s\n               %s\n", known[i].name, known[i].arguments,
+               known[i].purpose);
+}
+
+static void print_usage(FILE *to, const char *name)
+{
+    const struct command *c = command_find(name);
+
+    fprintf(to, "usage: mkdistrict %s %s\n       %s\n", name, c ? c->arguments : "",
+            c ? c->purpose : "");
+}
+
+void command_misused(const char *name, const char *why)
+{
+    fprintf(stderr, "mkdistrict %s: %s; mkdistrict %s --help explains\n", name, why, name);
+    exit(2);
+}
+
+int command_option(int argc, char **argv, const char *letters, const struct option *options)
+{
+    int c = getopt_long(argc, argv, letters, options, NULL);
+
+    if (c == 'h') {
+        print_usage(stdout, argv[0]);
+        exit(0);
+    }
+    if (c == '?') {
+        fprintf(stderr, "mkdistrict %s: --help explains\n", argv[0]);
+        exit(2);
+    }
+    return c;
+}

@@ -1,0 +1,159 @@
+#!/usr/bin/python3
+"""mkdistrict's commands on the host, under ASan and UBSan if that build is there: files of a generation, streams,
+the vault, what is on disk. No emulator."""
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import tarfile
+import time
+
+import harness
+from machine import BUILD, MKDISTRICT, SCRATCH
+
+check = harness.Checks
+folder = os.path.join(SCRATCH, 'tools')
+shutil.rmtree(folder, ignore_errors=True)
+os.makedirs(folder)
+checked = os.path.join(BUILD, 'check', 'bin', 'mkdistrict')
+TOOL = checked if os.path.exists(checked) else MKDISTRICT
+ENVIRONMENT = dict(os.environ, ASAN_OPTIONS='detect_leaks=0:exitcode=99', BW_VAULT=os.path.join(folder, 'vault'),
+                   TZ='UTC')
+
+
+def at(name):
+    return os.path.join(folder, name)
+
+
+def tool(*arguments, **more):
+    """Runs mkdistrict; it must work. Returns what it printed."""
+    done = subprocess.run([TOOL, *arguments], capture_output=True, timeout=300, env=ENVIRONMENT, **more)
+    check.true(done.returncode == 0, '%s: exit code %s: %s' % (arguments, done.returncode, done.stderr[-2000:]))
+    return done.stdout
+
+
+def text(*arguments, **more):
+    return tool(*arguments, **more).decode()
+
+
+def refused(arguments, *words, status=1, **more):
+    """mkdistrict must refuse with one line that has the words."""
+    done = subprocess.run([TOOL, *arguments], capture_output=True, timeout=300, env=ENVIRONMENT, **more)
+    error = done.stderr.decode(errors='replace')
+    check.equal(done.returncode, status, '%s: %s' % (arguments, error[-3000:]))
+    check.equal(error.count('\n'), 1, error)
+    for word in words:
+        check.contains(error, word)
+
+
+CONTENT = {'usr/bin/program': os.urandom(300000), 'etc/motd': b'hello\n', 'empty': b'', 'zeros': bytes(50000),
+           'name with \xe9\x01': b'odd', 'n' * 255: b'long name', 'exact': os.urandom(8192)}
+
+
+def make_tar():
+    with tarfile.open(at('tree.tar'), 'w', format=tarfile.PAX_FORMAT) as tar:
+        for name, data in CONTENT.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.uid, entry.gid, entry.mtime = len(data), 0o640, 7, 8, 1700000000
+            with open(at('content'), 'wb') as f:
+                f.write(data)
+            with open(at('content'), 'rb') as f:
+                tar.addfile(entry, f)
+        for name, target in (('link', 'etc/motd'), ('absolute', '/etc'), ('loop', 'loop'), ('etc/up', '../empty'),
+                             ('out', '/../../../etc/passwd')):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, target, 0o777
+            tar.addfile(entry)
+        entry = tarfile.TarInfo('etc/null')
+        entry.type, entry.devmajor, entry.devminor, entry.mode = tarfile.CHRTYPE, 1, 3, 0o666
+        tar.addfile(entry)
+        entry = tarfile.TarInfo('many')
+        entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(entry)
+        for i in range(1200):
+            tar.addfile(tarfile.TarInfo('many/file-%d' % i))
+
+
+def store():
+    if not os.path.exists(at('one.district')):
+        make_tar()
+        tool('--size', '32M', '--name', 'one', '--root', at('tree.tar'), '--interval', '2s',
+             '--programs', os.path.join(BUILD, 'boot'), at('one.district'))
+    return at('one.district')
+
+
+def copy(name):
+    shutil.copyfile(store(), at(name))
+    return at(name)
+
+
+# ---- ls, cat, get ----------------------------------------------------------------------------------
+
+
+def test_ls():
+    names = tool('ls', store()).split(b'\n')
+    for name in ('usr', 'etc', 'link', 'n' * 255, 'dev', 'proc', 'tmp', 'name with \xe9\x01'):
+        check.true(name.encode() in names, '%r in %r' % (name, names))
+    check.equal(names, sorted(names[:-1]) + [b''], 'sorted')
+    check.equal(len(text('ls', store(), '/many').splitlines()), 1200)
+    check.equal(text('ls', store(), 'etc/motd'), 'etc/motd\n')
+    check.equal(text('ls', store() + '@0', '/usr'), 'bin\n')
+
+
+def test_ls_in_detail():
+    lines = text('ls', '-l', store(), 'etc').splitlines()
+    check.true(any(re.match(r'-rw-r----- +1 +7 +8 +6 2023-11-14 22:13:20 motd$', line) for line in lines), lines)
+    check.true(any(re.match(r'c.* 1, +3 .* null$', line) for line in lines), lines)
+    check.true(any(re.match(r'l.* up -> \.\./empty$', line) for line in lines), lines)
+    check.contains(text('ls', '-l', store(), 'absolute'), 'absolute -> /etc')
+    check.contains(text('ls', '-l', store(), 'absolute/'), 'motd')
+
+
+def test_cat():
+    for name, data in CONTENT.items():
+        check.true(tool('cat', store(), name) == data, '%s is as it was' % name)
+    check.equal(tool('cat', store(), 'link', '/absolute/motd', 'usr/../etc/./motd', 'absolute/../etc/motd'),
+                b'hello\n' * 4)
+    check.equal(tool('cat', store(), 'etc/up'), b'')
+
+
+def test_what_ls_and_cat_refuse():
+    refused(['cat', store(), '/nowhere'], 'one.district', '/nowhere', 'no such file')
+    refused(['cat', store(), 'etc'], 'etc', 'folder')
+    refused(['cat', store(), 'loop'], 'symbolic links')
+    refused(['cat', store(), 'out'], 'no such file')
+    refused(['cat', store(), 'etc/motd/x'], 'not a directory')
+    refused(['cat', store() + '@7', 'etc/motd'], 'generation 7 is not kept')
+    refused(['cat', store(), 'etc/null'], 'not a file')
+    refused(['ls', at('nowhere')], 'nowhere')
+    refused(['ls', at('tree.tar')], 'tree.tar')
+    refused(['ls', folder], 'neither a file nor a disk')
+    for wrong in (['ls'], ['cat'], ['cat', store()], ['get'], ['get', store()], ['ls', store(), 'a', 'b']):
+        refused(wrong, '--help', status=2)
+
+
+def test_get():
+    os.chdir(folder)
+    tool('get', store(), 'etc/motd')
+    check.equal(open(at('motd'), 'rb').read(), b'hello\n')
+    check.equal(oct(os.stat(at('motd')).st_mode & 0o777), '0o640')
+    check.equal(int(os.stat(at('motd')).st_mtime), 1700000000)
+    refused(['get', store(), 'etc/motd'], 'motd', 'exists')
+    tool('get', store(), 'zeros', at('named'))
+    check.true(open(at('named'), 'rb').read() == CONTENT['zeros'], 'zeros')
+    check.equal(os.stat(at('named')).st_blocks, 0, 'a hole stays a hole')
+    os.mkdir(at('into'))
+    done = subprocess.run([TOOL, 'get', store(), '/', at('into/all')], capture_output=True, text=True, env=ENVIRONMENT)
+    check.equal(done.returncode, 0, done.stderr)
+    check.contains(done.stderr, '1 device')
+    for name, data in CONTENT.items():
+        check.true(open(os.path.join(at('into/all'), name), 'rb').read() == data, name)
+    check.equal(os.readlink(at('into/all/out')), '/../../../etc/passwd')
+    check.equal(len(os.listdir(at('into/all/many'))), 1200)
+    refused(['get', store(), '/'], 'named')
+
+
+if __name__ == '__main__':
+    harness.main(globals())
