@@ -817,7 +817,10 @@ START_TEST(places_are_free_and_high)
     ck_assert_uint_eq(area_place(s, 0x30000000, PAGE), 0x30000000);
     ck_assert_uint_eq(area_place(s, 0, SPACE_TOP), 0);
     ck_assert_uint_eq(area_place(s, 0, ~0ull & ~(PAGE - 1)), 0);
-    ck_assert_int_eq(area_unmap(s, a, 16 * PAGE), 0);
+    ck_assert_int_eq(area_map(s, a + 16 * PAGE, PAGE, VM_READ, 0, NULL, NULL, 0), 0);
+    ck_assert_uint_eq(s->areas, 1); /* it has grown into the gap below the stack */
+    ck_assert_uint_eq(area_place(s, 0, PAGE), b);
+    ck_assert_int_eq(area_unmap(s, a, 17 * PAGE), 0);
     ck_assert_uint_eq(s->areas, 0);
     nothing_is_left();
 }

@@ -276,7 +276,11 @@ uint64_t area_place(struct space *s, uint64_t hint, uint64_t length)
     if (hint && range_is_free(s, hint, length)) {
         return hint;
     }
-    for (i = area_index(s, top); i > 0; i--) {
+    i = area_index(s, top);
+    if (i < s->areas && s->area[i].start < top) {
+        top = s->area[i].start; /* one that has grown into the gap below the stack */
+    }
+    for (; i > 0; i--) {
         struct area *v = &s->area[i - 1];
 
         if (v->end <= top && top - v->end >= length) {
