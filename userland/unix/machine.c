@@ -110,7 +110,6 @@ static uint16_t made_place(void)
 void machine_forget(struct handle *h)
 {
     if (h->slot != NO_SLOT) {
-        bw_drop_key(place_of(h->slot));
         free_slot[free_slots++] = h->slot;
     }
 }

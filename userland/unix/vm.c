@@ -64,8 +64,11 @@ void space_release(struct space *s)
     if (--s->references) {
         return;
     }
-    pages_release(s);
+    /* The root first: with it go the page tables. A page that is destroyed while it is mapped costs
+     * all processes theirs. */
     machine_destroy(s->root.id);
+    machine_destroy_flush();
+    pages_release(s);
     machine_destroy_flush();
     machine_forget(&s->root);
     for (unsigned i = 0; i < s->areas; i++) {
