@@ -69,8 +69,9 @@ static void serve_kill(unsigned slot, struct message *reply)
     reply_line(slot, reply);
 }
 
-/** The slot of a live store server, other than the one that registers, with that name. */
-static unsigned other_with_name(const char *name)
+/** The slot of a live store server, other than the one that registers, with that name. A dead one's
+ *  entry goes. @param ended set if its district ran */
+static unsigned other_with_name(const char *name, bool *ended)
 {
     unsigned slot = registry_find(name);
     struct message m = {.code = STORE_LINE, .buffer = &answer_line, .size = sizeof(answer_line)};
@@ -81,8 +82,9 @@ static unsigned other_with_name(const char *name)
     if (bw_call(KEY_STORE(slot), &m) == BW_OK) {
         return slot;
     }
-    if (registry_entry(slot)->running) { /* its server is gone; what it ran cannot be committed */
+    if (registry_entry(slot)->running) { /* what it ran cannot be committed any more */
         lifecycle_end(slot);
+        *ended = true;
     }
     registry_remove(slot);
     return 0;
@@ -91,6 +93,7 @@ static unsigned other_with_name(const char *name)
 static void serve_register(struct message *reply, const void *string, size_t length)
 {
     struct district_line line;
+    bool ended = false;
     unsigned other;
     unsigned slot;
 
@@ -101,13 +104,17 @@ static void serve_register(struct message *reply, const void *string, size_t len
     memcpy(&line, string, sizeof(line));
     line.name[sizeof(line.name) - 1] = 0;
     line.message[sizeof(line.message) - 1] = 0;
-    other = other_with_name(line.name);
+    other = other_with_name(line.name, &ended);
     slot = registry_add(&line, other);
     if (slot == 0) {
         reply->code = BW_LIMIT;
         return;
     }
     bw_copy_key(KR_OFFERED, KEY_STORE(slot));
+    if (ended) {
+        registry_say(registry_entry(slot),
+                     "stopped: its store server failed and was started again");
+    }
     if (other) {
         bw_log("districtd: two stores have the district name %s; the second stays closed",
                line.name);
