@@ -1,5 +1,5 @@
 // sources: ../../userland/unix/vm.c ../../userland/unix/pages.c ../../userland/unix/share.c
-// sources: ../../userland/unix/shared.c
+// sources: ../../userland/unix/shared.c ../../userland/unix/pages_change.c
 /*
  * Address spaces of the personality over a simulated nucleus: objects, nodes and slots as in the
  * real one, each misuse an assertion. A model says what every byte must be; random operations on

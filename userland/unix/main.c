@@ -9,6 +9,7 @@
  * time.
  */
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <bailiwick/personality.h>
 #include <bailiwick/runtime.h>
@@ -84,6 +85,16 @@ static uint64_t elapsed(uint64_t from, uint64_t to)
 
 /* --- events ----------------------------------------------------------------------------------- */
 
+/** No page can be had for a process that needs one to go on. */
+static void out_of_memory(struct process *p)
+{
+    char line[80];
+
+    snprintf(line, sizeof line, "[out of memory: process %d (%s) is killed]\r\n", p->pid, p->name);
+    tty_print(line);
+    process_doom(p, SIGKILL);
+}
+
 static long serve_page_fault(struct thread *t, uint64_t address, uint64_t error)
 {
     unsigned access = error & PAGE_ERROR_FETCH   ? VM_EXEC
@@ -99,8 +110,7 @@ static long serve_page_fault(struct thread *t, uint64_t address, uint64_t error)
         r = -ENXIO;
     }
     if (r == -ENOMEM) {
-        bw_log("unix: out of memory: process %d (%s) is killed", t->process->pid, t->process->name);
-        process_doom(t->process, SIGKILL);
+        out_of_memory(t->process);
     } else if (r == -EACCES) {
         signal_fault(t, SIGSEGV, SEGV_ACCERR, address);
     } else if (r == -EFAULT) {
