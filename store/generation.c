@@ -242,24 +242,61 @@ int generation_drop(struct store *st, uint64_t number)
     return STORE_OK;
 }
 
-int generation_retain(struct store *st, uint32_t last)
+static uint64_t bucket(const struct disk_generation *g, uint64_t seconds)
 {
-    uint32_t n = generations_kept(&st->now);
+    return g->time / 1000000000ull / seconds;
+}
+
+/** Is g, which is older than the last ones, the first of its minute, hour or day, and in time?
+ * `before` is the kept one before it, or NULL. */
+static bool sparse(const struct disk_root *h, const struct disk_generation *g,
+                   const struct disk_generation *before, uint64_t now)
+{
+    const struct {
+        uint64_t seconds, keep;
+    } class[] = {{60, h->keep_minutes}, {3600, h->keep_hours}, {86400, h->keep_days}};
+
+    for (size_t i = 0; i < sizeof(class) / sizeof(class[0]); i++) {
+        uint64_t b = bucket(g, class[i].seconds), last = now / 1000000000ull / class[i].seconds;
+
+        if (last < b + class[i].keep && (!before || bucket(before, class[i].seconds) != b))
+            return true;
+    }
+    return false;
+}
+
+/** The first one that retention does not keep, or NULL. */
+static const struct disk_generation *dispensable(const struct state *s, uint32_t last,
+                                                 bool only_last)
+{
+    const struct disk_generation *newest = generation_kept(s, s->head.newest), *before = NULL;
+    uint32_t n = generations_kept(s);
+
+    for (uint32_t i = 0; i < s->head.generations && n > last; i++) {
+        const struct disk_generation *g = &s->generation[i];
+
+        if (!kept(g))
+            continue;
+        if (g->number == s->head.current) {
+            before = g;
+            continue;
+        }
+        if (only_last || !sparse(&s->head, g, before, newest ? newest->time : g->time))
+            return g;
+        before = g;
+        n--;
+    }
+    return NULL;
+}
+
+int generation_retain(struct store *st, uint32_t last, bool only_last)
+{
+    const struct disk_generation *g;
     int r = STORE_OK;
 
     if (last < 2)
         last = 2;
-    for (uint32_t i = 0; i < st->now.head.generations && n > last && r == STORE_OK;) {
-        const struct disk_generation *g = &st->now.generation[i];
-        uint64_t number = g->number;
-
-        if (!kept(g) || number == st->now.head.current) {
-            i++;
-            continue;
-        }
-        r = generation_drop(st, number);
-        n--;
-        i = 0;
-    }
+    while (r == STORE_OK && (g = dispensable(&st->now, last, only_last)))
+        r = generation_drop(st, g->number);
     return r;
 }

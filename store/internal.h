@@ -202,7 +202,7 @@ int generation_add(struct state *s, const struct disk_generation *g);
 uint32_t generations_kept(const struct state *s);
 /** Takes one out of `now`, freeing what only it needed. */
 int generation_drop(struct store *st, uint64_t number);
-/** Drops what retention no longer keeps, down to `last` at least 2. */
-int generation_retain(struct store *st, uint32_t last);
+/** Drops what retention no longer keeps; only_last: of the older ones, all. At least 2 stay. */
+int generation_retain(struct store *st, uint32_t last, bool only_last);
 
 #endif

@@ -338,6 +338,11 @@ int map_free(struct store *st, uint64_t place, uint64_t count)
     return points_toggle(&st->now.points, place, count);
 }
 
+#define POINTS_MAX                                                                                 \
+    ((ROOT_SLOT_BLOCKS * STORE_BLOCK - sizeof(struct disk_root) -                                  \
+      STORE_GENERATIONS_MAX * sizeof(struct disk_generation)) /                                    \
+     sizeof(uint64_t))
+
 /* --- folding -------------------------------------------------------------------------------------
  */
 
@@ -418,9 +423,23 @@ static int fold_once(struct store *st)
     return r;
 }
 
+/** Folding takes blocks before it gives some. In a full store it waits, as long as the root has
+ * room. */
+static bool too_full_to_fold(const struct store *st)
+{
+    uint64_t areas = st->now.head.blocks / AREA_BLOCKS + 1;
+    uint64_t needed = 2 * minimum(areas, st->now.points.count) + LEVEL_MAX;
+
+    return st->committed.head.free_blocks < st->allocated + needed &&
+           st->now.points.count <= POINTS_MAX;
+}
+
 int map_fold(struct store *st)
 {
     int r = STORE_OK;
+
+    if (too_full_to_fold(st))
+        return STORE_OK;
 
     st->folding = true;
     for (int i = 0; i < 8 && st->now.points.count > st->io.fold_limit && r == STORE_OK; i++)

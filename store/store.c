@@ -349,7 +349,7 @@ int store_begin(struct store *st, uint64_t number)
     if (number < st->now.head.next_generation || number >= NONE - 1)
         return STORE_ARGUMENT;
     if (st->pressed && generations_kept(&st->now) > 2) {
-        r = generation_retain(st, 2);
+        r = generation_retain(st, 2, true);
         if (r == STORE_OK)
             r = make_durable(st);
         if (r)
@@ -508,7 +508,7 @@ static int build(struct store *st, uint64_t time, enum store_reason reason)
     }
     g.changed = st->updates;
     if (MUTATED(MUTATION_FREED_EARLY) && r == STORE_OK && h->keep_last > 2)
-        r = generation_retain(st, h->keep_last - 1);
+        r = generation_retain(st, h->keep_last - 1, false);
     if (r == STORE_OK)
         r = tree_update(st, &g.root, st->update, st->updates, g.number, g.number, false,
                         &g.objects);
@@ -518,7 +518,7 @@ static int build(struct store *st, uint64_t time, enum store_reason reason)
         return r;
     h->current = h->newest = g.number;
     h->next_generation = g.number + 1;
-    r = generation_retain(st, h->keep_last);
+    r = generation_retain(st, h->keep_last, false);
     /* What cannot be read cannot be dropped; that must not keep the district from going on. */
     return r == STORE_DAMAGED ? STORE_OK : r;
 }
@@ -597,6 +597,32 @@ int store_set_retention(struct store *st, uint32_t last, uint32_t minutes, uint3
     if (last < 2 || (uint64_t)last + minutes + hours + days > STORE_GENERATIONS_MAX / 2)
         return STORE_ARGUMENT;
     return change_head(st, change_retention, v);
+}
+
+/** A range that wraps at the old end has to go on meaning (at least) the same blocks. */
+static uint64_t stretched(uint64_t start, uint64_t length, uint64_t old, uint64_t blocks)
+{
+    return length && start + length > old ? length + (blocks - old) : length;
+}
+
+int store_grow(struct store *st, uint64_t blocks)
+{
+    struct disk_root *h = &st->now.head;
+    uint64_t old = h->blocks;
+    int r;
+
+    if (st->begun || st->must_reopen)
+        return STORE_STATE;
+    if (blocks <= old || blocks > STORE_MAX_BLOCKS || blocks > st->io.blocks)
+        return STORE_ARGUMENT;
+    h->claim_length = stretched(h->claim_start, h->claim_length, old, blocks);
+    h->avoid_length = stretched(h->avoid_start, h->avoid_length, old, blocks);
+    h->blocks = blocks;
+    h->free_blocks += blocks - old;
+    r = root_write(st, &st->now, false);
+    if (r)
+        store_abort(st);
+    return r;
 }
 
 int store_drop(struct store *st, uint64_t generation)

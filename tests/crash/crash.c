@@ -63,7 +63,7 @@ static void pairs(const struct effort *e, double deadline)
 {
     for (unsigned a = 0; a < OPERATIONS && now() < deadline; a++)
         for (unsigned b = 0; b < OPERATIONS && now() < deadline; b++) {
-            struct explorer *x = explorer_new(256, 12, 1, e);
+            struct explorer *x = explorer_new(300, 12, 1, e);
 
             snprintf(explorer_where, sizeof(explorer_where), "%s, %s", operation_name[a],
                      operation_name[b]);
@@ -79,7 +79,7 @@ static void random_round(uint64_t seed, const struct effort *e, unsigned length,
     static const struct {
         uint64_t blocks;
         unsigned objects;
-    } size[] = {{256, 12}, {256, 40}, {300, 60}, {700, 150}};
+    } size[] = {{300, 12}, {300, 40}, {340, 60}, {800, 150}};
     unsigned which = (unsigned)seed % 4;
     struct explorer *x = explorer_new(size[which].blocks, size[which].objects, seed, e);
 
@@ -127,7 +127,7 @@ static int forge(uint64_t seed, double seconds)
     double start = now();
 
     for (uint64_t s = seed; now() < start + seconds; s++) {
-        struct explorer *x = explorer_new(s % 2 ? 256 : 700, s % 2 ? 30 : 400, s, &none);
+        struct explorer *x = explorer_new(s % 2 ? 300 : 800, s % 2 ? 30 : 400, s, &none);
 
         for (unsigned i = 0; i < 6; i++)
             explorer_run(x, explorer_choose(x));

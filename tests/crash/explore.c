@@ -19,8 +19,8 @@
 #include "explore.h"
 
 const char *const operation_name[OPERATIONS] = {
-    "put one", "put some", "put many", "put zero",    "delete",      "delete all", "empty",
-    "abort",   "restart",  "go back",  "drop oldest", "drop middle", "policy",     "reopen"};
+    "put one", "put some", "put many",    "put zero",    "delete", "delete all", "empty", "abort",
+    "restart", "go back",  "drop oldest", "drop middle", "policy", "reopen",     "grow"};
 
 struct statistics statistics;
 char explorer_where[256];
@@ -112,6 +112,7 @@ static void note_claim(struct explorer *x, struct store *st)
     const struct disk_root *h = &st->committed.head;
     int r;
 
+    memset(x->claimed, 0, x->disk->blocks * sizeof(*x->claimed));
     for (uint64_t b = FIRST_DATA; b < h->blocks; b++)
         x->claimed[b] =
             in_ring(h->claim_start, h->claim_length, h->blocks, b) && !map_used(st, b, &r);
@@ -418,6 +419,23 @@ static void operation_drop(struct explorer *x, uint32_t index)
     end_operation(x);
 }
 
+static void foresee_grow(const struct explorer *x, struct model_state *to)
+{
+    model_after_grow(x->m, x->argument, to);
+}
+
+static void operation_grow(struct explorer *x)
+{
+    uint64_t blocks = x->m->state.blocks + 1 + any(x, 24);
+
+    if (blocks > x->disk->blocks)
+        return;
+    begin_operation(x, foresee_grow, blocks);
+    if (model_try_grow(x->m, blocks))
+        model_fail("%s: it cannot grow", explorer_where);
+    end_operation(x);
+}
+
 static void operation_policy(struct explorer *x)
 {
     begin_operation(x, NULL, 0);
@@ -475,6 +493,9 @@ void explorer_run(struct explorer *x, enum operation o)
     case OPERATION_POLICY:
         operation_policy(x);
         break;
+    case OPERATION_GROW:
+        operation_grow(x);
+        break;
     default:
         operation_reopen(x);
         break;
@@ -513,7 +534,7 @@ struct explorer *explorer_new(uint64_t blocks, unsigned objects, uint64_t seed,
     struct explorer *x = explorer_on(simdisk_new(blocks), objects, seed, e);
     struct store_io io = io_of_disk(x);
 
-    x->m = model_new_io(&io, blocks);
+    x->m = model_new_io(&io, blocks - blocks / 8);
     model_begin(x->m);
     for (oid_t oid = 1; oid <= objects / 2; oid++)
         model_put(x->m, oid, OBJECT_PAGE, seed + oid);
@@ -618,7 +639,7 @@ void explorer_damage(struct explorer *x, unsigned times)
 
     if (x->m->begun || x->disk->flying.count)
         return;
-    for (uint64_t b = FIRST_DATA; b < x->disk->blocks && count < 4096; b++)
+    for (uint64_t b = FIRST_DATA; b < x->m->state.blocks && count < 4096; b++)
         if (map_used(x->m->st, b, &r))
             used[count++] = b;
     image_base(x->image, x->disk->current);
@@ -716,7 +737,7 @@ void explorer_forge(struct explorer *x, unsigned times)
     size_t count = 0;
     int r;
 
-    for (uint64_t b = FIRST_DATA; b < x->disk->blocks && count < 4000; b++)
+    for (uint64_t b = FIRST_DATA; b < x->m->state.blocks && count < 4000; b++)
         if (map_used(x->m->st, b, &r) &&
             ((const struct disk_node *)(x->disk->current + b * STORE_BLOCK))->magic == NODE_MAGIC)
             used[count++] = b;

@@ -23,6 +23,7 @@ enum operation {
     OPERATION_DROP_MIDDLE,
     OPERATION_POLICY,
     OPERATION_REOPEN,
+    OPERATION_GROW,
     OPERATIONS,
 };
 extern const char *const operation_name[OPERATIONS];
@@ -44,7 +45,8 @@ struct statistics {
 extern struct statistics statistics;
 
 struct explorer;
-/** Formats a store of `blocks` blocks and commits a first generation. */
+/** Formats a store on a disk of `blocks` blocks, that it can grow into, and commits a first
+ * generation. */
 struct explorer *explorer_new(uint64_t blocks, unsigned objects, uint64_t seed,
                               const struct effort *e);
 void explorer_free(struct explorer *x);

@@ -171,6 +171,7 @@ struct model *model_new_io(const struct store_io *io, uint64_t blocks)
         model_fail("format: %s", store_error_text(r));
     m->state.current = STORE_NEWEST;
     m->state.keep = 8;
+    m->state.blocks = blocks;
     return m;
 }
 
@@ -405,6 +406,27 @@ int model_try_drop(struct model *m, uint64_t generation)
     return STORE_OK;
 }
 
+void model_after_grow(const struct model *m, uint64_t blocks, struct model_state *to)
+{
+    model_state_copy(to, &m->state);
+    to->blocks = blocks;
+}
+
+int model_try_grow(struct model *m, uint64_t blocks)
+{
+    struct model_state after;
+    int r = store_grow(m->st, blocks);
+
+    if (r && r != STORE_IO)
+        return r;
+    model_after_grow(m, blocks, &after);
+    if (r == STORE_IO)
+        not_sure(m, &after);
+    else
+        become(m, &after);
+    return r;
+}
+
 void model_drop(struct model *m, uint64_t generation)
 {
     int r = model_try_drop(m, generation);
@@ -520,6 +542,8 @@ const char *model_differs(struct store *st, const struct model_state *s)
     store_info(st, &i);
     if (i.incarnation != s->incarnation)
         return "another incarnation";
+    if (i.blocks != s->blocks)
+        return "another capacity";
     if (i.next_generation != s->next)
         return "another next generation";
     if (i.current != s->current)

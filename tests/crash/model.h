@@ -45,6 +45,7 @@ struct model_generation {
 /** What a store must hold: everything of it is plain data, so that it can be copied. */
 struct model_state {
     uint64_t current, next, incarnation;
+    uint64_t blocks; /* capacity */
     uint32_t keep;
     uint32_t count;
     struct model_generation kept[MODEL_GENERATIONS];
@@ -92,6 +93,8 @@ void model_after_begin(const struct model *m,
 void model_after_commit(const struct model *m, struct model_state *to);
 void model_after_claim(const struct model *m, uint64_t generation, struct model_state *to);
 void model_after_drop(const struct model *m, uint64_t generation, struct model_state *to);
+void model_after_grow(const struct model *m, uint64_t blocks, struct model_state *to);
+int model_try_grow(struct model *m, uint64_t blocks);
 /** Closes, opens and claims again. */
 void model_reopen(struct model *m);
 int model_try_reopen(struct model *m);

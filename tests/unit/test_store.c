@@ -327,6 +327,109 @@ START_TEST(blocks_of_a_predecessors_claim_are_left_alone)
 }
 END_TEST
 
+static bool has(struct store *st, uint64_t from, uint64_t to)
+{
+    struct store_generation g;
+
+    for (uint32_t i = 0; store_generation(st, i, &g) == STORE_OK; i++)
+        if (g.time / 1000000000ull >= from && g.time / 1000000000ull < to)
+            return true;
+    return false;
+}
+
+START_TEST(older_generations_are_kept_ever_sparser)
+{
+    const uint64_t step = 20, end = 3 * 86400 + 4000;
+    struct memory_disk *d = memory_disk_new(2048);
+    struct model *m = model_new(d, 2048);
+    struct store_info i;
+    uint64_t n = 0, page[512] = {1};
+
+    ck_assert_int_eq(store_set_retention(m->st, 3, 5, 4, 2), STORE_OK);
+    for (uint64_t t = 0; t < end; t += step, n++) {
+        ck_assert_int_eq(store_begin(m->st, n), STORE_OK);
+        ck_assert_int_eq(store_put(m->st, 1 + n % 9, OBJECT_PAGE, 1, page), STORE_OK);
+        ck_assert_int_eq(store_commit(m->st, t * 1000000000ull, STORE_MADE_INTERVAL), STORE_OK);
+        if (n % 97)
+            continue;
+        store_info(m->st, &i);
+        ck_assert_uint_le(i.generations, 3 + 5 + 4 + 2 + 1);
+        for (uint64_t k = 1; k < 3 && k <= n; k++)
+            ck_assert(has(m->st, t - k * step, t - k * step + 1));
+        for (uint64_t k = 1; k < 5 && t >= k * 60; k++)
+            ck_assert(has(m->st, (t / 60 - k) * 60, (t / 60 - k + 1) * 60));
+        for (uint64_t k = 1; k < 4 && t >= k * 3600; k++)
+            ck_assert(has(m->st, (t / 3600 - k) * 3600, (t / 3600 - k + 1) * 3600));
+        for (uint64_t k = 1; k < 2 && t >= k * 86400; k++)
+            ck_assert(has(m->st, (t / 86400 - k) * 86400, (t / 86400 - k + 1) * 86400));
+    }
+    ck_assert_uint_eq(model_verify(m), 0);
+    model_free(m);
+    memory_disk_free(d);
+}
+END_TEST
+
+START_TEST(a_store_grows)
+{
+    struct memory_disk *d = memory_disk_new(100000);
+    struct model *m = model_new(d, 512);
+    int r = STORE_OK;
+
+    model_begin(m);
+    for (oid_t oid = 1; oid <= 200; oid++)
+        model_put(m, oid, OBJECT_PAGE, oid);
+    model_commit(m);
+    ck_assert_int_eq(store_grow(m->st, 512), STORE_ARGUMENT);
+    ck_assert_int_eq(store_grow(m->st, 100001), STORE_ARGUMENT);
+    ck_assert_int_eq(model_try_grow(m, 100000), STORE_OK);
+    ck_assert_uint_eq(model_verify(m), 0);
+    model_begin(m);
+    for (oid_t oid = 1; oid <= 5000 && r == STORE_OK; oid++)
+        r = model_try_put(m, oid, OBJECT_PAGE, oid + 1);
+    ck_assert_int_eq(r, STORE_OK);
+    model_commit(m);
+    model_reopen(m);
+    model_check(m);
+    ck_assert_uint_eq(model_verify(m), 0);
+    model_free(m);
+    memory_disk_free(d);
+}
+END_TEST
+
+START_TEST(in_a_full_store_generations_can_be_dropped)
+{
+    struct memory_disk *d = memory_disk_new(600);
+    struct model *m = model_new(d, 600);
+    int r = STORE_OK;
+
+    /* ever more objects, until even the least change does not fit */
+    for (oid_t oid = 1; r == STORE_OK || m->state.count > 4; oid++) {
+        r = model_try_begin(m);
+        if (r == STORE_OK)
+            r = model_try_put(m, oid, OBJECT_PAGE, oid);
+        if (r == STORE_OK)
+            r = model_try_put(m, oid + 1000, OBJECT_PAGE, oid);
+        if (r == STORE_OK)
+            r = model_try_commit(m);
+        if (m->begun)
+            model_abort(m);
+        ck_assert(r == STORE_OK || r == STORE_NOSPACE);
+    }
+    while (m->state.count > 2)
+        model_drop(m, m->state.kept[0].number);
+    model_check(m);
+    ck_assert_uint_eq(model_verify(m), 0);
+    /* and what exists can go */
+    model_begin(m);
+    for (oid_t oid = 1; oid < 2000; oid++)
+        ck_assert_int_eq(model_try_delete(m, oid), STORE_OK);
+    r = model_try_commit(m);
+    ck_assert_int_eq(r, STORE_OK);
+    model_free(m);
+    memory_disk_free(d);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("store");
@@ -347,6 +450,9 @@ int main(void)
     tcase_add_test(t, bad_arguments_are_refused);
     tcase_add_test(t, policy_is_kept);
     tcase_add_test(t, blocks_of_a_predecessors_claim_are_left_alone);
+    tcase_add_test(t, older_generations_are_kept_ever_sparser);
+    tcase_add_test(t, a_store_grows);
+    tcase_add_test(t, in_a_full_store_generations_can_be_dropped);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
