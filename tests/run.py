@@ -82,6 +82,7 @@ def jobs(long):
                            '--nucleus', os.path.join(BUILD, 'mutant', 'nucleus.elf'))
     yield 'shell', system('shell')
     yield 'host', system('host')
+    yield 'fuzz', system('fuzz', *(['--long'] if long else []), '--seed', str(SEED))
     yield 'tools', system('tools')
 
 
