@@ -155,5 +155,77 @@ def test_get():
     refused(['get', store(), '/'], 'named')
 
 
+# ---- dump ------------------------------------------------------------------------------------------
+
+
+def field(dumped, name):
+    found = re.search(r'^  %s +(.*)$' % re.escape(name), dumped, re.MULTILINE)
+    check.true(found, '%s in %s' % (name, dumped[:2000]))
+    return found.group(1)
+
+
+def test_dump_of_the_store():
+    dumped = text('dump', store())
+    check.equal(dumped.count('superblock, block'), 2)
+    check.equal(dumped.count('root slot '), 4)
+    check.true('WRONG' not in dumped, dumped)
+    check.contains(field(text('dump', store(), 'super'), 'name'), '"one"')
+    check.equal(field(text('dump', store(), 'generations'), 'reason'), '0')
+    index = text('dump', store() + '@0', 'index')
+    check.equal(len(re.findall(r'^  entry', index, re.MULTILINE)),
+                int(field(text('dump', store(), 'generations'), 'objects')))
+    check.true('WRONG' not in index, index)
+    ranges = re.findall(r'(used|free) (\d+) \.\. (\d+)', text('dump', store(), 'map'))
+    check.equal(int(ranges[0][1]), 0)
+    check.equal(int(ranges[-1][2]), 32 * 256 - 1)
+    for this, following in zip(ranges, ranges[1:]):
+        check.equal(int(this[2]) + 1, int(following[1]))
+        check.true(this[0] != following[0], ranges)
+    place = re.search(r'index block, block (\d+)', index).group(1)
+    check.contains(text('dump', store(), 'block', place), '  level')
+
+
+def test_dump_of_objects():
+    check.contains(field(text('dump', store(), 'system'), 'name'), '"one"')
+    domains = re.findall(r'domain (0x[0-9a-f]+)', text('dump', store(), 'object', '16'))
+    check.equal(len(domains), 4)
+    for domain in domains:
+        dumped = text('dump', store(), 'object', domain)
+        check.contains(dumped, 'rip')
+        check.equal(field(dumped, 'key register 2'), 'domain %s version 1, write' % domain)
+        segment = field(dumped, 'segment').split()[1]
+        check.contains(text('dump', store(), 'object', segment), 'slot 0')
+    dumped = text('dump', store(), 'inode', 'usr/bin/program')
+    check.equal(field(dumped, 'size'), '300000')
+    page = re.search(r'objects (0x[0-9a-f]+)', dumped).group(1)
+    first = CONTENT['usr/bin/program'][:16]
+    check.contains(text('dump', store(), 'object', page), '  0000  %s  %s ' % (first[:8].hex(' '), first[8:].hex(' ')))
+    check.contains(text('dump', store(), 'inode', '1'), '"etc"')
+
+
+def test_dump_of_damage():
+    path = copy('damaged.district')
+    index = text('dump', path, 'index')
+    place = int(re.findall(r'index block, block (\d+)', index)[1])
+    with open(path, 'r+b') as f:
+        f.seek(4096 * place + 2000)
+        f.write(b'damage')
+        f.seek(2000)
+        f.write(b'x')
+    check.contains(text('dump', path, 'index'), 'WRONG')
+    check.contains(text('dump', path, 'super'), 'WRONG')
+    with open(path, 'r+b') as f:
+        for slot in range(4):
+            f.seek(4096 * (8 + 16 * slot) + 40)
+            f.write(b'damage')
+    check.equal(text('dump', path).count('WRONG'), len(re.findall('sequence', text('dump', path, 'roots'))) + 1)
+    refused(['dump', path, 'index'], 'damaged.district')
+    refused(['dump', store(), 'frob'], 'frob', 'inode')
+    refused(['dump', store(), 'object'], 'object')
+    refused(['dump', store(), 'object', '0x77777777'], 'has no object 0x77777777')
+    refused(['dump', store(), 'block', '99999999'], '8192 blocks')
+    refused(['dump', store(), 'inode', '99999'], 'inodes 1 to')
+
+
 if __name__ == '__main__':
     harness.main(globals())
