@@ -147,6 +147,18 @@ static long serve_trap(struct thread *t, int64_t order, uint64_t address, uint64
     return RESULT_RETRY;
 }
 
+static bool somebody_runs(void)
+{
+    for (struct process *p = process_next(NULL); p; p = process_next(p)) {
+        for (struct thread *t = p->threads; t; t = t->next_in_process) {
+            if (t->state == THREAD_RUNNING) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /** The thread whose event is being served until it is answered, and what its handler returned. */
 static struct thread *serving;
 static long serving_result;
@@ -223,7 +235,6 @@ static void run_again(struct thread *t)
         deliver_result(t, result);
     }
     current = NULL;
-    left_at = ticks();
 }
 
 static void timer_fired(struct timer *timer)
@@ -322,7 +333,9 @@ int main_native(uint64_t word)
             reply = KEY_AT(KR_CALLER);
         } else {
             tty_poll(); /* the terminal agent has posted, or its time has come */
-            left_at = ticks();
+            if (!somebody_runs()) {
+                left_at = ticks();
+            }
         }
         settle(m.delivery != DELIVERY_MESSAGE || ++served % TIMERS_EVERY == 0);
         if (serving) {
