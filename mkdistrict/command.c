@@ -14,6 +14,10 @@ static const struct command known[] = {
      "print what is on disk: super, roots, block N, generations, index, map, object ID, system, "
      "inode "
      "N or PATH"},
+    {"export", command_export, "FILE[@GEN] [GEN] > STREAM",
+     "write one generation as one stream, to a file or a pipe"},
+    {"import", command_import, "[--name NEW] [--replace] [--size SIZE] [--force] FILE < STREAM",
+     "make a store from a stream; a new district, or with --replace the same one again"},
 };
 #define COMMANDS (sizeof(known) / sizeof(known[0]))
 

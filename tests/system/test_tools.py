@@ -227,5 +227,124 @@ def test_dump_of_damage():
     refused(['dump', store(), 'inode', '99999'], 'inodes 1 to')
 
 
+# ---- export and import -----------------------------------------------------------------------------
+
+
+def stream():
+    if not os.path.exists(at('one.stream')):
+        with open(at('one.stream'), 'wb') as f:
+            f.write(tool('export', store()))
+    return open(at('one.stream'), 'rb').read()
+
+
+def identity(path):
+    return field(text('dump', path, 'super'), 'id')
+
+
+def objects(path):
+    """What is in the current generation, without places."""
+    return re.findall(r'entry +\d+  (\S+ \S+ version \d+).*?(no bytes|checksum \S+)', text('dump', path, 'index'))
+
+
+def nothing_left(path):
+    check.true(not os.path.exists(path), path + ' is left behind')
+    check.equal([n for n in os.listdir(folder) if n.startswith('.mkdistrict')], [])
+
+
+def test_export_and_import():
+    tool('import', at('two.district'), input=stream())
+    tool('--verify', at('two.district'))
+    check.equal(objects(at('two.district')), objects(store()))
+    check.true(identity(at('two.district')) != identity(store()), 'a new id')
+    info = text('--info', at('two.district'))
+    check.true(re.search('^name +one$', info, re.MULTILINE), info)
+    check.true(re.search('^checkpoints +every 2 s', info, re.MULTILINE), info)
+    check.equal(oct(os.stat(at('two.district')).st_mode & 0o777), '0o600')
+    check.true(tool('cat', at('two.district'), 'usr/bin/program') == CONTENT['usr/bin/program'], 'a file')
+    check.true(tool('export', at('two.district'))[:16] == stream()[:16], 'and out again')
+
+
+def test_import_by_another_name_and_size():
+    tool('import', '--name', 'renamed', '--size', '16M', at('three.district'), input=stream())
+    tool('--verify', at('three.district'))
+    check.contains(field(text('dump', at('three.district'), 'system'), 'name'), '"renamed"')
+    check.equal(os.path.getsize(at('three.district')), 16 << 20)
+    differing = set(objects(at('three.district'))) ^ set(objects(store()))
+    check.equal({what for what, _ in differing}, {'page 0x1 version 1'})
+
+
+def test_import_over_a_pipe():
+    command = '"$T" export "$1" | cat | "$T" import "$2"'
+    done = subprocess.run(['sh', '-c', command, 'sh', store(), at('piped.district')], capture_output=True, text=True,
+                          env=dict(ENVIRONMENT, T=TOOL))
+    check.equal(done.returncode, 0, done.stderr)
+    check.equal(done.stderr, '', 'quiet in a pipe')
+    check.equal(objects(at('piped.district')), objects(store()))
+
+
+def test_import_in_place():
+    path = copy('same.district')
+    refused(['import', path], 'exists', '--force', '--replace', input=stream())
+    refused(['import', '--replace', at('two.district')], 'another district', input=stream())
+    tool('import', '--replace', path, input=stream())
+    check.equal(identity(path), identity(store()))
+    tool('--verify', path)
+    tool('import', '--replace', at('back.district'), input=stream())
+    check.equal(identity(at('back.district')), identity(store()))
+    with open(at('other'), 'wb') as f:
+        f.write(os.urandom(1 << 20))
+    refused(['import', '--replace', at('other')], 'cannot be opened', '--force', input=stream())
+    tool('import', '--force', at('other'), input=stream())
+    check.true(identity(at('other')) != identity(store()), 'a new id')
+
+
+def test_streams_that_were_cut_off():
+    whole = stream()
+    places = [0, 1, 8, 15, 16, 17, 100, 216, len(whole) // 3, len(whole) - 100, len(whole) - 2, len(whole) - 1]
+    for n in places:
+        refused(['import', at('cut.district')], 'too early' if n else 'nothing', input=whole[:n])
+        nothing_left(at('cut.district'))
+
+
+def test_streams_that_were_changed():
+    whole, source = stream(), random.Random(5)
+    for _ in range(60):
+        n = source.randrange(len(whole))
+        changed = whole[:n] + bytes([whole[n] ^ 1 << source.randrange(8)]) + whole[n + 1:]
+        refused(['import', at('changed.district')], 'stream', input=changed)
+        nothing_left(at('changed.district'))
+    refused(['import', at('changed.district')], 'behind its end', input=whole + b'x')
+    refused(['import', at('changed.district')], 'no exported generation', input=b'x' * 1000)
+    refused(['import', at('changed.district')], 'version 2', input=whole[:8] + b'\2' + whole[9:])
+    nothing_left(at('changed.district'))
+
+
+def test_import_where_it_cannot_be():
+    refused(['import', '--size', '1M', at('small.district')], 'does not fit', '--size', input=stream())
+    refused(['import', '--size', 'big', at('small.district')], 'big', input=stream())
+    refused(['import', '--name', '-', at('small.district')], '--name', input=stream())
+    refused(['import', os.path.join(folder, 'no', 'such')], 'No such file', input=stream())
+    nothing_left(at('small.district'))
+    for wrong in (['export'], ['import'], ['export', store(), '0', '1'], ['import', 'a', 'b']):
+        refused(wrong, '--help', status=2, stdin=subprocess.DEVNULL)
+    refused(['export', store(), '5'], 'generation 5 is not kept')
+    refused(['export', store(), 'x'], 'not the number of a generation')
+
+
+def test_export_of_damage():
+    path = copy('damaged2.district')
+    place = int(re.search(r'objects? (0x\S+) and', text('dump', path, 'inode', 'usr/bin/program')).group(1), 16)
+    block = int(re.search(r'block (\d+)', field(text('dump', path, 'object', hex(place)), 'bytes')).group(1))
+    with open(path, 'r+b') as f:
+        f.seek(4096 * block + 100)
+        f.write(b'damage')
+    done = subprocess.run([TOOL, 'export', path], capture_output=True, env=ENVIRONMENT)
+    check.equal(done.returncode, 1)
+    check.contains(done.stderr.decode(), 'damaged')
+    refused(['import', at('cut.district')], 'too early', input=done.stdout)
+    refused(['cat', path, 'usr/bin/program'], 'damaged', hex(place))
+    tool('cat', path, 'etc/motd')
+
+
 if __name__ == '__main__':
     harness.main(globals())
