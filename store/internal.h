@@ -99,6 +99,13 @@ struct store {
     uint8_t *root_buffer;   /* ROOT_SLOT_BLOCKS */
 };
 
+/* store.c */
+void store_copy_name(char *to, const char *from); /* STORE_NAME_MAX, with its NUL */
+
+/* commit.c */
+/** Makes `now` durable: the last step of everything that frees or allocates blocks. */
+int store_make_durable(struct store *st);
+
 /* damage.c */
 int store_damaged(struct store *st, const char *file, int line, const char *what, uint64_t block,
                   uint64_t generation, uint64_t oid, uint64_t expected, uint64_t found);

@@ -1,18 +1,18 @@
 /*
  * The store library: what a district's backing store is, as a pure library without OS calls. The
  * store server, the host tools and the tests use the same code; block I/O is passed in.
- * docs/store-format.md has the format byte by byte, store/README in the comments of each file how
- * it is kept safe.
+ * docs/store-format.md has the format byte by byte.
  *
  * A store is a row of 4 KiB blocks. It keeps several generations of a set of objects, each whole.
  * One thread uses a struct store at a time. Blocking is up to the io callbacks: the library calls
  * them and goes on when they return.
  *
  * Life of a writer:
- *     store_open -> store_claim (a new incarnation, durable) -> { store_begin, store_put..,
- * store_commit }..
- *     -> store_close
- * and of a reader: store_open -> store_get, store_walk, store_verify -> store_close.
+ *     store_open
+ *     store_claim: a new incarnation, durable
+ *     store_begin, store_put.., store_commit; again and again
+ *     store_close
+ * and of a reader: store_open, store_get, store_walk, store_verify, store_close.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H

@@ -1,0 +1,101 @@
+/*
+ * What is changed outside of generations: interval, crash policy, retention, capacity, and the
+ * generations that are kept.
+ */
+#include "internal.h"
+
+/** For what is not part of a generation: changes the head of the last durable root. */
+static int change_head(struct store *st, void (*change)(struct disk_root *h, const uint64_t *v),
+                       const uint64_t *v)
+{
+    if (st->must_reopen)
+        return STORE_STATE;
+    change(&st->committed.head, v);
+    change(&st->now.head, v);
+    return root_write(st, &st->committed, false);
+}
+
+static void change_interval(struct disk_root *h, const uint64_t *v)
+{
+    h->interval = v[0];
+}
+
+static void change_policy(struct disk_root *h, const uint64_t *v)
+{
+    h->crash_policy = (uint32_t)v[0];
+}
+
+static void change_retention(struct disk_root *h, const uint64_t *v)
+{
+    h->keep_last = (uint32_t)v[0];
+    h->keep_minutes = (uint32_t)v[1];
+    h->keep_hours = (uint32_t)v[2];
+    h->keep_days = (uint32_t)v[3];
+}
+
+int store_set_interval(struct store *st, uint64_t interval)
+{
+    return change_head(st, change_interval, &interval);
+}
+
+int store_set_crash_policy(struct store *st, uint32_t policy)
+{
+    uint64_t v = policy;
+
+    return change_head(st, change_policy, &v);
+}
+
+int store_set_retention(struct store *st, uint32_t last, uint32_t minutes, uint32_t hours,
+                        uint32_t days)
+{
+    uint64_t v[4] = {last, minutes, hours, days};
+
+    if (last < 2 || (uint64_t)last + minutes + hours + days > STORE_GENERATIONS_MAX / 2)
+        return STORE_ARGUMENT;
+    return change_head(st, change_retention, v);
+}
+
+/** A range that wraps at the old end has to go on meaning (at least) the same blocks. */
+static uint64_t stretched(uint64_t start, uint64_t length, uint64_t old, uint64_t blocks)
+{
+    return length && start + length > old ? length + (blocks - old) : length;
+}
+
+int store_grow(struct store *st, uint64_t blocks)
+{
+    struct disk_root *h = &st->now.head;
+    uint64_t old = h->blocks;
+    int r;
+
+    if (st->begun || st->must_reopen)
+        return STORE_STATE;
+    if (blocks <= old || blocks > STORE_MAX_BLOCKS || blocks > st->io.blocks)
+        return STORE_ARGUMENT;
+    h->claim_length = stretched(h->claim_start, h->claim_length, old, blocks);
+    h->avoid_length = stretched(h->avoid_start, h->avoid_length, old, blocks);
+    h->blocks = blocks;
+    h->free_blocks += blocks - old;
+    r = root_write(st, &st->now, false);
+    if (r)
+        store_abort(st);
+    return r;
+}
+
+int store_drop(struct store *st, uint64_t generation)
+{
+    int r;
+
+    if (!st->claimed || st->begun || st->must_reopen)
+        return STORE_STATE;
+    if (!generation_kept(&st->now, generation))
+        return STORE_ABSENT;
+    if (generation == STORE_NEWEST || generation == st->now.head.current ||
+        generations_kept(&st->now) <= 2)
+        return STORE_ARGUMENT;
+    r = generation_drop(st, generation);
+    if (r == STORE_OK)
+        r = store_make_durable(st);
+    if (r)
+        store_abort(st);
+    return r;
+}
