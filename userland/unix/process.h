@@ -313,8 +313,6 @@ struct call {
     uint8_t restart;
 };
 extern const struct call calls[CALLS];
-/** Counts a call that we do not have. */
-long call_unknown(uint64_t number);
 long call_describe_unknown(char *buf, size_t size);
 long call_run(const struct regs *regs);
 
@@ -352,7 +350,6 @@ struct user_timespec {
     int64_t seconds, nanoseconds;
 };
 int timespec_read(uint64_t address, bw_time_t *out);
-struct user_timespec timespec_of(bw_time_t t);
 void time_alarm_fired(struct process *p);
 
 #define PROCESS_CALLS(X)                                                                           \

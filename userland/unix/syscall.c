@@ -216,7 +216,8 @@ const struct call calls[CALLS] = {
     [439] = {sys_faccessat2, RESTART_NO},
 };
 
-long call_unknown(uint64_t number)
+/** Counts a call that we do not have. */
+static long call_unknown(uint64_t number)
 {
     unknown[number < CALLS ? number : CALLS]++;
     return -ENOSYS;

@@ -27,7 +27,7 @@ int timespec_read(uint64_t address, bw_time_t *out)
     return 0;
 }
 
-struct user_timespec timespec_of(bw_time_t t)
+static struct user_timespec timespec_of(bw_time_t t)
 {
     return (struct user_timespec){(int64_t)(t / SECOND), (int64_t)(t % SECOND)};
 }
