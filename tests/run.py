@@ -81,6 +81,7 @@ def jobs(long):
     yield 'mutant', system('powercut', '--cuts', '60', '--seed', str(SEED + 2), '--expect-caught',
                            '--nucleus', os.path.join(BUILD, 'mutant', 'nucleus.elf'))
     yield 'shell', system('shell')
+    yield 'survive', system('survive')
     yield 'host', system('host')
     yield 'fuzz', system('fuzz', *(['--long'] if long else []), '--seed', str(SEED))
     yield 'tools', system('tools')
