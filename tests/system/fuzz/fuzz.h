@@ -49,6 +49,7 @@ unsigned register_kind(unsigned reg);
 void script_fill(struct entry *script, bool keeper);
 
 /* main.c */
+extern uint64_t balloon; /* frames taken away in this round */
 void must(int64_t result, const char *what);
 void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** Ends the run: what must never be was seen. */

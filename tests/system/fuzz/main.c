@@ -14,9 +14,13 @@
 #include <string.h>
 #include "fuzz.h"
 
-#define SERIAL_PORT 0x3f8
-#define ROUND_TIME  1000000000ull
-#define STEP_TIME   5000000ull
+#define SERIAL_PORT   0x3f8
+#define ROUND_TIME    1000000000ull
+#define BALLOON_FIRST (1u << 24) /* in KR_RANGE */
+#define BALLOON_IDS   65536u
+#define STEP_TIME     5000000ull
+
+uint64_t balloon;
 
 void must(int64_t result, const char *what)
 {
@@ -89,10 +93,34 @@ static uint64_t invocations(void)
     return s.invocations;
 }
 
+/** Takes memory away in some rounds, so that objects are evicted and domains wait for frames. */
+static void balloon_fill(void)
+{
+    uint64_t leave = 400 + pick(1600);
+    balloon = 0;
+    if (pick(2) == 0)
+        return;
+    while (balloon < BALLOON_IDS && free_frames() > leave) {
+        struct message m = {.code = RANGE_CREATE, .word = {BALLOON_FIRST + balloon++, OBJECT_PAGE}};
+        must(bw_call(KEY_AT(KR_RANGE), &m), "balloon");
+    }
+}
+
+static void balloon_empty(void)
+{
+    while (balloon > 0) {
+        uint64_t n = balloon < 256 ? balloon : 256;
+        balloon -= n;
+        struct message m = {.code = RANGE_DESTROY, .word = {BALLOON_FIRST + balloon, n}};
+        must(bw_call(KEY_AT(KR_RANGE), &m), "balloon");
+    }
+}
+
 static void play_round(void)
 {
     bw_time_t end = bw_monotonic() + ROUND_TIME;
     commons_begin();
+    balloon_fill();
     district_begin();
     while (bw_monotonic() < end) {
         bw_wait(bw_monotonic() + pick(STEP_TIME));
@@ -101,6 +129,7 @@ static void play_round(void)
     }
     district_end();
     commons_end();
+    balloon_empty();
 }
 
 int main_native(uint64_t word)
