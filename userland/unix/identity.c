@@ -51,7 +51,6 @@ ALWAYS_ZERO(setfsuid)
 ALWAYS_ZERO(setfsgid)
 ALWAYS_ZERO(setgroups)
 ALWAYS_ZERO(getgroups)
-ALWAYS_ZERO(sched_yield)
 ALWAYS_ZERO(sched_getscheduler)
 ALWAYS_ZERO(sched_get_priority_min)
 ALWAYS_ZERO(sched_get_priority_max)
@@ -306,6 +305,14 @@ CALL(getpriority)
 
 CALL(setpriority)
 {
+    return 0;
+}
+
+/** A thread that needs attention is not answered by the event's reply, with which it would run at once,
+ *  but resumed, which puts it behind the others. */
+CALL(sched_yield)
+{
+    current->attention = true;
     return 0;
 }
 

@@ -328,6 +328,9 @@ CALL(rt_tgsigqueueinfo)
     if (user_read(&info, d, sizeof info)) {
         return -EFAULT;
     }
+    if (info.code >= 0 && (int)a != current->process->pid) {
+        return -EPERM;
+    }
     info.number = (int)c;
     return send_to_thread((int)a, (int)b, (int)c, &info);
 }
