@@ -317,11 +317,6 @@ int map_allocate(struct store *st, uint64_t *place)
     return STORE_OK;
 }
 
-static bool guarded(const struct store *st)
-{
-    return !MUTATED(MUTATION_FREED_EARLY) && !(MUTATED(MUTATION_MAP_FREED_EARLY) && st->folding);
-}
-
 int map_free(struct store *st, uint64_t place, uint64_t count)
 {
     for (uint64_t b = place; b < place + count; b++) {
@@ -332,7 +327,7 @@ int map_free(struct store *st, uint64_t place, uint64_t count)
         if (a)
             area_set(a, b, false);
     }
-    if (guarded(st) && points_toggle(&st->guard, place, count))
+    if (!MUTATED(MUTATION_FREED_EARLY) && points_toggle(&st->guard, place, count))
         return STORE_NOMEM;
     st->now.head.free_blocks += count;
     return points_toggle(&st->now.points, place, count);
@@ -360,12 +355,14 @@ static int fold_area(struct store *st, uint64_t index, struct update *u)
 {
     struct disk_entry old = {0};
     struct area *a;
+    bool in_place;
     int r = area_load(st, index, &a);
 
     *u = (struct update){.entry = {.oid = index}};
     if (r == STORE_OK)
         r = tree_find(st, &st->now.head.map, NONE, index, &old);
-    if (r == STORE_OK)
+    in_place = r == STORE_OK && MUTATED(MUTATION_MAP_IN_PLACE);
+    if (r == STORE_OK && !in_place)
         r = map_free(st, old.place, 1);
     if (r && r != STORE_ABSENT)
         return r;
@@ -373,7 +370,8 @@ static int fold_area(struct store *st, uint64_t index, struct update *u)
         u->entry.type = MAP_TYPE;
         u->entry.flags = ENTRY_BYTES;
         u->entry.birth = st->committed.head.sequence + 1;
-        r = map_allocate(st, &u->entry.place);
+        u->entry.place = old.place;
+        r = in_place ? STORE_OK : map_allocate(st, &u->entry.place);
         if (r)
             return r;
         u->entry.version = (uint32_t)area_used(a);

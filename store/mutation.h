@@ -28,7 +28,7 @@ enum mutation {
     MUTATION_CLAIM_NOT_EXTENDED = 13, /* blocks outside the claim are written to */
     MUTATION_DROP_LEAKS = 14,         /* dropping a generation keeps its index blocks */
     MUTATION_AVOID_IGNORED = 15,      /* the successor writes where its predecessor still may */
-    MUTATION_MAP_FREED_EARLY = 16,    /* a replaced map block is used again at once */
+    MUTATION_MAP_IN_PLACE = 16,       /* map blocks are overwritten */
     MUTATION_OLDEST_ROOT = 17,        /* the wrong one of the valid roots is taken */
     MUTATION_LAST = 17,
 };

@@ -37,7 +37,7 @@ static const char *const mutation_name[MUTATION_LAST + 1] = {
     [MUTATION_CLAIM_NOT_EXTENDED] = "writes outside the claim",
     [MUTATION_DROP_LEAKS] = "dropping keeps index blocks",
     [MUTATION_AVOID_IGNORED] = "the predecessor's claim not avoided",
-    [MUTATION_MAP_FREED_EARLY] = "map blocks used again too early",
+    [MUTATION_MAP_IN_PLACE] = "map blocks overwritten in place",
     [MUTATION_OLDEST_ROOT] = "the oldest root counts",
 };
 
@@ -152,7 +152,7 @@ static void caught(void)
 /** Runs with one fault until it is caught. @return 0 if it was */
 static int run_mutated(int mutation, double seconds)
 {
-    static const struct effort e = {8, 10, 2, 0};
+    static const struct effort e = {6, 4, 4, 0};
     double start = now();
     int status = 0;
     pid_t child;

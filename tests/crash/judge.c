@@ -1,0 +1,171 @@
+/*
+ * What must hold for every image that a power cut can leave:
+ *
+ *  1. It opens, at the state of the last operation that returned, or of the one under way, whole:
+ * all kept generations with all their objects, and what the head says.
+ *  2. Its allocation map is exactly what is reachable.
+ *  3. A new incarnation can be claimed, is higher than every one that was acknowledged, and can
+ * commit.
+ *  4. If writes of the one that was cut off still arrive, in flight or new ones inside its claim,
+ * none of that is harmed.
+ *  5. Recovering may itself be cut off (1 to 3 hold again).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "explorer.h"
+
+void explorer_bad(struct explorer *x, const char *what)
+{
+    model_fail("%s%s: %s", explorer_where, x->nested ? ", while recovering" : "", what);
+}
+
+static const struct model_state *matching(struct explorer *x, struct store *st)
+{
+    const char *what = model_differs(st, &x->m->state), *other;
+
+    if (!what)
+        return &x->m->state;
+    if (!x->has_under_way)
+        explorer_bad(x, what);
+    other = model_differs(st, &x->under_way);
+    if (other) {
+        fprintf(stderr, "against the last acknowledged state: %s\n", what);
+        explorer_bad(x, other);
+    }
+    return &x->under_way;
+}
+
+static void check_map(struct explorer *x, struct store *st)
+{
+    struct store_verify v = {0};
+
+    if (store_verify(st, &v) != STORE_OK)
+        explorer_bad(x, "verification finds damage, or the map is not exact");
+}
+
+static void explore_recovery(struct explorer *x, const struct model_state *state);
+
+/** Where the interrupted incarnation may write as long as it does not know: free blocks of its
+ * claim. */
+static void note_claim(struct explorer *x, struct store *st)
+{
+    const struct disk_root *h = &st->committed.head;
+    int r;
+
+    memset(x->claimed, 0, x->disk->blocks * sizeof(*x->claimed));
+    for (uint64_t b = FIRST_DATA; b < h->blocks; b++)
+        x->claimed[b] =
+            in_ring(h->claim_start, h->claim_length, h->blocks, b) && !map_used(st, b, &r);
+}
+
+/** It does: what was under way arrives after all, and the rest of its claim is overwritten. */
+static void stale_writes(struct explorer *x)
+{
+    static const uint8_t junk[STORE_BLOCK] = {1, 2, 3};
+    const struct flights *f = &x->disk->flying;
+
+    for (uint64_t b = FIRST_DATA; b < x->disk->blocks; b++)
+        if (x->claimed[b])
+            image_write(x->image, b, junk);
+    for (size_t i = 0; i < f->count; i++)
+        if (f->at[i].block >= FIRST_DATA)
+            image_write(x->image, f->at[i].block, f->at[i].bytes);
+}
+
+static void small_commit(struct model *m, uint64_t seed)
+{
+    int r = model_try_begin(m);
+
+    for (oid_t oid = 1; oid <= 6 && r == STORE_OK; oid++)
+        r = model_try_put(m, oid * 3, OBJECT_PAGE, seed + oid);
+    if (r == STORE_OK)
+        r = model_try_commit(m);
+    if (r)
+        model_abort(m);
+    if (r && r != STORE_NOSPACE)
+        model_fail("%s: recovering: %s", explorer_where, store_error_text(r));
+}
+
+/** Claims, commits, lets stale writes arrive, and looks at everything once more. */
+static void recover(struct explorer *x, struct store *st, const struct model_state *state)
+{
+    struct model m = {.io = explorer_image_io(x), .st = st};
+    struct store_info info;
+    const char *what;
+    int r;
+
+    statistics.recoveries++;
+    model_state_copy(&m.state, state);
+    if (x->m->state.incarnation > m.state.incarnation)
+        m.state.incarnation = x->m->state.incarnation;
+    note_claim(x, st);
+    model_claim(&m, m.state.current);
+    small_commit(&m, statistics.images);
+    small_commit(&m, statistics.images + 77);
+    store_info(m.st, &info);
+    if (info.avoided_blocks) /* else the store was so full that it had to use them */
+        stale_writes(x);
+    store_close(m.st);
+    r = store_open(&m.io, &m.st);
+    if (r)
+        explorer_bad(x, "does not open after a stale writer");
+    what = model_differs(m.st, &m.state);
+    if (what) {
+        fprintf(stderr, "after recovery and a stale writer: %s\n", what);
+        explorer_bad(x, what);
+    }
+    check_map(x, m.st);
+    store_close(m.st);
+    model_state_free(&m.state);
+}
+
+void explorer_judge(struct explorer *x)
+{
+    struct store_io io = explorer_image_io(x);
+    const struct model_state *state;
+    const struct effort *e = x->effort;
+    struct store *st;
+    int r = store_open(&io, &st);
+
+    statistics.images++;
+    if (r)
+        explorer_bad(x, store_error_text(r));
+    state = matching(x, st);
+    check_map(x, st);
+    if (x->image->damages)
+        explorer_bad(x, "damage is reported");
+    if (x->nested || !e->deeper || statistics.images % e->deeper || state->count == 0) {
+        store_close(st);
+        return;
+    }
+    if (e->twice && statistics.images / e->deeper % e->twice == 0) {
+        store_close(st);
+        explore_recovery(x, state);
+        r = store_open(&io, &st);
+        if (r)
+            explorer_bad(x, "it was changed");
+    }
+    recover(x, st, state);
+}
+
+/** The crashes of the next incarnation's first steps, from the image as it is. */
+static void explore_recovery(struct explorer *x, const struct model_state *state)
+{
+    static const struct effort less = {6, 6, 0, 0};
+    struct explorer *y = explorer_on(simdisk_from(x->image->bytes, x->disk->blocks), x->objects,
+                                     statistics.images, &less);
+
+    y->nested = true;
+    y->m = calloc(1, sizeof(*y->m));
+    y->fold_limit = x->fold_limit;
+    y->m->io = explorer_disk_io(y);
+    if (store_open(&y->m->io, &y->m->st))
+        explorer_bad(x, "it does not open again");
+    model_state_copy(&y->m->state, state);
+    y->disk->before_flush = explorer_cut;
+    explorer_run(y, OPERATION_RESTART);
+    explorer_run(y, OPERATION_PUT_SOME);
+    explorer_free(y);
+}
