@@ -15,6 +15,8 @@ struct walker {
     uint64_t errors;
     struct key root[BW_NODE_SLOTS];
     struct filetree_super super;
+    uint32_t inode_page; /* that inodes has, plus 1 */
+    struct filetree_inode inodes[BW_PAGE_SIZE / sizeof(struct filetree_inode)];
     uint32_t *names; /* by inode: directory entries that name it, "." and ".." too */
 };
 
@@ -57,10 +59,11 @@ static void read_page(struct walker *w, struct key k, uint64_t index, uint8_t *p
 static void read_inode(struct walker *w, uint32_t i, struct filetree_inode *inode)
 {
     const uint32_t per_page = BW_PAGE_SIZE / sizeof(*inode);
-    struct filetree_inode page[BW_PAGE_SIZE / sizeof(*inode)];
 
-    read_page(w, w->root[FILETREE_SLOT_INODES], i / per_page, (uint8_t *)page);
-    *inode = page[i % per_page];
+    if (w->inode_page != i / per_page + 1)
+        read_page(w, w->root[FILETREE_SLOT_INODES], i / per_page, (uint8_t *)w->inodes);
+    w->inode_page = i / per_page + 1;
+    *inode = w->inodes[i % per_page];
 }
 
 static struct key data_key(struct walker *w, uint32_t i)
