@@ -52,6 +52,10 @@ def through_scons(alias, folder):
     def job():
         done = scons(alias)
         passed, failed = summed(folder)
+        # What could not even be built has left no log.
+        broken = [t for t in re.findall(r'^scons: \*\*\* \[(.*?)\]', done.stdout, re.MULTILINE)
+                  if not os.path.exists(os.path.join(TOP, t + '.log'))]
+        failed += len(broken)
         if done.returncode and not failed:
             failed = 1
         return done.stdout if failed else '', passed, failed
