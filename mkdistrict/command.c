@@ -18,6 +18,11 @@ static const struct command known[] = {
      "write one generation as one stream, to a file or a pipe"},
     {"import", command_import, "[--name NEW] [--replace] [--size SIZE] [--force] FILE < STREAM",
      "make a store from a stream; a new district, or with --replace the same one again"},
+    {"archive", command_archive,
+     "[--vault DIR] push FILE [GEN | all] | pull [--name NEW] [--size SIZE] [--force] NAME GEN "
+     "FILE |"
+     " list | prune [--keep LAST,MINUTES,HOURS,DAYS] [NAME] | verify",
+     "keep generations in a vault (default: $BW_VAULT or ~/.bailiwick/vault)"},
 };
 #define COMMANDS (sizeof(known) / sizeof(known[0]))
 

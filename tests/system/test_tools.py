@@ -346,5 +346,143 @@ def test_export_of_damage():
     tool('cat', path, 'etc/motd')
 
 
+# ---- archive ---------------------------------------------------------------------------------------
+
+
+def archive(*arguments):
+    return text('archive', *arguments)
+
+
+def test_archive_before_there_is_a_vault():
+    shutil.rmtree(at('vault'), ignore_errors=True)
+    for order in (['list'], ['verify'], ['prune'], ['pull', 'one', '0', at('x')]):
+        refused(['archive', *order], 'no vault', 'push')
+    check.true(not os.path.exists(at('vault')), 'asking makes no vault')
+    for wrong in ([], ['frob'], ['push'], ['pull', 'one'], ['list', 'x']):
+        refused(['archive', *wrong], '--help', status=2)
+
+
+def test_push_list_pull():
+    archive('push', store())
+    check.equal(oct(os.stat(at('vault')).st_mode & 0o777), '0o700')
+    check.true(re.search(r'^one +%s +0 ' % identity(store())[:8], archive('list'), re.MULTILINE), archive('list'))
+    check.contains(archive('push', store()), 'already')
+    check.contains(archive('verify'), 'all is well: 1 generations')
+    archive('pull', 'one', '0', at('pulled.district'))
+    tool('--verify', at('pulled.district'))
+    check.equal(identity(at('pulled.district')), identity(store()))
+    check.equal(objects(at('pulled.district')), objects(store()))
+    archive('pull', '--name', 'other', '--size', '16M', identity(store())[:8], 'newest', at('pulled2.district'))
+    tool('--verify', at('pulled2.district'))
+    check.true(identity(at('pulled2.district')) != identity(store()), 'a new id')
+
+
+def test_what_is_alike_is_stored_once():
+    tool('import', '--name', 'alike', at('alike.district'), input=stream())
+    size = sum(e.stat().st_size for e in os.scandir(at('vault')))
+    archive('push', at('alike.district'))
+    more = sum(e.stat().st_size for e in os.scandir(at('vault'))) - size
+    check.true(more < 30000, '%d bytes more' % more)
+    check.contains(archive('verify'), '2 generations')
+
+
+def test_what_the_archive_refuses():
+    refused(['archive', 'pull', 'nobody', '0', at('x')], 'no district nobody', 'list')
+    refused(['archive', 'pull', 'one', '9', at('x')], 'generation 9 of one is not in the vault')
+    refused(['archive', 'pull', 'one', '0', store()], 'exists', '--force')
+    refused(['archive', 'pull', '--size', '1M', 'one', '0', at('x')], 'does not fit')
+    refused(['archive', 'push', at('nowhere')], 'nowhere')
+    refused(['archive', 'prune', '--keep', 'some'], '--keep')
+    refused(['archive', 'prune', '--keep', '0'], '--keep')
+    refused(['archive', '--vault', store(), 'list'], 'no vault')
+    nothing_left(at('x'))
+
+
+def big():
+    """A store with something in it, so that pushing it takes a while."""
+    if not os.path.exists(at('big.district')):
+        with tarfile.open(at('big.tar'), 'w') as tar:
+            for i in range(5):
+                entry = tarfile.TarInfo('file-%d' % i)
+                entry.size = 3 << 20
+                with open(at('content'), 'wb') as f:
+                    f.write(os.urandom(entry.size))
+                with open(at('content'), 'rb') as f:
+                    tar.addfile(entry, f)
+        tool('--size', '64M', '--root', at('big.tar'), '--programs', os.path.join(BUILD, 'boot'), at('big.district'))
+    return at('big.district')
+
+
+def killed(after, *arguments):
+    """Runs mkdistrict and kills it. Returns whether it was still at work."""
+    child = subprocess.Popen([TOOL, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT)
+    try:
+        child.wait(after)
+    except subprocess.TimeoutExpired:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    error = child.stderr.read()
+    child.stderr.close()
+    check.true(child.returncode in (0, -signal.SIGKILL), error[-2000:])
+    return child.returncode != 0
+
+
+def test_push_that_is_interrupted():
+    big()
+    begin = time.monotonic()
+    tool('archive', '--vault', at('first-vault'), 'push', big())
+    whole = time.monotonic() - begin
+    interrupted = 0
+    for i in range(10):
+        interrupted += killed(whole * (i + 1) / 11, 'archive', 'push', big())
+        archive('verify')
+        tool('archive', 'pull', '--force', 'one', '0', at('still.district'))
+    check.true(interrupted >= 3, '%d of 10 were interrupted' % interrupted)
+    archive('push', big())
+    check.contains(archive('verify'), '3 generations')
+    archive('pull', 'big', '0', at('big-again.district'))
+    check.equal(objects(at('big-again.district')), objects(big()))
+
+
+def test_vault_in_use():
+    child = subprocess.Popen([TOOL, 'archive', '--vault', at('busy-vault'), 'push', big()], env=ENVIRONMENT,
+                             stdout=subprocess.DEVNULL)
+    while not os.path.exists(at('busy-vault/CURRENT')):
+        time.sleep(0.005)
+    time.sleep(0.02)
+    done = subprocess.run([TOOL, 'archive', '--vault', at('busy-vault'), 'list'], capture_output=True, text=True,
+                          env=ENVIRONMENT)
+    late = child.poll() is not None
+    check.equal(child.wait(), 0)
+    check.true(late or 'another mkdistrict' in done.stderr, done)
+
+
+def test_damage_in_the_vault():
+    """Bytes changed anywhere in LevelDB's tables: found by verify, never believed by pull, healed by a push."""
+    shutil.copytree(at('first-vault'), at('good-vault'))
+    source, unnoticed = random.Random(3), 0
+    for i in range(12):
+        shutil.rmtree(at('bad-vault'), ignore_errors=True)
+        shutil.copytree(at('good-vault'), at('bad-vault'))
+        tables = sorted(e.path for e in os.scandir(at('bad-vault')) if e.name.endswith(('.ldb', '.log')) and e.stat().st_size)
+        path = tables[i % len(tables)]
+        place = source.randrange(os.path.getsize(path))
+        with open(path, 'r+b') as f:
+            f.seek(place)
+            byte = f.read(1)[0]
+            f.seek(place)
+            f.write(bytes([byte ^ 1 << source.randrange(8)]))
+        verify = subprocess.run([TOOL, 'archive', '--vault', at('bad-vault'), 'verify'], capture_output=True, text=True,
+                                env=ENVIRONMENT)
+        check.true(verify.returncode in (0, 1), verify.stderr[-2000:])
+        unnoticed += verify.returncode == 0
+        pull = subprocess.run([TOOL, 'archive', '--vault', at('bad-vault'), 'pull', '--force', 'big', '0',
+                               at('from-bad.district')], capture_output=True, text=True, env=ENVIRONMENT)
+        check.true(pull.returncode in (0, 1), pull.stderr[-2000:])
+        if pull.returncode == 0:
+            check.equal(objects(at('from-bad.district')), objects(big()))
+    check.true(unnoticed <= 4, '%d of 12 changes were not found by verify' % unnoticed)
+
+
 if __name__ == '__main__':
     harness.main(globals())
