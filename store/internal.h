@@ -117,6 +117,8 @@ uint64_t store_checksum(const void *bytes, size_t n);
 bool store_is_zero(const void *block);
 
 /* points.c */
+/** Room for n borders, so that later calls cannot fail. */
+int points_reserve(struct points *p, size_t n);
 int points_toggle(struct points *p, uint64_t start, uint64_t count);
 bool points_cover(const struct points *p, uint64_t b);
 /** First border above b, or UINT64_MAX. */

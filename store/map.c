@@ -227,8 +227,8 @@ int map_claim(struct store *st, struct disk_root *head, uint64_t wanted)
 /** The claim is used up in the middle of a commit: makes a larger one durable before it is used. */
 static int claim_more(struct store *st)
 {
-    struct disk_root *h = &st->committed.head;
-    int r;
+    struct disk_root *h = &st->committed.head, before = *h;
+    int r = STORE_OK;
 
     if (h->claim_length == h->blocks - FIRST_DATA) {
         st->pressed = true;
@@ -240,14 +240,17 @@ static int claim_more(struct store *st)
     } else {
         st->claim_left = 0;
         r = map_claim(st, h, map_claim_target(st));
-        if (r)
-            return r;
     }
-    r = MUTATED(MUTATION_CLAIM_NOT_EXTENDED) ? STORE_OK : root_write(st, &st->committed, false);
+    if (r == STORE_OK && !MUTATED(MUTATION_CLAIM_NOT_EXTENDED))
+        r = root_write(st, &st->committed, false);
+    if (r) {
+        *h = before;
+        return r;
+    }
     st->now.head.claim_length = h->claim_length;
     st->now.head.avoid_start = h->avoid_start;
     st->now.head.avoid_length = h->avoid_length;
-    return r;
+    return STORE_OK;
 }
 
 /* --- allocating and freeing

@@ -24,7 +24,7 @@ static size_t above(const struct points *p, uint64_t b)
     return lo;
 }
 
-static int reserve(struct points *p, size_t n)
+int points_reserve(struct points *p, size_t n)
 {
     size_t capacity = p->capacity ? p->capacity : 64;
     uint64_t *at;
@@ -58,7 +58,7 @@ static void toggle_border(struct points *p, uint64_t b)
 
 int points_toggle(struct points *p, uint64_t start, uint64_t count)
 {
-    if (reserve(p, p->count + 2))
+    if (points_reserve(p, p->count + 2))
         return STORE_NOMEM;
     toggle_border(p, start);
     toggle_border(p, start + count);
@@ -82,7 +82,7 @@ int points_clear(struct points *p, uint64_t start, uint64_t end)
     size_t first = start ? above(p, start - 1) : 0, last = above(p, end);
     bool before = first & 1, after = last & 1;
 
-    if (reserve(p, p->count + 2))
+    if (points_reserve(p, p->count + 2))
         return STORE_NOMEM;
     memmove(p->at + first, p->at + last, (p->count - last) * sizeof(*p->at));
     p->count -= last - first;
@@ -95,7 +95,7 @@ int points_clear(struct points *p, uint64_t start, uint64_t end)
 
 int points_copy(struct points *to, const struct points *from)
 {
-    if (reserve(to, from->count))
+    if (points_reserve(to, from->count))
         return STORE_NOMEM;
     if (from->count)
         memcpy(to->at, from->at, from->count * sizeof(*to->at));

@@ -8,11 +8,18 @@
 static int change_head(struct store *st, void (*change)(struct disk_root *h, const uint64_t *v),
                        const uint64_t *v)
 {
+    struct disk_root before = st->committed.head;
+    int r;
+
     if (st->must_reopen)
         return STORE_STATE;
     change(&st->committed.head, v);
-    change(&st->now.head, v);
-    return root_write(st, &st->committed, false);
+    r = root_write(st, &st->committed, false);
+    if (r)
+        st->committed.head = before;
+    else
+        change(&st->now.head, v);
+    return r;
 }
 
 static void change_interval(struct disk_root *h, const uint64_t *v)

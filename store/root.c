@@ -87,6 +87,8 @@ int root_write(struct store *st, struct state *s, bool data_first)
     length = encode(st, s);
     if (length == 0)
         return STORE_NOSPACE;
+    if (points_reserve(&st->committed.points, s->points.count))
+        return STORE_NOMEM;
     if (data_first)
         r = MUTATED(MUTATION_NO_FLUSH_BEFORE_ROOT) ? io_wait(st) : io_flush(st);
     if (r)

@@ -6,6 +6,7 @@
  *   crash [--seconds N] [--seed N] [--long]    no faults
  *   crash --mutations [--seconds N]            each fault in turn; N is the most that one may take
  *   crash --mutation NUMBER                    that fault, to look at
+ *   crash --allocations                        each allocation fails in turn
  *   crash --forge [--seconds N] [--seed N]     index blocks and roots with anything in them
  */
 #include <getopt.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "../../store/mutation.h"
+#include "allocate.h"
 #include "explore.h"
 
 int store_mutation;
@@ -143,6 +145,34 @@ static int forge(uint64_t seed, double seconds)
     return 0;
 }
 
+/** A workload in which the n-th allocation fails, for every n: an error, and nothing is lost. */
+static int fail_allocations(uint64_t seed)
+{
+    bool failed = true;
+    uint64_t n;
+
+    for (n = 1; failed; n++) {
+        struct memory_disk *d = memory_disk_new(500);
+        struct model *m = model_new(d, 500);
+
+        snprintf(explorer_where, sizeof(explorer_where), "allocation %llu", (unsigned long long)n);
+        allocations = 0;
+        allocation_fails_at = n;
+        model_random(m, (unsigned)seed, 30);
+        failed = allocations >= n;
+        allocation_fails_at = 0;
+        model_reopen(m);
+        model_check(m);
+        if (model_verify(m))
+            model_fail("%s: damage", explorer_where);
+        model_free(m);
+        memory_disk_free(d);
+    }
+    printf("%llu allocations failed in turn\n", (unsigned long long)n - 2);
+    printf("1 passed, 0 failed\n");
+    return 0;
+}
+
 static void caught(void)
 {
     fflush(stderr);
@@ -190,17 +220,15 @@ static int run_mutations(double seconds)
 
 int main(int argc, char **argv)
 {
-    static const struct option known[] = {{"seconds", required_argument, NULL, 's'},
-                                          {"seed", required_argument, NULL, 'r'},
-                                          {"mutation", required_argument, NULL, 'm'},
-                                          {"mutations", no_argument, NULL, 'M'},
-                                          {"long", no_argument, NULL, 'l'},
-                                          {"forge", no_argument, NULL, 'f'},
-                                          {0}};
+    static const struct option known[] = {
+        {"seconds", required_argument, NULL, 's'},  {"seed", required_argument, NULL, 'r'},
+        {"mutation", required_argument, NULL, 'm'}, {"mutations", no_argument, NULL, 'M'},
+        {"long", no_argument, NULL, 'l'},           {"allocations", no_argument, NULL, 'a'},
+        {"forge", no_argument, NULL, 'f'},          {0}};
     struct effort e = {8, 16, 6, 24};
     double seconds = 20;
     uint64_t seed = 1;
-    int c, mutations = 0, forged = 0;
+    int c, mutations = 0, forged = 0, starve = 0;
 
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
         if (c == 's')
@@ -211,6 +239,8 @@ int main(int argc, char **argv)
             store_mutation = atoi(optarg);
         else if (c == 'M')
             mutations = 1;
+        else if (c == 'a')
+            starve = 1;
         else if (c == 'f')
             forged = 1;
         else if (c == 'l')
@@ -218,6 +248,8 @@ int main(int argc, char **argv)
         else
             return 2;
     }
+    if (starve)
+        return fail_allocations(seed);
     if (forged)
         return forge(seed, seconds);
     return mutations ? run_mutations(seconds) : run(seed, seconds, &e);

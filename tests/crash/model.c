@@ -647,7 +647,7 @@ void model_random(struct model *m, unsigned seed, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         int r = random_operation(m, &random);
 
-        if (r == STORE_IO || r == STORE_STATE)
+        if (r == STORE_IO || r == STORE_STATE || r == STORE_NOMEM)
             return;
         if (r && r != STORE_NOSPACE)
             model_fail("operation %u of seed %u: %s", i, seed, store_error_text(r));

@@ -98,7 +98,7 @@ int model_try_grow(struct model *m, uint64_t blocks);
 /** Closes, opens and claims again. */
 void model_reopen(struct model *m);
 int model_try_reopen(struct model *m);
-/** n operations of all kinds; stops at the first that fails with an I/O error. */
+/** n operations of all kinds; stops at the first that fails for want of I/O or memory. */
 void model_random(struct model *m, unsigned seed, unsigned n);
 
 /** NULL if the store has exactly these generations with these objects, else what differs. */
