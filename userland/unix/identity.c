@@ -308,8 +308,8 @@ CALL(setpriority)
     return 0;
 }
 
-/** A thread that needs attention is not answered by the event's reply, with which it would run at once,
- *  but resumed, which puts it behind the others. */
+/** A thread that needs attention is not answered by the event's reply, with which it would run at
+ * once, but resumed, which puts it behind the others. */
 CALL(sched_yield)
 {
     current->attention = true;

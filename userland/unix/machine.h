@@ -30,8 +30,8 @@ int64_t machine_init(void);
 int64_t machine_domain_create(struct handle *h);
 /** Creates the root of an address space and keeps its key. */
 int64_t machine_space_create(struct handle *h);
-/** The key's place is free again. The object itself goes by machine_destroy(h->id), and then the key that
- *  is still there is void. */
+/** The key's place is free again. The object itself goes by machine_destroy(h->id), and then the
+ * key that is still there is void. */
 void machine_forget(struct handle *h);
 /** A designator for the key; valid until three others were asked for. */
 uint16_t machine_key(const struct handle *h);

@@ -17,7 +17,7 @@
 #include "process.h"
 
 #define SAME_FAULT_MAX   64u
-#define TIMERS_EVERY     128u /* events after which timers are looked at though messages never end */
+#define TIMERS_EVERY     128u /* events after which timers are looked at anyway */
 #define PAGE_ERROR_WRITE 2u
 #define PAGE_ERROR_FETCH 16u
 
