@@ -122,6 +122,11 @@ void thread_end(struct thread *t)
     struct process *p = t->process;
 
     main_forget(t);
+    for (struct process *c = p->children; c; c = c->sibling) {
+        if (c->vfork_parent == t) {
+            c->vfork_parent = NULL;
+        }
+    }
     futex_leave(t);
     wait_leave(t);
     wait_drop_ready(t);
