@@ -6,6 +6,10 @@
  * on page boundaries, handed to the store library there, and written by the driver from there. An
  * area of the window is used again when the driver has done with it (disk_settle).
  *
+ * The server runs before all districts. So that a checkpoint that nobody waits for does not stand
+ * in their way, it rests between batches as long as it has worked; waiting for the disk counts as
+ * rest.
+ *
  * Who asked for a checkpoint while a snapshot was under way waits for the one after it: what is
  * committed must not be older than the question.
  */
@@ -31,6 +35,7 @@ static struct waiter waiters[WAITERS]; /* resume keys: slot i of KR_WAITERS */
 static uint64_t epoch, written, left, stop_ticks;
 static enum store_reason why;
 static unsigned area; /* next one of the window */
+static bw_time_t rest_until;
 static uint64_t budget;
 
 void checkpoint_open(void)
@@ -273,6 +278,7 @@ void checkpoint_begin(enum store_reason reason)
     stop_ticks = m.word[2] ? m.word[2] : 1; /* 0 says that nothing has changed */
     why = reason;
     server.writing = true;
+    rest_until = 0;
     error = store_begin(server.store, epoch);
     if (error != STORE_OK) {
         drop(error);
@@ -349,10 +355,25 @@ static bool write_batch(void)
     return true;
 }
 
+bw_time_t checkpoint_due(void)
+{
+    return why == STORE_MADE_INTERVAL && !anybody(WAITER_NEXT) ? rest_until : 0;
+}
+
 void checkpoint_step(void)
 {
+    bw_time_t start = bw_monotonic();
+    bw_time_t before = disk_waited();
+    bw_time_t rest;
+
+    if (start < checkpoint_due()) {
+        return;
+    }
     for (int i = 0; i < STEP_BATCHES && write_batch(); i++) {
     }
+    rest = bw_monotonic();
+    before = disk_waited() - before;
+    rest_until = rest - start > 2 * before ? rest + (rest - start) - 2 * before : 0;
     if (!server.writing && server.running && anybody(WAITER_NEXT)) {
         checkpoint_begin(STORE_MADE_ASKED);
     }

@@ -52,10 +52,16 @@ static bool flush_needed;
 static bool failed; /* a write has failed and nobody has been told */
 static bool dead;   /* the driver is silent */
 static uint64_t posts;
+static bw_time_t waited;
 
 uint8_t *disk_page(unsigned page)
 {
     return (uint8_t *)DISK_WINDOW + (size_t)page * BW_PAGE_SIZE;
+}
+
+bw_time_t disk_waited(void)
+{
+    return waited;
 }
 
 bool disk_has_posts(uint64_t mask)
@@ -103,7 +109,8 @@ static unsigned collect(void)
 /** Waits until the driver has done something. @return false if it is silent for too long */
 static bool wait_driver(void)
 {
-    bw_time_t end = bw_monotonic() + SILENCE_NS;
+    bw_time_t start = bw_monotonic();
+    bw_time_t end = start + SILENCE_NS;
 
     while (!dead && collect() == 0) {
         posts |= bw_wait(end);
@@ -113,6 +120,7 @@ static bool wait_driver(void)
             dead = true;
         }
     }
+    waited += bw_monotonic() - start;
     return !dead;
 }
 

@@ -39,6 +39,8 @@ uint8_t *disk_page(unsigned page);
 void disk_submit(void);
 /** Returns when no write from these pages is under way any more. */
 void disk_settle(unsigned first, unsigned count);
+/** How long the server has waited for the driver so far, ns. */
+bw_time_t disk_waited(void);
 /** Posts that arrived, here or elsewhere, and nobody has looked at: the bits, cleared. */
 uint64_t disk_posts(uint64_t mask);
 /** Whether some of them wait to be taken. */

@@ -29,7 +29,7 @@ struct server {
     unsigned slot;  /* at districtd */
     bw_time_t next; /* MONOTONIC: the next checkpoint by itself; BW_NO_DEADLINE: none */
     struct district_line line; /* name, error and message; the rest is filled in when asked */
-    oid_t crash_told; /* the domain whose crash districtd knows of */
+    oid_t crash_told;          /* the domain whose crash districtd knows of */
     /* a message to districtd that is still to be sent */
     enum ended_why ended; /* 0: none */
     char ended_text[80];
@@ -67,8 +67,10 @@ void checkpoint_reset(void);
 int64_t checkpoint_wait(uint16_t resume);
 /** Stops the district for a moment and begins to write it out, if nothing is under way. */
 void checkpoint_begin(enum store_reason reason);
-/** Goes on writing, a bounded step; the last one commits. */
+/** Goes on writing, a bounded step, if it is time for one; the last one commits. */
 void checkpoint_step(void);
+/** When the next step is due; 0: at once. */
+bw_time_t checkpoint_due(void);
 /** Looks whether memory or the budget asks for an early checkpoint. */
 bool checkpoint_pressed(const struct district_status *status);
 /** Tells the nucleus how much may become dirty. */

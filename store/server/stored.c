@@ -340,8 +340,11 @@ static bw_time_t next_deadline(void)
     bw_time_t retry;
 
     /* What was posted while the disk was waited for is not posted again. */
-    if (server.writing || (server.running && disk_has_posts(1ull << BADGE_DISTRICT))) {
+    if (server.running && disk_has_posts(1ull << BADGE_DISTRICT)) {
         return AT_ONCE;
+    }
+    if (server.writing) {
+        return checkpoint_due() ? checkpoint_due() : AT_ONCE;
     }
     if (!tell_ended()) {
         return bw_monotonic() + RETRY_NS;
