@@ -1,6 +1,7 @@
 /*
- * From the boot loader's information to the first domain: memory, the modules as a read-only segment (the boot
- * archive), and the supervisor, loaded from the module of that name. Everything later is made by programs.
+ * From the boot loader's information to the first domain: memory, the modules as a read-only
+ * segment (the boot archive), and the supervisor, loaded from the module of that name. Everything
+ * later is made by programs.
  */
 #include <bailiwick/boot.h>
 #include <bailiwick/native.h>
@@ -13,7 +14,7 @@
 #include "segment.h"
 #include "string.h"
 
-#define MULTIBOOT_MAGIC 0x2badb002u
+#define MULTIBOOT_MAGIC  0x2badb002u
 #define COMMAND_LINE_MAX 512u
 
 struct multiboot_info {
@@ -42,7 +43,7 @@ struct elf_program {
     uint64_t offset, address, physical, file_size, memory_size, align;
 };
 
-#define BOOT_OID 16ull          /* what is made here */
+#define BOOT_OID       16ull        /* what is made here */
 #define SUPERVISOR_OID 0x1000000ull /* KR_RANGE begins here; 2^50 ids */
 
 char boot_command_line[COMMAND_LINE_MAX];
@@ -56,7 +57,8 @@ static struct object *space_root; /* of the supervisor */
 
 void nucleus_main(uint32_t magic, uint32_t information) __attribute__((noreturn));
 
-/* --- memory -------------------------------------------------------------------------------------- */
+/* --- memory --------------------------------------------------------------------------------------
+ */
 
 static const struct multiboot_region *next_region(const struct multiboot_info *info,
                                                   const struct multiboot_region *r)
@@ -107,7 +109,8 @@ static void module_name(char *to, const char *path)
     memcpy(to, base, n);
 }
 
-/** Copies what the loader said before its memory is used for anything else. @return end of all it uses */
+/** Copies what the loader said before its memory is used for anything else. @return end of all it
+ * uses */
 static uint64_t read_modules(const struct multiboot_info *info)
 {
     uint64_t end = (uint64_t)nucleus_end - NUCLEUS_MAP;
@@ -143,8 +146,8 @@ static void memory_init(const struct multiboot_info *info)
     frame_init(table, limit);
     frame_hole((highest_ram(info, 1ull << 32) + 4095) & ~(uint64_t)4095, 1ull << 32);
     add_ram(info, floor, 1u << 20, 1ull << 32);
-    /* The loader's map may lie where frames are now: nothing has been handed out that was written yet, but the
-     * part above 4 GiB is read first. */
+    /* The loader's map may lie where frames are now: nothing has been handed out that was written
+     * yet, but the part above 4 GiB is read first. */
     struct range_map high[8];
     unsigned count = 0;
     for (const struct multiboot_region *r = NULL; (r = next_region(info, r)) != NULL;)
@@ -155,7 +158,8 @@ static void memory_init(const struct multiboot_info *info)
         frame_add(high[i].from, high[i].to);
 }
 
-/* --- objects --------------------------------------------------------------------------------------- */
+/* --- objects
+ * --------------------------------------------------------------------------------------- */
 
 static struct object *make(enum object_type type)
 {
@@ -174,7 +178,8 @@ static struct key segment_of(const struct object *node, unsigned height, uint8_t
     return k;
 }
 
-/** The module bytes, in place, below the module table. @return the archive's root, a node of height 2 */
+/** The module bytes, in place, below the module table. @return the archive's root, a node of height
+ * 2 */
 static struct object *make_archive(void)
 {
     struct object *root = make(OBJECT_NODE), *leaf = NULL, *first = make(OBJECT_PAGE);
@@ -192,8 +197,7 @@ static struct object *make_archive(void)
             uint8_t *at = m == 0 ? NULL : frame_pointer(module_address[m - 1] + i * BW_PAGE_SIZE);
             if (at != NULL)
                 frame_adopt(at);
-            struct object *o =
-                m == 0 ? first : object_adopt(COMMONS, next_oid++, OBJECT_PAGE, at);
+            struct object *o = m == 0 ? first : object_adopt(COMMONS, next_oid++, OBJECT_PAGE, at);
             assert(o != NULL, "there is memory for the boot archive");
             struct key k = object_key(o);
             k.rights = 0;
@@ -204,7 +208,8 @@ static struct object *make_archive(void)
     return root;
 }
 
-/** The node of `height` that covers an address of the supervisor's space, made if it is not there. */
+/** The node of `height` that covers an address of the supervisor's space, made if it is not there.
+ */
 static struct object *space_node(uint64_t address, unsigned height)
 {
     struct object *node = space_root;
@@ -262,7 +267,8 @@ static uint64_t load_supervisor(void)
         if (p[i].type == 1)
             load_segment(file, &p[i]);
     }
-    for (uint64_t at = NATIVE_STACK_TOP - NATIVE_STACK_SIZE; at < NATIVE_STACK_TOP; at += BW_PAGE_SIZE)
+    for (uint64_t at = NATIVE_STACK_TOP - NATIVE_STACK_SIZE; at < NATIVE_STACK_TOP;
+         at += BW_PAGE_SIZE)
         (void)space_page(at, RIGHT_WRITE);
     return h->entry;
 }
@@ -282,8 +288,8 @@ static struct activity *make_supervisor(struct object *archive)
     f->meter = (struct key){.type = KEY_METER, .tag = 0};
     f->keys[KR_SELF] = object_key(domain);
     f->keys[KR_SPACE] = f->segment;
-    f->keys[KR_RANGE] = (struct key){
-        .type = KEY_RANGE, .tag = 20, .version = 1u << 30, .value = SUPERVISOR_OID};
+    f->keys[KR_RANGE] =
+        (struct key){.type = KEY_RANGE, .tag = 20, .version = 1u << 30, .value = SUPERVISOR_OID};
     f->keys[KR_PROGRAM] = (struct key){.type = KEY_NUCLEUS};
     f->keys[KR_PROGRAM + 1] = boot_segment;
     struct activity *a = object_activity(domain);

@@ -5,7 +5,7 @@
 #include "paging.h"
 #include "segment.h"
 
-#define LINES 16u
+#define LINES   16u
 #define SHARERS 4u
 
 static struct {
@@ -123,7 +123,8 @@ int order_ports(struct call *c)
     }
     if (c->order != PORTS_IN && c->order != PORTS_OUT)
         return BW_ORDER;
-    if ((width != 1 && width != 2 && width != 4) || at > c->key.version || width > c->key.version - at)
+    if ((width != 1 && width != 2 && width != 4) || at > c->key.version ||
+        width > c->key.version - at)
         return BW_ARGUMENT;
     uint16_t port = (uint16_t)(c->key.value + at);
     if (c->order == PORTS_IN)
@@ -144,15 +145,23 @@ static int physical_access(struct call *c, bool write)
     volatile void *p = frame_pointer(at);
     if (write)
         switch (width) {
-        case 1: *(volatile uint8_t *)p = (uint8_t)c->w[2]; break;
-        case 2: *(volatile uint16_t *)p = (uint16_t)c->w[2]; break;
-        case 4: *(volatile uint32_t *)p = (uint32_t)c->w[2]; break;
-        default: *(volatile uint64_t *)p = c->w[2];
+        case 1:
+            *(volatile uint8_t *)p = (uint8_t)c->w[2];
+            break;
+        case 2:
+            *(volatile uint16_t *)p = (uint16_t)c->w[2];
+            break;
+        case 4:
+            *(volatile uint32_t *)p = (uint32_t)c->w[2];
+            break;
+        default:
+            *(volatile uint64_t *)p = c->w[2];
         }
     else
-        c->out[0] = width == 1 ? *(volatile uint8_t *)p
-                  : width == 2 ? *(volatile uint16_t *)p
-                  : width == 4 ? *(volatile uint32_t *)p : *(volatile uint64_t *)p;
+        c->out[0] = width == 1   ? *(volatile uint8_t *)p
+                    : width == 2 ? *(volatile uint16_t *)p
+                    : width == 4 ? *(volatile uint32_t *)p
+                                 : *(volatile uint64_t *)p;
     return BW_OK;
 }
 
@@ -161,7 +170,8 @@ static int physical_map(struct call *c)
     struct object *mapping, *node;
     uint8_t rights;
     unsigned missing;
-    if (c->k[1].type != KEY_NODE || !(c->k[1].rights & RIGHT_WRITE) || c->w[0] % segment_span(1) != 0)
+    if (c->k[1].type != KEY_NODE || !(c->k[1].rights & RIGHT_WRITE) ||
+        c->w[0] % segment_span(1) != 0)
         return BW_ARGUMENT;
     int r = object_find(c->d, c->k[1], &mapping);
     if (r != BW_OK)

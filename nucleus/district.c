@@ -73,7 +73,8 @@ int district_create(const struct district_params *p, struct key *out)
     return BW_OK;
 }
 
-/* --- what is wanted from the store ----------------------------------------------------------------- */
+/* --- what is wanted from the store
+ * ----------------------------------------------------------------- */
 
 void district_notify(struct district *d)
 {
@@ -129,7 +130,8 @@ static void wake_fetchers(struct district *d, oid_t oid)
     }
 }
 
-/* --- loading ---------------------------------------------------------------------------------------- */
+/* --- loading
+ * ---------------------------------------------------------------------------------------- */
 
 static void fail(struct district *d, const char *why)
 {
@@ -154,8 +156,8 @@ static void set_clocks(struct district *d, const struct system_page *s)
     d->boottime_offset = s->boottime + down - now;
 }
 
-/** A domain that was loaded goes on: what it waited for outside is over, its deadline counts again, and
- *  a server is told, now or when it next waits. */
+/** A domain that was loaded goes on: what it waited for outside is over, its deadline counts again,
+ * and a server is told, now or when it next waits. */
 static void start_domain(struct district *d, struct activity *a)
 {
     struct domain_frame *f = activity_frame(a);
@@ -183,7 +185,8 @@ static void run(struct district *d)
     district_notify(d);
 }
 
-/** The domain in a place of the list is asked for. @return BW_OK: is there or nothing is; WAIT_OBJECT */
+/** The domain in a place of the list is asked for. @return BW_OK: is there or nothing is;
+ * WAIT_OBJECT */
 static int load_place(struct district *d, size_t place)
 {
     struct object *list, *domain;
@@ -257,7 +260,8 @@ int district_supply(struct district *d, const struct object_header *h, const uin
     return BW_OK;
 }
 
-/* --- ending ------------------------------------------------------------------------------------------ */
+/* --- ending
+ * ------------------------------------------------------------------------------------------ */
 
 int district_kill(struct district *d)
 {
@@ -274,7 +278,8 @@ int district_kill(struct district *d)
     return BW_OK;
 }
 
-/* --- the domain list ----------------------------------------------------------------------------------- */
+/* --- the domain list
+ * ----------------------------------------------------------------------------------- */
 
 static int list_set(struct district *d, uint32_t place, oid_t oid)
 {
@@ -327,7 +332,8 @@ int district_unlist_domain(struct district *d, uint32_t place)
     return list_set(d, place, 0);
 }
 
-/* --- reports ------------------------------------------------------------------------------------------- */
+/* --- reports
+ * ------------------------------------------------------------------------------------------- */
 
 void district_crash(struct district *d, struct object *domain, uint64_t code, uint64_t error,
                     uint64_t address)

@@ -3,10 +3,10 @@
  *
  *   state    | from                         | what may happen
  *   EMPTY    | KILL done                    | NUCLEUS_DISTRICT takes the slot
- *   LOADING  | NUCLEUS_DISTRICT             | objects are supplied; after DISTRICT_START it loads its domains
- *   RUNNING  | everything needed is there   | its domains run
- *   FAILED   | loading met damage           | only KILL
- *   ENDING   | KILL                         | bounded steps free its memory
+ *   LOADING  | NUCLEUS_DISTRICT             | objects are supplied; after DISTRICT_START it loads
+ * its domains RUNNING  | everything needed is there   | its domains run FAILED   | loading met
+ * damage           | only KILL ENDING   | KILL                         | bounded steps free its
+ * memory
  */
 #ifndef NUCLEUS_DISTRICT_H
 #define NUCLEUS_DISTRICT_H
@@ -15,9 +15,9 @@
 #include "object.h"
 #include "domain.h"
 
-#define WANTS 128u
-#define GRANTS 16u
-#define LINKS 1024u
+#define WANTS             128u
+#define GRANTS            16u
+#define LINKS             1024u
 #define DISTRICT_LOG_SIZE 2048u
 
 struct want {
@@ -31,9 +31,9 @@ struct grant {
 };
 
 struct link_entry {
-    struct key target;    /* a key of that district; void: free */
-    uint32_t version;     /* of this entry, as in the link key */
-    uint32_t instance;    /* of the target's district when the link was made */
+    struct key target; /* a key of that district; void: free */
+    uint32_t version;  /* of this entry, as in the link key */
+    uint32_t instance; /* of the target's district when the link was made */
     uint16_t district;
 };
 
@@ -58,8 +58,9 @@ struct district {
 
     /* objects */
     struct object *all;
-    struct object *hand; /* evict.c: the next to be looked at */
-    size_t circle_freed;
+    struct object *hand;                /* evict.c: the next to be looked at */
+    size_t circle_freed, circle_mapped; /* of the circle under way: freed; spared since mapped */
+    bool barren;  /* its last circle gave nothing: not again before the next tick */
     bool pressed; /* an early checkpoint was asked for */
     bool starved; /* the store server could not supply for lack of memory */
     size_t objects, domains;
@@ -104,7 +105,8 @@ static inline int object_make_writable(struct object *o)
 }
 
 void district_init(void);
-/** Asks the store server for an object; nothing happens if the table is full (the waiter asks again). */
+/** Asks the store server for an object; nothing happens if the table is full (the waiter asks
+ * again). */
 void district_want(struct district *d, oid_t oid);
 /** Posts to the store server that it should look. */
 void district_notify(struct district *d);
@@ -118,7 +120,8 @@ int district_supply(struct district *d, const struct object_header *h, const uin
 int district_kill(struct district *d);
 void district_status(const struct district *d, struct district_status *out);
 bw_time_t district_monotonic(const struct district *d);
-/** The district's MONOTONIC time on the nucleus's clock, 0 if it has passed (the offset may be negative). */
+/** The district's MONOTONIC time on the nucleus's clock, 0 if it has passed (the offset may be
+ * negative). */
 bw_time_t district_deadline(const struct district *d, bw_time_t monotonic);
 struct system_page *district_system(struct district *d);
 /** Enters a new domain in the persistent domain list. @return BW_OK, BW_LIMIT, WAIT_*, BW_NOMEM */

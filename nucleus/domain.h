@@ -1,12 +1,13 @@
 /*
- * Domains in memory: the volatile side of a process (struct activity), queues of them, and scheduling.
+ * Domains in memory: the volatile side of a process (struct activity), queues of them, and
+ * scheduling.
  *
  * An activity is in at most one queue:
  *
  *   frame's state | queue
- *   RUNNING       | ready[class]; or a callee's callers, fetch, memory or commit waiters; or it is current
- *   AVAILABLE     | none; or fetch/memory waiters while its receive buffer is brought in ("busy")
- *   WAITING       | none; or a waiters' queue while what its reply needs is brought in
+ *   RUNNING       | ready[class]; or a callee's callers, fetch, memory or commit waiters; or it is
+ * current AVAILABLE     | none; or fetch/memory waiters while its receive buffer is brought in
+ * ("busy") WAITING       | none; or a waiters' queue while what its reply needs is brought in
  *   STOPPED       | none
  */
 #ifndef NUCLEUS_DOMAIN_H
@@ -28,13 +29,13 @@ struct activity {
     struct object *domain;
     struct activity *next, *previous; /* in queue */
     struct queue *queue;
-    struct queue callers;             /* those who wait for it to be AVAILABLE */
-    struct queue repliers;            /* those whose reply it cannot take yet */
+    struct queue callers;  /* those who wait for it to be AVAILABLE */
+    struct queue repliers; /* those whose reply it cannot take yet */
     struct activity *timer_next, *timer_previous;
-    bw_time_t deadline; /* clock_now time; BW_NO_DEADLINE: not in the timer list */
+    bw_time_t deadline;  /* clock_now time; BW_NO_DEADLINE: not in the timer list */
     struct space *space; /* derivable; valid only while its id is space_id */
     uint64_t space_id;
-    oid_t wants; /* in fetch_waiters: what for */
+    oid_t wants;     /* in fetch_waiters: what for */
     uint64_t posted; /* posts that could not yet go into the frame */
     uint8_t class;
     bool yield;
@@ -65,7 +66,8 @@ void domain_set_state(struct activity *a, enum domain_state s);
 void domain_wake(struct activity *a);
 /** It is RUNNING now: ready, and in no other queue. */
 void domain_run(struct activity *a);
-/** Puts the current domain into a queue to run its invocation again later; frame's rip was set back. */
+/** Puts the current domain into a queue to run its invocation again later; frame's rip was set
+ * back. */
 void domain_wait(struct activity *a, int why);
 /** The frame's meter or segment key has changed. */
 void domain_refresh(struct activity *a);

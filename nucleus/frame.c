@@ -4,8 +4,10 @@
 
 struct frame {
     union {
-        struct object *object;           /* OBJECT */
-        struct { uint32_t next, previous; }; /* FREE: frame numbers, 0 ends */
+        struct object *object; /* OBJECT */
+        struct {
+            uint32_t next, previous;
+        }; /* FREE: frame numbers, 0 ends */
     };
     uint8_t use;
 };

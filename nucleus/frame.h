@@ -9,7 +9,8 @@
  *   SNAPSHOT  a copy that a snapshot keeps
  *   TABLE     a page table
  *
- * The last RESERVE frames are for the commons only, so that the paging path never waits for a district.
+ * The last RESERVE frames are for the commons only, so that the paging path never waits for a
+ * district.
  */
 #ifndef NUCLEUS_FRAME_H
 #define NUCLEUS_FRAME_H
@@ -18,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DIRECT_MAP 0xffff800000000000ul
+#define DIRECT_MAP  0xffff800000000000ul
 #define NUCLEUS_MAP 0xffffffff80000000ul
 
 enum frame_use { FRAME_FREE, FRAME_NUCLEUS, FRAME_OBJECT, FRAME_SNAPSHOT, FRAME_TABLE, FRAME_HOLE };
@@ -49,7 +50,8 @@ void frame_free(void *frame);
 /** Frames of the boot modules become objects' content. */
 void frame_adopt(void *frame);
 void frame_set_object(void *frame, struct object *o);
-/** The object whose content is at this physical address, NULL if none (device registers, tables). */
+/** The object whose content is at this physical address, NULL if none (device registers, tables).
+ */
 struct object *frame_object(uint64_t physical);
 bool frame_is_ram(uint64_t physical);
 size_t frame_count(void);
@@ -63,8 +65,8 @@ bool frame_low(void);
 #define FRAME_RESERVE 128u
 
 /*
- * A slab hands out equal small pieces of frames: object headers, activities, spaces. Pieces are never given
- * back to the frame pool, only reused.
+ * A slab hands out equal small pieces of frames: object headers, activities, spaces. Pieces are
+ * never given back to the frame pool, only reused.
  */
 struct slab {
     size_t size;

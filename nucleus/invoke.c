@@ -1,8 +1,8 @@
 /*
  * Invocation of keys: decoding, messages between domains, replies, faults as messages.
  *
- * A message moves in one step, when its receiver is AVAILABLE (or WAITING, for a reply): everything that it
- * needs is found first (find_ends), then moved (deliver); nothing can fail between.
+ * A message moves in one step, when its receiver is AVAILABLE (or WAITING, for a reply): everything
+ * that it needs is found first (find_ends), then moved (deliver); nothing can fail between.
  */
 #include "invoke.h"
 #include "cpu.h"
@@ -13,9 +13,9 @@
 #include "segment.h"
 #include "string.h"
 
-#define KEY_DESIGNATOR(rax) ((uint16_t)((rax) >> 16))
+#define KEY_DESIGNATOR(rax)    ((uint16_t)((rax) >> 16))
 #define RESUME_DESIGNATOR(rax) ((uint16_t)((rax) >> 32))
-#define FLAGS(rax) ((rax) >> 8 & 0xff)
+#define FLAGS(rax)             ((rax) >> 8 & 0xff)
 
 /** A message on its way. */
 struct parcel {
@@ -43,7 +43,8 @@ struct ends {
 static struct parcel parcel;
 static struct ends ends;
 
-/* --- strings ------------------------------------------------------------------------------------- */
+/* --- strings -------------------------------------------------------------------------------------
+ */
 
 int pieces_find(struct activity *a, uint64_t address, size_t length, bool write, struct pieces *p)
 {
@@ -149,7 +150,8 @@ int call_put(struct call *c, const void *from, size_t length)
     return BW_OK;
 }
 
-/* --- places for keys ------------------------------------------------------------------------------- */
+/* --- places for keys
+ * ------------------------------------------------------------------------------- */
 
 /** A designator with bit 15 set. */
 static int place_in_node(struct activity *a, uint16_t designator, bool write, struct key **place,
@@ -203,7 +205,8 @@ static void place_store(struct key *place, struct object *node, struct key k)
         *place = k;
 }
 
-/** Value of the key that a designator names; read-only and sense rights of the node on the way apply. */
+/** Value of the key that a designator names; read-only and sense rights of the node on the way
+ * apply. */
 static int key_in_node(struct activity *a, uint16_t designator, struct key *out)
 {
     struct key *place;
@@ -230,10 +233,12 @@ bool keys_same(struct key a, struct key b)
            a.value == b.value;
 }
 
-/* --- delivery -------------------------------------------------------------------------------------- */
+/* --- delivery
+ * -------------------------------------------------------------------------------------- */
 
-/** The receiver must bring something in before it can receive: it is busy with that, and the sender waits
- *  for it. Not for another district, though: what is not there is cut or dropped then (BW_FAULT). */
+/** The receiver must bring something in before it can receive: it is busy with that, and the sender
+ * waits for it. Not for another district, though: what is not there is cut or dropped then
+ * (BW_FAULT). */
 static int receiver_waits(struct activity *to, const struct parcel *p, int why)
 {
     if (p->from != object_district(to->domain))
@@ -245,14 +250,24 @@ static int receiver_waits(struct activity *to, const struct parcel *p, int why)
     return WAIT_CALLEE;
 }
 
-/** Finds where the parcel goes. @return BW_OK, WAIT_* of the sender, WAIT_CALLEE: receiver is busy */
-static int find_ends(struct activity *to, const struct parcel *p, struct ends *e)
+/** Readies the receiver's own frame. @return as find_ends */
+static int find_frame(struct activity *to, const struct parcel *p)
 {
     int r = object_make_writable(to->domain);
-    if (r != BW_OK && p->from != object_district(to->domain))
-        r = object_force_writable(to->domain) ? BW_OK : BW_NOMEM;
+    if (r == BW_OK)
+        return BW_OK;
+    if (p->from == object_district(to->domain))
+        return receiver_waits(to, p, r);
+    return object_force_writable(to->domain) ? BW_OK : WAIT_MEMORY;
+}
+
+/** Finds where the parcel goes. @return BW_OK, WAIT_* of the sender, WAIT_CALLEE: receiver is busy
+ */
+static int find_ends(struct activity *to, const struct parcel *p, struct ends *e)
+{
+    int r = find_frame(to, p);
     if (r != BW_OK)
-        return r == BW_NOMEM ? WAIT_MEMORY : receiver_waits(to, p, r);
+        return r;
     const struct domain_frame *f = activity_frame(to);
     uint64_t places = f->regs.rbx;
     e->buffer.count = 0;
@@ -334,7 +349,8 @@ static int find_callee(struct district *d, struct key *k, struct activity **out)
     struct object *o;
     if (home != d) { /* never wait for another district's objects */
         o = object_lookup(home, k->value);
-        if (o == NULL || o->type != OBJECT_DOMAIN || (k->type == KEY_START && o->version != k->version))
+        if (o == NULL || o->type != OBJECT_DOMAIN ||
+            (k->type == KEY_START && o->version != k->version))
             return BW_VOID;
     } else {
         int r = object_find(d, *k, &o);
@@ -352,7 +368,8 @@ static int wait_in(struct queue *q, struct activity *a)
     return WAIT_CALLEE;
 }
 
-/* --- results ----------------------------------------------------------------------------------------- */
+/* --- results
+ * ----------------------------------------------------------------------------------------- */
 
 static void set_result(struct regs *r, int64_t result, const uint64_t *words)
 {
@@ -411,7 +428,8 @@ void invoke_timeout(struct activity *a)
     schedule_ready(a);
 }
 
-/* --- replies ----------------------------------------------------------------------------------------- */
+/* --- replies
+ * ----------------------------------------------------------------------------------------- */
 
 int fault_reply(struct activity *a, uint64_t code, uint64_t value, const struct regs *r)
 {
@@ -460,12 +478,14 @@ static int reply(struct district *d, struct key k, struct key link, struct activ
         return BW_VOID;
     }
     struct domain_frame *f = activity_frame(to);
-    r = find_ends(to, &parcel, &ends);
+    bool faulted =
+        f->flags & DOMAIN_IN_FAULT; /* then its registers are a program's, not an invocation's */
+    r = faulted ? find_frame(to, &parcel) : find_ends(to, &parcel, &ends);
     if (r == WAIT_CALLEE)
         return wait_in(&to->repliers, cpu0.current);
     if (r != BW_OK)
         return r;
-    if (f->flags & DOMAIN_IN_FAULT) {
+    if (faulted) {
         reply_to_fault(to, &parcel);
     } else {
         deliver(to, &parcel, &ends);
@@ -477,7 +497,8 @@ static int reply(struct district *d, struct key k, struct key link, struct activ
     return BW_OK;
 }
 
-/* --- the operations ---------------------------------------------------------------------------------- */
+/* --- the operations
+ * ---------------------------------------------------------------------------------- */
 
 /** Fills the parcel from the invocation of domain a. */
 static int load_parcel(struct activity *a, const uint64_t words[4])
@@ -501,7 +522,8 @@ static int load_parcel(struct activity *a, const uint64_t words[4])
     return pieces_find(a, r->r12, r->r13, false, &parcel.string);
 }
 
-/** A message to a start key. call: with a resume key to the sender. @return BW_OK, WAIT_*, BW_BUSY, ... */
+/** A message to a start key. call: with a resume key to the sender. @return BW_OK, WAIT_*, BW_BUSY,
+ * ... */
 static int send(struct activity *a, struct activity *callee, bool call, bool may_wait)
 {
     if (callee == a)
@@ -520,6 +542,9 @@ static int send(struct activity *a, struct activity *callee, bool call, bool may
                                      .version = (uint32_t)activity_frame(a)->call_count,
                                      .value = a->domain->oid};
         if (home != parcel.from) {
+            bool takes = RESUME_DESIGNATOR(activity_frame(callee)->regs.rax) != 0;
+            if (takes && ends.resume_place == NULL)
+                return BW_BUSY; /* the node for it is not in memory: nobody could answer */
             parcel.resume = link_cross(parcel.from, home, parcel.resume);
             if (parcel.resume.type == KEY_VOID)
                 return BW_LIMIT; /* its table is full: nobody could answer */
@@ -530,10 +555,10 @@ static int send(struct activity *a, struct activity *callee, bool call, bool may
 }
 
 static order_handler *const handlers[] = {
-    [KEY_NUMBER] = order_number,   [KEY_PAGE] = order_page,         [KEY_NODE] = order_node,
-    [KEY_SEGMENT] = order_segment, [KEY_DOMAIN] = order_domain,     [KEY_RANGE] = order_range,
-    [KEY_METER] = order_number,    [KEY_GRANT] = order_grant,       [KEY_NUCLEUS] = order_nucleus,
-    [KEY_DISTRICT] = order_district, [KEY_PORTS] = order_ports,     [KEY_PHYSICAL] = order_physical,
+    [KEY_NUMBER] = order_number,     [KEY_PAGE] = order_page,     [KEY_NODE] = order_node,
+    [KEY_SEGMENT] = order_segment,   [KEY_DOMAIN] = order_domain, [KEY_RANGE] = order_range,
+    [KEY_METER] = order_number,      [KEY_GRANT] = order_grant,   [KEY_NUCLEUS] = order_nucleus,
+    [KEY_DISTRICT] = order_district, [KEY_PORTS] = order_ports,   [KEY_PHYSICAL] = order_physical,
     [KEY_IRQ] = order_irq,
 };
 
@@ -572,7 +597,8 @@ static int run_order(struct activity *a, struct key k, order_handler *handler)
     int result = handler(&c);
     if (result <= WAIT_OBJECT)
         return result;
-    /* The order may have destroyed the very node that takes the key. It was writable, so nothing waits here. */
+    /* The order may have destroyed the very node that takes the key. It was writable, so nothing
+     * waits here. */
     if (node != NULL && find_place(a, (uint16_t)r->rbx, true, &place, &node) != BW_OK)
         place = NULL;
     place_store(place, place == NULL ? NULL : node, c.out_key);
@@ -735,7 +761,8 @@ static int op_post(struct activity *a)
         return r;
     if (k.type != KEY_START)
         return BW_VOID;
-    if (to->domain->district == a->domain->district && (r = object_make_writable(to->domain)) != BW_OK)
+    if (to->domain->district == a->domain->district &&
+        (r = object_make_writable(to->domain)) != BW_OK)
         return r;
     domain_post(to, (uint64_t)1 << (k.tag & 63));
     end(a, BW_OK);

@@ -1,9 +1,10 @@
 /*
  * Invocation: the parts that the orders of the nucleus's own keys share.
  *
- * struct call is a decoded invocation. A handler first checks everything and finds all it needs, returning an
- * error or WAIT_* with nothing changed; only then it changes things, and can no longer fail. (Copies of bytes
- * may be partial before a WAIT: the restarted invocation copies the same bytes again.)
+ * struct call is a decoded invocation. A handler first checks everything and finds all it needs,
+ * returning an error or WAIT_* with nothing changed; only then it changes things, and can no longer
+ * fail. (Copies of bytes may be partial before a WAIT: the restarted invocation copies the same
+ * bytes again.)
  */
 #ifndef NUCLEUS_INVOKE_H
 #define NUCLEUS_INVOKE_H
@@ -36,7 +37,8 @@ struct pieces {
     } piece[PIECES];
 };
 
-/** Finds [address, address + length) of a domain. write: made writable. @return BW_OK, BW_FAULT, WAIT_*, BW_ARGUMENT */
+/** Finds [address, address + length) of a domain. write: made writable. @return BW_OK, BW_FAULT,
+ * WAIT_*, BW_ARGUMENT */
 int pieces_find(struct activity *a, uint64_t address, size_t length, bool write, struct pieces *p);
 void pieces_copy(const struct pieces *to, const struct pieces *from, size_t length);
 void pieces_put(const struct pieces *to, const void *from, size_t length);
@@ -45,18 +47,21 @@ void pieces_get(void *to, const struct pieces *from, size_t length);
 /** The caller's string and receive buffer. A missing one has length 0. */
 int call_string(const struct call *c, struct pieces *p);
 int call_buffer(const struct call *c, size_t length, struct pieces *p);
-/** Shorthands: copy a whole small string in or out. In: BW_ARGUMENT if it is not min..max bytes long. */
+/** Shorthands: copy a whole small string in or out. In: BW_ARGUMENT if it is not min..max bytes
+ * long. */
 int call_get(const struct call *c, void *to, size_t min, size_t max, size_t *length);
 int call_put(struct call *c, const void *from, size_t length);
 
-/** A place for a key that a designator names in district d's domain a. write: ready to be stored to.
+/** A place for a key that a designator names in district d's domain a. write: ready to be stored
+ * to.
  *  @return BW_OK and *place (NULL: designator 0), BW_ARGUMENT, WAIT_* */
 int place_find(struct activity *a, uint16_t designator, bool write, struct key **place,
                struct object **node);
 /** Stores a key to a node's slot, tearing down what was mapped through it. The node is writable. */
 void node_store(struct object *node, unsigned slot, struct key k);
 bool keys_same(struct key a, struct key b);
-/** The id at an offset of a range key. False if it is not in the range, or not for programs of this district. */
+/** The id at an offset of a range key. False if it is not in the range, or not for programs of this
+ * district. */
 bool range_covers(const struct district *d, struct key range, uint64_t offset, oid_t *oid);
 /** What a key becomes when it is fetched through a sense key: nothing can be changed through it. */
 static inline struct key key_sense(struct key k)
@@ -78,7 +83,8 @@ static inline struct key key_sense(struct key k)
 }
 
 typedef int order_handler(struct call *c);
-order_handler order_page, order_node, order_segment, order_domain, order_range, order_grant, order_number;
+order_handler order_page, order_node, order_segment, order_domain, order_range, order_grant,
+    order_number;
 order_handler order_nucleus, order_district, order_ports, order_physical, order_irq, order_self;
 
 /** Fault reply by DOMAIN_RESUME or through a resume key. @return BW_OK, BW_ARGUMENT */

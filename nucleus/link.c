@@ -4,7 +4,7 @@
 #include "string.h"
 
 /* No district takes more than this many entries of another's table. */
-#define QUOTA (LINKS / 4)
+#define QUOTA  (LINKS / 4)
 #define FRAMES ((LINKS * sizeof(struct link_entry) + 4095) / 4096)
 
 int link_init(struct district *d)
@@ -26,7 +26,8 @@ static void entry_clear(struct district *d, struct link_entry *e)
     e->target = key_void();
 }
 
-/** A link that nobody can use any more: its district has ended, or the caller has had its answer. */
+/** A link that nobody can use any more: its district has ended, or the caller has had its answer.
+ */
 static bool entry_dead(const struct link_entry *e)
 {
     struct district *d = &districts[e->district];
@@ -41,7 +42,8 @@ static bool entry_dead(const struct link_entry *e)
     return f->call_count != key_call_count(e->target);
 }
 
-/** Versions of links are numbered by the holder, persistently, so that a key from a past never fits again. */
+/** Versions of links are numbered by the holder, persistently, so that a key from a past never fits
+ * again. */
 static bool next_version(struct district *d, uint32_t *version)
 {
     static uint32_t commons_version;
@@ -55,7 +57,8 @@ static bool next_version(struct district *d, uint32_t *version)
     return true;
 }
 
-/** @return place of a free entry for a link to `to`, LINKS if there is none or the quota is used up */
+/** @return place of a free entry for a link to `to`, LINKS if there is none or the quota is used up
+ */
 static unsigned free_entry(struct district *d, const struct district *to)
 {
     bool over = d->link_count[to->slot] >= QUOTA;

@@ -215,7 +215,8 @@ int object_find(struct district *d, struct key k, struct object **out)
     struct object *o = object_lookup(d, k.value);
     if (o == NULL)
         return want(d, k.value);
-    /* A resume key's version is a part of its call count; ids are never reused, so that suffices. */
+    /* A resume key's version is a part of its call count; ids are never reused, so that suffices.
+     */
     if (o->type != types[k.type] || (o->version != k.version && k.type != KEY_RESUME))
         return BW_VOID;
     o->used = true;
@@ -223,7 +224,8 @@ int object_find(struct district *d, struct key k, struct object **out)
     return BW_OK;
 }
 
-/** An object header with a frame of content, and for a domain its activity. Content is undefined. */
+/** An object header with a frame of content, and for a domain its activity. Content is undefined.
+ */
 static int object_new(struct district *d, oid_t oid, enum object_type type, struct object **out)
 {
     uint8_t *data = frame_allocate(FRAME_OBJECT, !d->persistent);
@@ -272,17 +274,19 @@ int object_create(struct district *d, oid_t oid, enum object_type type, struct o
     if (d->persistent && (r = may_dirty(d)) != BW_OK)
         return r;
     uint32_t place = 0;
-    if (d->persistent && type == OBJECT_DOMAIN && (r = district_list_domain(d, oid, &place)) != BW_OK)
+    if (d->persistent && type == OBJECT_DOMAIN &&
+        (r = district_list_domain(d, oid, &place)) != BW_OK)
         return r;
     struct object *o;
     r = object_new(d, oid, type, &o);
     if (r != BW_OK) {
         if (d->persistent && type == OBJECT_DOMAIN)
             (void)district_unlist_domain(d, place); /* its page is writable already */
-        return d->persistent ? WAIT_MEMORY : r; /* something can be evicted, or soon will be */
+        return d->persistent ? WAIT_MEMORY : r;     /* something can be evicted, or soon will be */
     }
     frame_zero(o->data);
-    static uint32_t creations; /* of the commons: a program that is loaded again gets other versions */
+    static uint32_t
+        creations; /* of the commons: a program that is loaded again gets other versions */
     o->version = d->persistent ? (uint32_t)d->epoch : ++creations;
     if (type == OBJECT_DOMAIN) {
         struct domain_frame *f = (struct domain_frame *)o->data;
@@ -355,7 +359,8 @@ static void free_content(struct object *o)
     o->data = NULL;
 }
 
-/** What stays of a destroyed object: its content for the snapshot, a tombstone for the next commit. */
+/** What stays of a destroyed object: its content for the snapshot, a tombstone for the next commit.
+ */
 static void become_tombstone(struct district *d, struct object *o)
 {
     if (in_snapshot(d, o)) {

@@ -1,15 +1,15 @@
 /*
  * Objects in memory: one header each, found by (district, id).
  *
- * Content is in data; what a snapshot under way still needs of an object that has changed since is in snap.
- * An object is in up to two change lists, one by the parity of its epoch:
+ * Content is in data; what a snapshot under way still needs of an object that has changed since is
+ * in snap. An object is in up to two change lists, one by the parity of its epoch:
  *
  *   listed[e & 1]   meaning
  *   e = epoch       dirty: new or changed in the epoch being made
  *   e = snapshot's  in the snapshot and not yet pulled; its content there is snap, or else data
  *
- * A destroyed object that the store may still have stays as a tombstone (type NONE, data NULL) until the
- * commit that forgets it; absent objects are tombstones that were never anything else.
+ * A destroyed object that the store may still have stays as a tombstone (type NONE, data NULL)
+ * until the commit that forgets it; absent objects are tombstones that were never anything else.
  *
  * Invariants:
  *   1. content is changed only by who has called object_make_writable in this epoch and got BW_OK;
@@ -42,7 +42,7 @@ struct object {
     uint8_t *snap;
     uint64_t dirty_epoch;  /* last epoch in which it was made writable */
     uint64_t pulled_epoch; /* last snapshot in which it was handed out */
-    void *aux;            /* derivable: DOMAIN struct activity, NODE struct node_maps */
+    void *aux;             /* derivable: DOMAIN struct activity, NODE struct node_maps */
     uint32_t version;
     uint32_t mapped; /* page table entries that point to data */
     uint16_t district;
@@ -54,7 +54,8 @@ struct object {
     uint32_t snap_version;
 };
 
-/* Beside the negative enum bw_result, functions of the nucleus return these; the invocation is then run again. */
+/* Beside the negative enum bw_result, functions of the nucleus return these; the invocation is then
+ * run again. */
 #define WAIT_OBJECT (-1000) /* the current domain waits for an object to be supplied */
 #define WAIT_MEMORY (-1001) /* .. for a frame */
 #define WAIT_COMMIT (-1002) /* .. for its district's next commit */
@@ -69,21 +70,25 @@ struct object *object_lookup(struct district *d, oid_t oid);
 int object_find(struct district *d, struct key k, struct object **out);
 /** Same by id: any version. */
 int object_fetch(struct district *d, oid_t oid, enum object_type type, struct object **out);
-/** A new zeroed object. @return BW_OK, BW_EXISTS, BW_ARGUMENT, BW_NOSPACE, BW_NOMEM (commons), WAIT_* */
+/** A new zeroed object. @return BW_OK, BW_EXISTS, BW_ARGUMENT, BW_NOSPACE, BW_NOMEM (commons),
+ * WAIT_* */
 int object_create(struct district *d, oid_t oid, enum object_type type, struct object **out);
-/** As read from the store (bytes NULL: zeros; type NONE: there is none), or, in the commons, of given content. */
+/** As read from the store (bytes NULL: zeros; type NONE: there is none), or, in the commons, of
+ * given content. */
 int object_install(struct district *d, oid_t oid, enum object_type type, uint32_t version,
                    const uint8_t *bytes);
 /** Commons, boot: an object whose content is this frame. */
 struct object *object_adopt(struct district *d, oid_t oid, enum object_type type, void *frame);
-/** Destroys what stands under the id, now or in the store. @return BW_OK, WAIT_MEMORY, WAIT_COMMIT */
+/** Destroys what stands under the id, now or in the store. @return BW_OK, WAIT_MEMORY, WAIT_COMMIT
+ */
 int object_destroy(struct district *d, oid_t oid);
 /** All keys to it become void. */
 int object_rescind(struct object *o);
-/** The same whatever it takes (no budget, the frame reserve): for what must not wait. False: not even so. */
+/** The same whatever it takes (no budget, the frame reserve): for what must not wait. False: not
+ * even so. */
 bool object_force_writable(struct object *o);
-/** Readies the object for a change in this epoch: see invariant 1; object_make_writable (district.h) is the
- *  quick test before it. @return BW_OK, WAIT_MEMORY, WAIT_COMMIT */
+/** Readies the object for a change in this epoch: see invariant 1; object_make_writable
+ * (district.h) is the quick test before it. @return BW_OK, WAIT_MEMORY, WAIT_COMMIT */
 int object_make_dirty(struct object *o);
 /** Removes the header and all that it has, whatever its state (the district ends). */
 void object_discard(struct object *o);

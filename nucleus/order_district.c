@@ -39,6 +39,7 @@ static int supply(struct call *c, struct district *d)
     size_t n;
     if (d->state != DISTRICT_LOADING && d->state != DISTRICT_RUNNING)
         return BW_REFUSED;
+    snapshot_reap(d);
     int r = call_get(c, &object, sizeof object.header, sizeof object, &n);
     if (r != BW_OK)
         return r;
@@ -202,7 +203,8 @@ int order_district(struct call *c)
     }
 }
 
-/* --- KEY_NUCLEUS ------------------------------------------------------------------------------------- */
+/* --- KEY_NUCLEUS
+ * ------------------------------------------------------------------------------------- */
 
 static int make_district(struct call *c)
 {
@@ -237,8 +239,8 @@ static int make_dma(struct call *c)
         return BW_NOMEM;
     memset(run, 0, pages * BW_PAGE_SIZE);
     for (uint64_t i = 0; i < pages; i++) {
-        struct object *o = object_adopt(c->d, c->k[1].value + c->w[2] + i, OBJECT_PAGE,
-                                        run + i * BW_PAGE_SIZE);
+        struct object *o =
+            object_adopt(c->d, c->k[1].value + c->w[2] + i, OBJECT_PAGE, run + i * BW_PAGE_SIZE);
         if (o == NULL)
             return BW_NOMEM;
         node_store(node, first + (unsigned)i, object_key(o));
@@ -253,14 +255,15 @@ static int nucleus_keys(struct call *c)
     case NUCLEUS_PORTS:
         if (c->w[0] > 0x10000 || c->w[1] > 0x10000 - c->w[0])
             return BW_ARGUMENT;
-        c->out_key = (struct key){
-            .type = KEY_PORTS, .version = (uint32_t)c->w[1], .value = c->w[0]};
+        c->out_key =
+            (struct key){.type = KEY_PORTS, .version = (uint32_t)c->w[1], .value = c->w[0]};
         return BW_OK;
     case NUCLEUS_PHYSICAL:
-        if (c->w[0] % BW_PAGE_SIZE != 0 || c->w[0] >> 52 || c->w[1] > 1u << 20 || frame_is_ram(c->w[0]))
+        if (c->w[0] % BW_PAGE_SIZE != 0 || c->w[0] >> 52 || c->w[1] > 1u << 20 ||
+            frame_is_ram(c->w[0]))
             return BW_ARGUMENT;
-        c->out_key = (struct key){
-            .type = KEY_PHYSICAL, .version = (uint32_t)c->w[1], .value = c->w[0]};
+        c->out_key =
+            (struct key){.type = KEY_PHYSICAL, .version = (uint32_t)c->w[1], .value = c->w[0]};
         return BW_OK;
     case NUCLEUS_IRQ:
         if (c->w[0] >= 16 || c->w[0] == 2)

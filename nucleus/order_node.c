@@ -51,7 +51,8 @@ static int node_clear(struct call *c, struct object *node)
 static int node_copy(struct call *c, struct object *node)
 {
     struct object *from;
-    if (!slots_valid(c->w[0], c->w[2]) || !slots_valid(c->w[1], c->w[2]) || c->k[0].type != KEY_NODE)
+    if (!slots_valid(c->w[0], c->w[2]) || !slots_valid(c->w[1], c->w[2]) ||
+        c->k[0].type != KEY_NODE)
         return BW_ARGUMENT;
     int r = object_find(c->d, c->k[0], &from);
     if (r == BW_OK)

@@ -13,7 +13,8 @@ struct transfer {
     bool write;
 };
 
-/** One page of a transfer: *at is the byte, *n how many of this page. On failure fills the reply. */
+/** One page of a transfer: *at is the byte, *n how many of this page. On failure fills the reply.
+ */
 static int transfer_page(struct transfer *t, size_t done, uint8_t **at, size_t *n)
 {
     uint64_t address = t->address + done;
@@ -121,9 +122,10 @@ static int segment_zero(struct call *c)
     return BW_OK;
 }
 
-/** The node that holds the slot for (a, height), ready to be changed if asked, and the rights on the way to it.
- *  Fills the reply on BW_ABSENT. */
-static int slot_node(struct call *c, unsigned height, bool write, struct object **node, uint8_t *way)
+/** The node that holds the slot for (a, height), ready to be changed if asked, and the rights on
+ * the way to it. Fills the reply on BW_ABSENT. */
+static int slot_node(struct call *c, unsigned height, bool write, struct object **node,
+                     uint8_t *way)
 {
     uint8_t rights;
     unsigned missing;
@@ -178,8 +180,8 @@ static struct key slot_key(const struct object *o, unsigned height, unsigned rig
     return k;
 }
 
-/** New object under id offset w2 of range k0 into the slot; if `model` is not NULL its content, weakened if it was
- *  reached through a sense key. */
+/** New object under id offset w2 of range k0 into the slot; if `model` is not NULL its content,
+ * weakened if it was reached through a sense key. */
 static int create_in_slot(struct call *c, struct object *node, unsigned height,
                           enum object_type type, unsigned rights, const struct object *model,
                           bool sense, struct object **made)
@@ -323,7 +325,8 @@ static int segment_clear(struct call *c)
     bool destroys = c->k[0].type == KEY_RANGE;
     paging_node_changed(node, first, run, false);
     for (unsigned i = first; i < first + run; i++) {
-        if (destroys && slots[i].type != KEY_VOID && (r = destroy_named(c, node, slots[i])) != BW_OK)
+        if (destroys && slots[i].type != KEY_VOID &&
+            (r = destroy_named(c, node, slots[i])) != BW_OK)
             return r;
         slots[i] = key_void();
     }

@@ -10,8 +10,8 @@ static int self_identify(struct call *c)
     struct key k = c->k[0];
     bool shows = k.type == KEY_NUMBER || k.type == KEY_METER;
     uint64_t tag = k.type == KEY_RESUME || k.type == KEY_LINK ? 0 : k.tag;
-    c->out[0] = k.type | (uint64_t)k.rights << 8 | tag << 16 |
-                (shows ? (uint64_t)k.version << 32 : 0);
+    c->out[0] =
+        k.type | (uint64_t)k.rights << 8 | tag << 16 | (shows ? (uint64_t)k.version << 32 : 0);
     c->out[1] = k.type == KEY_NUMBER ? k.value : 0;
     return BW_OK;
 }
@@ -22,7 +22,8 @@ static int self_weaken(struct call *c)
     if (k.type != KEY_PAGE && k.type != KEY_NODE && k.type != KEY_SEGMENT)
         return BW_ARGUMENT;
     k.rights &= (uint8_t)c->w[0] | RIGHT_SENSE;
-    k.rights |= c->w[0] & RIGHT_EXECUTE; /* what can be read can be executed: no authority is added */
+    k.rights |=
+        c->w[0] & RIGHT_EXECUTE; /* what can be read can be executed: no authority is added */
     c->out_key = c->w[1] ? key_sense(k) : k;
     return BW_OK;
 }

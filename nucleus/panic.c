@@ -53,7 +53,8 @@ void log_line(const char *format, ...)
         if (*p == 's')
             put_string(va_arg(args, const char *));
         else if (*p == 'x' || *p == 'u')
-            put_number(is_long ? va_arg(args, uint64_t) : va_arg(args, uint32_t), *p == 'x' ? 16 : 10);
+            put_number(is_long ? va_arg(args, uint64_t) : va_arg(args, uint32_t),
+                       *p == 'x' ? 16 : 10);
         else if (*p == 'd')
             put_number((uint64_t)va_arg(args, int), 10);
     }

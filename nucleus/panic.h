@@ -1,5 +1,6 @@
 /*
- * The end of a broken nucleus, and its log. Nothing that a program, a driver or a store does leads here.
+ * The end of a broken nucleus, and its log. Nothing that a program, a driver or a store does leads
+ * here.
  */
 #ifndef NUCLEUS_PANIC_H
 #define NUCLEUS_PANIC_H
@@ -8,7 +9,7 @@
 
 /** Says which invariant broke, on the serial port, and stops the machine. */
 void panic_at(const char *file, int line, const char *invariant) __attribute__((noreturn));
-#define panic(invariant) panic_at(__FILE__, __LINE__, invariant)
+#define panic(invariant)     panic_at(__FILE__, __LINE__, invariant)
 #define assert(e, invariant) ((e) ? (void)0 : panic_at(__FILE__, __LINE__, invariant))
 
 /** The log goes to the emulator's debug console (port 0xe9). Knows %s %d %u %x %lu %lx. */

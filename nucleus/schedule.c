@@ -1,7 +1,8 @@
 /*
- * Scheduling: the first class with a ready domain runs, in turns of SLICE. A call or reply switches directly to
- * the other domain as long as nothing of an earlier class is ready. Deadlines are a sorted list: few domains
- * have one, since the Linux personality keeps its processes' timers itself.
+ * Scheduling: the first class with a ready domain runs, in turns of SLICE. A call or reply switches
+ * directly to the other domain as long as nothing of an earlier class is ready. Deadlines are a
+ * sorted list: few domains have one, since the Linux personality keeps its processes' timers
+ * itself.
  */
 #include "cpu.h"
 #include "district.h"
@@ -115,7 +116,10 @@ static void load_bases(const struct regs *r)
     uint32_t fs, gs;
     __asm__ volatile("movl %%fs, %0\n\tmovl %%gs, %1" : "=r"(fs), "=r"(gs));
     if ((fs | gs) != 0) { /* a program loaded a selector, and a base with it */
-        __asm__ volatile("movl %0, %%fs\n\tswapgs\n\tmovl %0, %%gs\n\tswapgs" : : "r"(0) : "memory");
+        __asm__ volatile("movl %0, %%fs\n\tswapgs\n\tmovl %0, %%gs\n\tswapgs"
+                         :
+                         : "r"(0)
+                         : "memory");
         cpu0.fs_base = cpu0.gs_base = UINT64_MAX;
     }
     if (cpu0.fs_base != r->fs_base)
@@ -167,7 +171,8 @@ static bool may_run_now(const struct activity *a)
     return true;
 }
 
-/** Puts a running domain where it will be taken from: first in its class, or last if its turn is over. */
+/** Puts a running domain where it will be taken from: first in its class, or last if its turn is
+ * over. */
 static void requeue(struct activity *a)
 {
     bool over = a->yield;

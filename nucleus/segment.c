@@ -2,7 +2,8 @@
 #include "district.h"
 #include "frame.h"
 
-/** A slot as the next step down: a segment key of less height, a page at the bottom, or device registers. */
+/** A slot as the next step down: a segment key of less height, a page at the bottom, or device
+ * registers. */
 static bool step_valid(struct key k, unsigned height)
 {
     return k.type == KEY_SEGMENT ? k.tag >= 1 && k.tag < height

@@ -1,6 +1,6 @@
 /*
- * Segments: trees of nodes read as memory. Walking one gives a page and the rights that all keys on the
- * way allow.
+ * Segments: trees of nodes read as memory. Walking one gives a page and the rights that all keys on
+ * the way allow.
  */
 #ifndef NUCLEUS_SEGMENT_H
 #define NUCLEUS_SEGMENT_H
@@ -25,7 +25,8 @@ int segment_walk(struct district *d, struct key k, uint64_t address, struct walk
  *  @return BW_OK, BW_FAULT (nothing there, or rights), WAIT_* */
 int segment_pointer(struct district *d, struct key k, uint64_t address, bool write, uint8_t **out);
 /** The node of height `height` that covers `address`, with the rights on the way to it.
- *  @return BW_OK, BW_ABSENT (*missing: height of the node that is not there), BW_ARGUMENT, WAIT_OBJECT */
+ *  @return BW_OK, BW_ABSENT (*missing: height of the node that is not there), BW_ARGUMENT,
+ * WAIT_OBJECT */
 int segment_node(struct district *d, struct key k, uint64_t address, unsigned height,
                  struct object **node, uint8_t *rights, unsigned *missing);
 

@@ -1,8 +1,8 @@
 /*
- * Snapshot of a district: the stop is O(1). The epoch number goes up, so that every "was made writable in
- * this epoch" (objects) and "these page tables are right" (spaces) becomes false at once, and the list of
- * dirty objects becomes the list of the snapshot because lists are by parity of the epoch. What the nucleus
- * itself must remember goes into the system page before.
+ * Snapshot of a district: the stop is O(1). The epoch number goes up, so that every "was made
+ * writable in this epoch" (objects) and "these page tables are right" (spaces) becomes false at
+ * once, and the list of dirty objects becomes the list of the snapshot because lists are by parity
+ * of the epoch. What the nucleus itself must remember goes into the system page before.
  *
  *   begin -> pull ... pull (list empty) -> committed
  *                     \-> drop: everything it held is dirty again

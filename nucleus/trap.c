@@ -108,7 +108,7 @@ void trap_in_nucleus(uint64_t vector, uint64_t error, const uint64_t *frame)
 {
     if (interrupt(vector))
         return;
-    log_line("nucleus: vector %lu error %lx rip %lx cr2 %lx rsp %lx", vector, error, frame[0], read_cr2(),
-             frame[3]);
+    log_line("nucleus: vector %lu error %lx rip %lx cr2 %lx rsp %lx", vector, error, frame[0],
+             read_cr2(), frame[3]);
     panic("the nucleus does not fault");
 }

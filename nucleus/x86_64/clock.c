@@ -1,22 +1,22 @@
 /*
- * Time: the TSC counts, the local APIC's one-shot timer interrupts. Both are calibrated once against
- * channel 2 of the interval timer.
+ * Time: the TSC counts, the local APIC's one-shot timer interrupts. Both are calibrated once
+ * against channel 2 of the interval timer.
  */
 #include "cpu.h"
 #include "panic.h"
 #include "paging.h"
 
 #define APIC_REGISTER(offset) (*(volatile uint32_t *)((uint8_t *)paging_apic() + (offset)))
-#define APIC_EOI 0xb0
-#define APIC_SPURIOUS 0xf0
-#define APIC_TIMER 0x320
-#define APIC_LINT0 0x350
-#define APIC_LINT1 0x360
-#define APIC_INITIAL 0x380
-#define APIC_CURRENT 0x390
-#define APIC_DIVIDE 0x3e0
+#define APIC_EOI              0xb0
+#define APIC_SPURIOUS         0xf0
+#define APIC_TIMER            0x320
+#define APIC_LINT0            0x350
+#define APIC_LINT1            0x360
+#define APIC_INITIAL          0x380
+#define APIC_CURRENT          0x390
+#define APIC_DIVIDE           0x3e0
 
-#define PIT_HZ 1193182u
+#define PIT_HZ            1193182u
 #define CALIBRATION_TICKS (PIT_HZ / 50) /* 20 ms */
 
 static uint64_t tsc_base, tsc_hz, apic_hz;
@@ -36,9 +36,9 @@ static void wait_20ms(void)
 void clock_init(void)
 {
     APIC_REGISTER(APIC_SPURIOUS) = 0x100 | VECTOR_SPURIOUS;
-    APIC_REGISTER(APIC_LINT0) = 0x700;  /* external interrupts: the PIC */
-    APIC_REGISTER(APIC_LINT1) = 0x400;  /* NMI */
-    APIC_REGISTER(APIC_DIVIDE) = 0xb;   /* by 1 */
+    APIC_REGISTER(APIC_LINT0) = 0x700; /* external interrupts: the PIC */
+    APIC_REGISTER(APIC_LINT1) = 0x400; /* NMI */
+    APIC_REGISTER(APIC_DIVIDE) = 0xb;  /* by 1 */
     APIC_REGISTER(APIC_TIMER) = VECTOR_TIMER | 0x10000;
     APIC_REGISTER(APIC_INITIAL) = UINT32_MAX;
     uint64_t t = rdtsc();

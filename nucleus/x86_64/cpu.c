@@ -1,6 +1,6 @@
 /*
- * Descriptor tables and control registers of the one CPU. Everything per-CPU hangs from struct cpu, so
- * that more CPUs need an array and a loop here, not a rewrite.
+ * Descriptor tables and control registers of the one CPU. Everything per-CPU hangs from struct cpu,
+ * so that more CPUs need an array and a loop here, not a rewrite.
  */
 #include "cpu.h"
 #include "panic.h"
@@ -66,7 +66,8 @@ static void load_descriptors(void)
         uint64_t at = (uint64_t)trap_vectors + 16 * i;
         idt[i].offset0 = (uint16_t)at;
         idt[i].selector = CODE_SELECTOR;
-        /* NMI, double fault and machine check find a stack of their own, to say their last words. */
+        /* NMI, double fault and machine check find a stack of their own, to say their last words.
+         */
         idt[i].ist = i == 2 || i == 8 || i == 18;
         idt[i].type = i == 3 || i == 4 ? 0xee : 0x8e;
         idt[i].offset1 = (uint16_t)(at >> 16);

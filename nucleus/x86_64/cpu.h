@@ -1,6 +1,6 @@
 /*
- * The machine, as far as more than one file touches it: per-CPU state, special instructions, and what
- * cpu.c, fpu.c, clock.c and interrupt.c offer.
+ * The machine, as far as more than one file touches it: per-CPU state, special instructions, and
+ * what cpu.c, fpu.c, clock.c and interrupt.c offer.
  */
 #ifndef NUCLEUS_CPU_H
 #define NUCLEUS_CPU_H
@@ -76,11 +76,13 @@ static inline uint64_t read_cr2(void)
 }
 static inline void cpuid(uint32_t leaf, uint32_t sub, uint32_t r[4])
 {
-    __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(sub));
+    __asm__ volatile("cpuid"
+                     : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
+                     : "a"(leaf), "c"(sub));
 }
 
-#define MSR_FS_BASE 0xc0000100u
-#define MSR_GS_BASE 0xc0000101u
+#define MSR_FS_BASE        0xc0000100u
+#define MSR_GS_BASE        0xc0000101u
 #define MSR_KERNEL_GS_BASE 0xc0000102u
 
 #define CODE_SELECTOR 0x08
@@ -116,8 +118,8 @@ void clock_arm(bw_time_t when);
 void clock_fired(void);
 
 /* interrupt.c */
-#define VECTOR_PIC 32
-#define VECTOR_TIMER 48
+#define VECTOR_PIC      32
+#define VECTOR_TIMER    48
 #define VECTOR_SPURIOUS 63
 void interrupt_init(void);
 void interrupt_mask(unsigned line);

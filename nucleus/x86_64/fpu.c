@@ -1,7 +1,8 @@
 /*
- * FPU and vector state of domains, loaded lazily: CR0.TS is set while the running domain is not the owner of
- * the registers, and #NM moves them. A domain's state is in its frame (XSAVE format where the CPU has it,
- * else FXSAVE) whenever it is not the owner; fpu_save brings the frame up to date at a snapshot.
+ * FPU and vector state of domains, loaded lazily: CR0.TS is set while the running domain is not the
+ * owner of the registers, and #NM moves them. A domain's state is in its frame (XSAVE format where
+ * the CPU has it, else FXSAVE) whenever it is not the owner; fpu_save brings the frame up to date
+ * at a snapshot.
  */
 #include "cpu.h"
 #include "object.h"

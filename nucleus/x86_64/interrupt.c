@@ -1,6 +1,6 @@
 /*
- * Device interrupts, by the two 8259s, which every PC and emulator has. Lines come at VECTOR_PIC + line.
- * A line is masked from its interrupt until its driver says that the device was served.
+ * Device interrupts, by the two 8259s, which every PC and emulator has. Lines come at VECTOR_PIC +
+ * line. A line is masked from its interrupt until its driver says that the device was served.
  */
 #include "cpu.h"
 

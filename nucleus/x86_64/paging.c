@@ -6,16 +6,16 @@
 #include "segment.h"
 #include "string.h"
 
-#define P 1ull
-#define W 2ull
-#define U 4ull
+#define P        1ull
+#define W        2ull
+#define U        4ull
 #define UNCACHED 0x18ull
-#define LARGE 0x80ull
-#define GLOBAL 0x100ull
-#define NX (1ull << 63)
-#define ADDRESS 0x000ffffffffff000ull
+#define LARGE    0x80ull
+#define GLOBAL   0x100ull
+#define NX       (1ull << 63)
+#define ADDRESS  0x000ffffffffff000ull
 
-#define USER_LIMIT 0x800000000000ull
+#define USER_LIMIT    0x800000000000ull
 #define APIC_PHYSICAL 0xfee00000ull
 
 extern uint8_t load_start[], boot_end[], text_start[], rodata_start[], data_start[], nucleus_end[];
@@ -37,7 +37,8 @@ static unsigned table_index(uint64_t address, unsigned level)
     return address >> (12 + 9 * (level - 1)) & 511;
 }
 
-/* --- the nucleus's own tables ------------------------------------------------------------------- */
+/* --- the nucleus's own tables -------------------------------------------------------------------
+ */
 
 static uint64_t *boot_table(uint64_t *entry)
 {
@@ -82,7 +83,10 @@ void paging_init(uint64_t ram_limit)
     }
     for (uint64_t at = (uint64_t)text_start; at < (uint64_t)nucleus_end; at += 4096)
         boot_map(at, at - NUCLEUS_MAP,
-                 at < (uint64_t)rodata_start ? 0 : at < (uint64_t)data_start ? NX : W | NX, 1);
+                 at < (uint64_t)rodata_start ? 0
+                 : at < (uint64_t)data_start ? NX
+                                             : W | NX,
+                 1);
     boot_map((uint64_t)paging_apic(), APIC_PHYSICAL, W | NX | UNCACHED, 1);
     write_cr3(frame_physical(nucleus_top));
 }
@@ -99,7 +103,8 @@ void paging_use_nucleus_tables(void)
     cpu0.reload = false;
 }
 
-/* --- entries ------------------------------------------------------------------------------------ */
+/* --- entries ------------------------------------------------------------------------------------
+ */
 
 static void entry_clear(uint64_t *e)
 {
@@ -187,7 +192,8 @@ void paging_drop_all(struct district *d)
         space_drop(s);
 }
 
-/* --- nodes -------------------------------------------------------------------------------------- */
+/* --- nodes --------------------------------------------------------------------------------------
+ */
 
 static struct node_maps *node_maps(struct object *node)
 {
@@ -215,6 +221,17 @@ void paging_node_changed(struct object *node, unsigned first, unsigned count, bo
         space_range(m->at[i].space, base + ((uint64_t)first << shift),
                     base + ((uint64_t)(first + count) << shift), protect);
     }
+}
+
+bool paging_node_mapped(const struct object *node)
+{
+    const struct node_maps *m = node->aux;
+    if (m == NULL)
+        return false;
+    for (unsigned i = 0; i < m->count; i++)
+        if (m->at[i].space->stamp == m->at[i].stamp)
+            return true;
+    return m->overflow;
 }
 
 void paging_node_gone(struct object *node)
@@ -257,7 +274,8 @@ static int node_record(struct object *node, struct space *s, uint64_t base)
     return BW_OK;
 }
 
-/* --- spaces ------------------------------------------------------------------------------------- */
+/* --- spaces -------------------------------------------------------------------------------------
+ */
 
 static bool same_key(struct key a, struct key b)
 {

@@ -1,12 +1,13 @@
 /*
- * Page tables: a cache of segments, nothing more. Each address space in use (struct space) has tables of
- * its own, built at faults and torn down where a node changes.
+ * Page tables: a cache of segments, nothing more. Each address space in use (struct space) has
+ * tables of its own, built at faults and torn down where a node changes.
  *
- * Withdrawing write permission for a snapshot costs no walk: a space carries the epoch in which its tables
- * were last known right. When it is loaded and that is old, write permission is taken from its top-level
- * entries only, and pushed down one level at a time as it is written to again. So:
+ * Withdrawing write permission for a snapshot costs no walk: a space carries the epoch in which its
+ * tables were last known right. When it is loaded and that is old, write permission is taken from
+ * its top-level entries only, and pushed down one level at a time as it is written to again. So:
  *
- *   1. a leaf entry is writable *on its whole path* only if its object was made writable in this epoch;
+ *   1. a leaf entry is writable *on its whole path* only if its object was made writable in this
+ * epoch;
  *   2. an upper entry without write permission may have stale permissions below it;
  *   3. each entry that maps an object's content is counted in object.mapped;
  *   4. each node on the path to an entry has (space, address) in its node_maps, or overflow is set.
@@ -49,7 +50,8 @@ struct range_map { /* of RAM, from the boot loader */
 void paging_init(uint64_t ram_limit);
 void *paging_apic(void);
 
-/** Finds or makes the space of the domain's segment key. @return BW_OK (a->space may be NULL: no space), WAIT_* */
+/** Finds or makes the space of the domain's segment key. @return BW_OK (a->space may be NULL: no
+ * space), WAIT_* */
 int paging_find_space(struct activity *a);
 static inline int paging_attach(struct activity *a)
 {
@@ -72,6 +74,8 @@ const void *paging_readable(const struct activity *a, uint64_t address);
 
 /** Slots [first, first + count) of the node changed; protect: only lost RIGHT_WRITE. */
 void paging_node_changed(struct object *node, unsigned first, unsigned count, bool protect);
+/** Whether tables that are in use were built from the node. */
+bool paging_node_mapped(const struct object *node);
 /** The node goes away or its keys are rescinded. */
 void paging_node_gone(struct object *node);
 /** Drops all tables of a district. */

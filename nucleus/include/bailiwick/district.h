@@ -1,6 +1,6 @@
 /*
- * Districts: what the nucleus keeps of one, in memory and in the district's own system objects, and the
- * orders of a district key, by which the store server feeds, snapshots and ends it.
+ * Districts: what the nucleus keeps of one, in memory and in the district's own system objects, and
+ * the orders of a district key, by which the store server feeds, snapshots and ends it.
  */
 #ifndef BAILIWICK_DISTRICT_H
 #define BAILIWICK_DISTRICT_H
@@ -8,34 +8,34 @@
 #include <bailiwick/key.h>
 
 /** Ids of the system objects; on disk: do not change. */
-#define OID_SYSTEM ((oid_t)1)              /* page: struct system_page */
-#define OID_DOMAIN_LIST ((oid_t)16)        /* pages: 512 oids of domains each, 0 = free place */
-#define OID_DOMAIN_LIST_PAGES 128u         /* so 65,536 domains at most */
-#define OID_FIRST_FREE ((oid_t)0x1000)     /* what banks may sell begins here */
-#define OID_LIMIT ((oid_t)1 << 60)
+#define OID_SYSTEM            ((oid_t)1)      /* page: struct system_page */
+#define OID_DOMAIN_LIST       ((oid_t)16)     /* pages: 512 oids of domains each, 0 = free place */
+#define OID_DOMAIN_LIST_PAGES 128u            /* so 65,536 domains at most */
+#define OID_FIRST_FREE        ((oid_t)0x1000) /* what banks may sell begins here */
+#define OID_LIMIT             ((oid_t)1 << 60)
 
 #define DISTRICT_NAME_MAX 32u
-#define DISTRICT_MAX 64u /* running at once on one machine; slot 0 is the commons */
+#define DISTRICT_MAX      64u /* running at once on one machine; slot 0 is the commons */
 
-#define SYSTEM_MAGIC 0x6d65747379734442ull /* "BDsystem" in little-endian order */
+#define SYSTEM_MAGIC        0x6d65747379734442ull /* "BDsystem" in little-endian order */
 #define NUCLEUS_ABI_VERSION 1u
 
 /** The district's system page. On disk: do not change; grow at the end only. */
 struct system_page {
     uint64_t magic;
-    uint32_t abi_version;      /* NUCLEUS_ABI_VERSION that wrote it */
-    uint32_t commons_version;  /* protocols to the commons */
-    uint32_t bank_version;     /* state of the space bank */
+    uint32_t abi_version;     /* NUCLEUS_ABI_VERSION that wrote it */
+    uint32_t commons_version; /* protocols to the commons */
+    uint32_t bank_version;    /* state of the space bank */
     uint32_t steward_version;
-    uint32_t unix_version;     /* state of the personality */
-    uint32_t crash_policy;     /* 0 rollback, 1 stop, 2 continue */
-    uint64_t cpu_features;     /* XCR0 bits its programs have seen; 0 in a new district */
-    bw_time_t monotonic;       /* at the snapshot */
-    bw_time_t boottime;        /* at the snapshot */
-    bw_time_t realtime;        /* at the snapshot, ns since 1970 */
-    uint64_t epoch;            /* of the snapshot */
-    uint32_t domain_places;    /* places of the domain list in use, holes counted */
-    uint32_t link_version;     /* version the next link gets */
+    uint32_t unix_version;  /* state of the personality */
+    uint32_t crash_policy;  /* 0 rollback, 1 stop, 2 continue */
+    uint64_t cpu_features;  /* XCR0 bits its programs have seen; 0 in a new district */
+    bw_time_t monotonic;    /* at the snapshot */
+    bw_time_t boottime;     /* at the snapshot */
+    bw_time_t realtime;     /* at the snapshot, ns since 1970 */
+    uint64_t epoch;         /* of the snapshot */
+    uint32_t domain_places; /* places of the domain list in use, holes counted */
+    uint32_t link_version;  /* version the next link gets */
     char name[DISTRICT_NAME_MAX];
 };
 
@@ -58,28 +58,30 @@ enum district_state {
 
 /** KEY_DISTRICT. */
 enum district_order {
-    DISTRICT_BIND = 1,   /* k0 start key of the store server: its post bits (badge) mean "objects are
-                            wanted, or the state changed, or memory asks for a checkpoint" */
-    DISTRICT_START = 2,  /* begin loading: asks for the system page, domain list and domains, then runs */
-    DISTRICT_WANTED = 3, /* -> w0 count, string: that many oid_t to be supplied */
-    DISTRICT_SUPPLY = 4, /* string: struct object_header, and 4096 bytes if it has OBJECT_BYTES */
+    DISTRICT_BIND = 1, /* k0 start key of the store server: its post bits (badge) mean "objects are
+                          wanted, or the state changed, or memory asks for a checkpoint" */
+    DISTRICT_START =
+        2, /* begin loading: asks for the system page, domain list and domains, then runs */
+    DISTRICT_WANTED = 3,   /* -> w0 count, string: that many oid_t to be supplied */
+    DISTRICT_SUPPLY = 4,   /* string: struct object_header, and 4096 bytes if it has OBJECT_BYTES */
     DISTRICT_SNAPSHOT = 5, /* -> w0 the epoch frozen (it becomes the generation), w1 objects in it,
                             w2 TSC ticks of the stop; BW_CLEAN if nothing is dirty (w0 last epoch);
                             BW_BUSY if one is under way */
-    DISTRICT_PULL = 6,   /* w0 how many at most (<= DISTRICT_PULL_MAX) -> w0 n, w1 objects left; string:
-                            n struct object_header, then 4096 bytes for each that has OBJECT_BYTES, in
-                            order. Checks what it hands out: BW_BROKEN, w0 oid: drop the snapshot */
+    DISTRICT_PULL =
+        6, /* w0 how many at most (<= DISTRICT_PULL_MAX) -> w0 n, w1 objects left; string:
+              n struct object_header, then 4096 bytes for each that has OBJECT_BYTES, in
+              order. Checks what it hands out: BW_BROKEN, w0 oid: drop the snapshot */
     DISTRICT_COMMITTED = 7, /* w0 generation = epoch: all that was pulled is durable */
-    DISTRICT_DROP = 8,   /* the snapshot will not be committed; what it held is dirty again */
-    DISTRICT_KILL = 9,   /* drops the district from memory; BW_AGAIN until it is gone */
-    DISTRICT_GRANT = 10, /* string: name, k0: what GRANT_FIND will find */
-    DISTRICT_STATUS = 11, /* -> string: struct district_status */
-    DISTRICT_BUDGET = 12, /* w0: objects that may become dirty before they must wait for a commit;
-                             w1 not 0: the store is full, new objects are refused (BW_NOSPACE) */
-    DISTRICT_LOG = 13,   /* -> string: what SELF_LOG of its domains left (cleared) */
+    DISTRICT_DROP = 8,      /* the snapshot will not be committed; what it held is dirty again */
+    DISTRICT_KILL = 9,      /* drops the district from memory; BW_AGAIN until it is gone */
+    DISTRICT_GRANT = 10,    /* string: name, k0: what GRANT_FIND will find */
+    DISTRICT_STATUS = 11,   /* -> string: struct district_status */
+    DISTRICT_BUDGET = 12,   /* w0: objects that may become dirty before they must wait for a commit;
+                               w1 not 0: the store is full, new objects are refused (BW_NOSPACE) */
+    DISTRICT_LOG = 13,      /* -> string: what SELF_LOG of its domains left (cleared) */
 };
 
-#define DISTRICT_PULL_MAX 15u /* 15 * (4096 + 32) fits BW_STRING_MAX */
+#define DISTRICT_PULL_MAX   15u /* 15 * (4096 + 32) fits BW_STRING_MAX */
 #define DISTRICT_WANTED_MAX 64u
 
 #define OBJECT_BYTES 1u /* content follows; else the object is all zero (or was destroyed) */
@@ -95,17 +97,17 @@ struct object_header {
 _Static_assert(sizeof(struct object_header) == 32, "ABI: object header");
 
 struct district_status {
-    uint32_t state; /* enum district_state */
+    uint32_t state;   /* enum district_state */
     uint32_t crashed; /* a domain stopped at a fault that nobody took: the crash policy decides */
-    uint64_t generation;  /* last committed */
-    uint64_t epoch;       /* the one being made */
+    uint64_t generation; /* last committed */
+    uint64_t epoch;      /* the one being made */
     uint64_t incarnation;
-    uint64_t objects;     /* in memory */
-    uint64_t dirty;       /* in this epoch */
+    uint64_t objects;       /* in memory */
+    uint64_t dirty;         /* in this epoch */
     uint64_t snapshot_left; /* of a snapshot under way: not yet committed */
     uint64_t domains;
     bw_time_t committed_at; /* commons' MONOTONIC of the last commit or start */
-    uint64_t pressed; /* memory is short and dirty: a checkpoint now would help */
+    uint64_t pressed;       /* memory is short and dirty: a checkpoint now would help */
     uint64_t crash_oid, crash_code, crash_error, crash_address, crash_rip;
     char name[DISTRICT_NAME_MAX];
 };

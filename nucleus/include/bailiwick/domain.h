@@ -10,8 +10,8 @@
  *   AVAILABLE  | no    | a message to a start key of it, a post, its deadline
  *   WAITING    | no    | its resume key is invoked (a reply), or its link is cut
  *
- * A domain that waits for a busy one, for an object to be fetched or for memory is RUNNING, with rip
- * at its invocation: the queue that it stands in is volatile and it simply invokes again.
+ * A domain that waits for a busy one, for an object to be fetched or for memory is RUNNING, with
+ * rip at its invocation: the queue that it stands in is volatile and it simply invokes again.
  */
 #ifndef BAILIWICK_DOMAIN_H
 #define BAILIWICK_DOMAIN_H
@@ -25,12 +25,12 @@ enum domain_state {
     DOMAIN_WAITING = 3,
 };
 
-#define DOMAIN_FOREIGN 0x01u  /* its syscall instructions are faults to its keeper */
-#define DOMAIN_IN_FAULT 0x02u /* WAITING for its keeper: the reply is a fault reply */
-#define DOMAIN_OUTSIDE 0x04u  /* WAITING for a reply from outside its district */
-#define DOMAIN_HAS_FPU 0x08u  /* fpu[] holds a state; else it starts from the initial one */
+#define DOMAIN_FOREIGN    0x01u /* its syscall instructions are faults to its keeper */
+#define DOMAIN_IN_FAULT   0x02u /* WAITING for its keeper: the reply is a fault reply */
+#define DOMAIN_OUTSIDE    0x04u /* WAITING for a reply from outside its district */
+#define DOMAIN_HAS_FPU    0x08u /* fpu[] holds a state; else it starts from the initial one */
 #define DOMAIN_POSTS_ONLY 0x10u /* AVAILABLE to posts, not to messages */
-#define DOMAIN_CRASHED 0x20u    /* STOPPED by a fault that no keeper took: fault_* say which */
+#define DOMAIN_CRASHED    0x20u /* STOPPED by a fault that no keeper took: fault_* say which */
 
 /** General registers, as in fault messages and DOMAIN_GET_REGS / DOMAIN_SET_REGS. */
 struct regs {
@@ -41,12 +41,12 @@ struct regs {
 _Static_assert(sizeof(struct regs) == 160, "on disk: registers");
 
 #define DOMAIN_FPU_OFFSET 1024u
-#define DOMAIN_FPU_SIZE 3072u
+#define DOMAIN_FPU_SIZE   3072u
 
 struct domain_frame {
     struct regs regs;
-    uint32_t state; /* enum domain_state */
-    uint32_t flags; /* DOMAIN_* */
+    uint32_t state;      /* enum domain_state */
+    uint32_t flags;      /* DOMAIN_* */
     uint64_t call_count; /* 48 bits; what its next resume key will carry */
     bw_time_t deadline;  /* district's MONOTONIC; BW_NO_DEADLINE if none */
     uint64_t posted;     /* bits posted and not yet received */

@@ -16,22 +16,21 @@
  *   rdi   order (a received message) or result (a reply); rsi rdx r8 r9 the words
  *   r13   length of the string received, never above r15
  *   rcx   0 if the sender is of the same district, else its district slot + 1; r11 is undefined
- *   the other registers are unchanged. If the sender sent fewer keys, the slots become void (keys of the
- *   nucleus itself touch the first one only).
+ *   the other registers are unchanged. If the sender sent fewer keys, the slots become void (keys
+ * of the nucleus itself touch the first one only).
  *
- * A designator names a place for a key: bits 0-4 a key register; with bit 15 set, slot (bits 5-12) of
- * the node whose key is in that register. Register 0 is always void, so 0 means none.
+ * A designator names a place for a key: bits 0-4 a key register; with bit 15 set, slot (bits 5-12)
+ * of the node whose key is in that register. Register 0 is always void, so 0 means none.
  *
  * CALL   sends a message with a resume key to the caller as its hidden fifth key, and waits for the
  *        reply. Keys that the nucleus itself implements answer at once.
- * RETURN sends a reply through a resume key (or any message through a start key, without waiting; void
- *        sends nothing) and then waits for a message. A reply that goes into the void is dropped.
+ * RETURN sends a reply through a resume key (or any message through a start key, without waiting;
+ * void sends nothing) and then waits for a message. A reply that goes into the void is dropped.
  * SEND   sends and goes on. A busy receiver queues the sender unless INVOKE_NOBLOCK: then BW_BUSY.
  * POST   sets bit (badge & 63) in the receiver's posted word; never waits, carries nothing else.
  *        The receiver gets all bits at once: delivery POSTED, word 0 the bits, which are cleared.
- *        The nucleus itself posts POST_RESTARTED to every domain that is not foreign, nor STOPPED, when
- *        its district is started.
- * SELF   services without a key, enum self_order in rdi.
+ *        The nucleus itself posts POST_RESTARTED to every domain that is not foreign, nor STOPPED,
+ * when its district is started. SELF   services without a key, enum self_order in rdi.
  *
  * Every invocation either completes or leaves the domain as it was, to be run again.
  */
@@ -48,11 +47,12 @@ enum operation {
     OP_SELF = 5,
 };
 
-#define INVOKE_STRING 0x01u
-#define INVOKE_RECEIVE 0x02u
-#define INVOKE_DEADLINE 0x04u
-#define INVOKE_NOBLOCK 0x08u
-#define INVOKE_POSTS_ONLY 0x10u /* RETURN: take posts and the deadline only, leave callers queued */
+#define INVOKE_STRING     0x01u
+#define INVOKE_RECEIVE    0x02u
+#define INVOKE_DEADLINE   0x04u
+#define INVOKE_NOBLOCK    0x08u
+#define INVOKE_POSTS_ONLY 0x10u /* RETURN: take posts and the deadline only, leave callers queued  \
+                                 */
 
 enum delivery {
     DELIVERY_MESSAGE = 0, /* a message, or the reply to a CALL; results of SEND, POST and SELF */
@@ -60,11 +60,11 @@ enum delivery {
     DELIVERY_TIMEOUT = 2,
 };
 #define POST_RESTARTED ((uint64_t)1 << 63)
-#define DELIVERY_CUT 0x100u /* the string did not fit the receive buffer, or it was not there */
+#define DELIVERY_CUT   0x100u /* the string did not fit the receive buffer, or it was not there */
 
-#define KEY_AT(reg) ((uint16_t)((reg)&31u))
+#define KEY_AT(reg)            ((uint16_t)((reg)&31u))
 #define KEY_IN_NODE(reg, slot) ((uint16_t)(0x8000u | ((slot)&255u) << 5 | ((reg)&31u)))
-#define FOUR_KEYS(a, b, c, d) \
+#define FOUR_KEYS(a, b, c, d)                                                                      \
     ((uint64_t)(a) | (uint64_t)(b) << 16 | (uint64_t)(c) << 32 | (uint64_t)(d) << 48)
 
 /* Words are written w0..w3, sent keys k0..k3; "->" is the reply. Every order may also fail with a
@@ -72,19 +72,21 @@ enum delivery {
 
 /** OP_SELF. */
 enum self_order {
-    SELF_COPY_KEY = 1,  /* key at sent designator 0 -> place at receive designator 0 */
-    SELF_IDENTIFY = 2,  /* sent designator 0 -> w0 type | rights << 8 | tag << 16 | version << 32,
-                           w1: value of a KEY_NUMBER, else 0 */
-    SELF_WEAKEN = 3,    /* k0 (page, node, segment) without RIGHT_WRITE unless w0 has it, executable if w0
-                           says so, sense if w1 -> receive place 0 */
-    SELF_NUMBER = 4,    /* KEY_NUMBER of value w0 -> receive place 0 */
-    SELF_TIME = 5,      /* -> w0 MONOTONIC of the district, w1 REALTIME, w2 BOOTTIME, w3 TSC per second */
-    SELF_DISTRICT = 6,  /* -> w0 incarnation counter, w1 its random half, w2 epoch, w3 slot (0: commons) */
-    SELF_ENTROPY = 7,   /* -> w0..w3: 256 bits that are fresh in each incarnation, same within it */
-    SELF_YIELD = 8,     /* lets others of its class run */
-    SELF_SET_FS = 9,    /* fs_base := w0 */
-    SELF_LOG = 10,      /* the string goes to the nucleus's log (for a district: prefixed, limited) */
-    SELF_SAME = 11,     /* -> w0 1 if sent keys 0 and 1 are the same key */
+    SELF_COPY_KEY = 1, /* key at sent designator 0 -> place at receive designator 0 */
+    SELF_IDENTIFY = 2, /* sent designator 0 -> w0 type | rights << 8 | tag << 16 | version << 32,
+                          w1: value of a KEY_NUMBER, else 0 */
+    SELF_WEAKEN = 3, /* k0 (page, node, segment) without RIGHT_WRITE unless w0 has it, executable if
+                        w0 says so, sense if w1 -> receive place 0 */
+    SELF_NUMBER = 4, /* KEY_NUMBER of value w0 -> receive place 0 */
+    SELF_TIME =
+        5, /* -> w0 MONOTONIC of the district, w1 REALTIME, w2 BOOTTIME, w3 TSC per second */
+    SELF_DISTRICT =
+        6, /* -> w0 incarnation counter, w1 its random half, w2 epoch, w3 slot (0: commons) */
+    SELF_ENTROPY = 7, /* -> w0..w3: 256 bits that are fresh in each incarnation, same within it */
+    SELF_YIELD = 8,   /* lets others of its class run */
+    SELF_SET_FS = 9,  /* fs_base := w0 */
+    SELF_LOG = 10,    /* the string goes to the nucleus's log (for a district: prefixed, limited) */
+    SELF_SAME = 11,   /* -> w0 1 if sent keys 0 and 1 are the same key */
 };
 
 /** KEY_PAGE, and OP_SELF never faults itself: addresses here are offsets in the object. */
@@ -105,59 +107,63 @@ enum node_order {
 
 /**
  * KEY_SEGMENT, and KEY_PAGE as a segment of height 0. a: an address in the segment, b: bytes.
- * A copy that meets a missing or forbidden page stops there: BW_FAULT, w0 the address, w1 bytes done.
+ * A copy that meets a missing or forbidden page stops there: BW_FAULT, w0 the address, w1 bytes
+ * done.
  */
 enum segment_order {
     SEGMENT_READ = 16,  /* w0 a, w1 b (at most BW_STRING_MAX) -> string; w1 bytes done */
     SEGMENT_WRITE = 17, /* w0 a, string -> w1 bytes done. Needs WRITE all along the path */
     SEGMENT_COPY = 18,  /* w0 a, k0 source segment, w1 its address, w2 b -> w1 bytes done */
-    SEGMENT_GET = 19,   /* w0 a, w1 height -> k0: the key in the slot for a, at that height (0: page) */
-    SEGMENT_PUT = 20,   /* w0 a, w1 height, k0: stores it there; -> BW_ABSENT, w0 the height of the
-                           node that is missing on the way */
-    SEGMENT_CREATE = 21, /* w0 a, w1 height | type << 8 | rights << 16, w2 offset in range k0: creates
-                           a page or a node (then its key is a segment key of that height) under the
-                           id and puts it there. With k1 (page key, or node or segment key) it starts
-                           as a copy of that. Missing nodes as with SEGMENT_PUT */
+    SEGMENT_GET =
+        19, /* w0 a, w1 height -> k0: the key in the slot for a, at that height (0: page) */
+    SEGMENT_PUT = 20,    /* w0 a, w1 height, k0: stores it there; -> BW_ABSENT, w0 the height of the
+                            node that is missing on the way */
+    SEGMENT_CREATE = 21, /* w0 a, w1 height | type << 8 | rights << 16, w2 offset in range k0:
+                           creates a page or a node (then its key is a segment key of that height)
+                           under the id and puts it there. With k1 (page key, or node or segment
+                           key) it starts as a copy of that. Missing nodes as with SEGMENT_PUT */
     SEGMENT_UNSHARE = 22, /* as SEGMENT_CREATE, but starts as a copy of what is in the slot now */
-    SEGMENT_FORK = 23,  /* w0 a, w1 height >= 1, w2 offset in range k0, k1 source segment: creates here
-                           a node that is a copy of the source's node of that height at a, withdrawing
-                           RIGHT_WRITE from all slots of both, so that each keeps its copy on write */
-    SEGMENT_CLEAR = 24, /* w0 a, w1 height, w2 count: voids so many consecutive slots of that height;
-                           missing nodes count as void. With k0 a range: also destroys the objects that
-                           were named there and whose ids it covers. At most 256 a call: -> w1 done */
-    SEGMENT_RIGHTS = 25, /* w0 a, w1 height | rights << 16, w2 count: sets the rights of page keys in
-                           these slots. RIGHT_WRITE comes back only to pages in range k0; void slots
-                           stay void. -> w1 slots done */
-    SEGMENT_ZERO = 26,  /* w0 a, w1 b: writes zeros; faults as SEGMENT_WRITE -> w1 bytes done */
+    SEGMENT_FORK =
+        23, /* w0 a, w1 height >= 1, w2 offset in range k0, k1 source segment: creates here
+               a node that is a copy of the source's node of that height at a, withdrawing
+               RIGHT_WRITE from all slots of both, so that each keeps its copy on write */
+    SEGMENT_CLEAR =
+        24, /* w0 a, w1 height, w2 count: voids so many consecutive slots of that height;
+               missing nodes count as void. With k0 a range: also destroys the objects that
+               were named there and whose ids it covers. At most 256 a call: -> w1 done */
+    SEGMENT_RIGHTS = 25, /* w0 a, w1 height | rights << 16, w2 count: sets the rights of page keys
+                           in these slots. RIGHT_WRITE comes back only to pages in range k0; void
+                           slots stay void. -> w1 slots done */
+    SEGMENT_ZERO = 26,   /* w0 a, w1 b: writes zeros; faults as SEGMENT_WRITE -> w1 bytes done */
 };
 
 /** KEY_DOMAIN. Registers of a domain other than the caller are as of its last trap. */
 enum domain_order {
-    DOMAIN_GET_REGS = 1,  /* -> string: struct regs; w0 state, w1 flags */
-    DOMAIN_SET_REGS = 2,  /* string: struct regs (made safe: user addresses, flags) */
-    DOMAIN_GET_FPU = 3,   /* -> string: the FPU area (DOMAIN_FPU_SIZE at most), empty if none yet */
-    DOMAIN_SET_FPU = 4,   /* string: FPU area as got (checked), or empty for the initial state */
-    DOMAIN_START = 5,     /* STOPPED -> RUNNING */
-    DOMAIN_STOP = 6,      /* any -> STOPPED; a resume key to it becomes void */
-    DOMAIN_MAKE_START = 7, /* w0 badge -> k0 */
-    DOMAIN_GET_KEY = 8,   /* w0 register -> k0 */
-    DOMAIN_SET_KEY = 9,   /* w0 register (1..31), k0 */
+    DOMAIN_GET_REGS = 1, /* -> string: struct regs; w0 state, w1 flags */
+    DOMAIN_SET_REGS = 2, /* string: struct regs (made safe: user addresses, flags) */
+    DOMAIN_GET_FPU = 3,  /* -> string: the FPU area (DOMAIN_FPU_SIZE at most), empty if none yet */
+    DOMAIN_SET_FPU = 4,  /* string: FPU area as got (checked), or empty for the initial state */
+    DOMAIN_START = 5,    /* STOPPED -> RUNNING */
+    DOMAIN_STOP = 6,     /* any -> STOPPED; a resume key to it becomes void */
+    DOMAIN_MAKE_START = 7,   /* w0 badge -> k0 */
+    DOMAIN_GET_KEY = 8,      /* w0 register -> k0 */
+    DOMAIN_SET_KEY = 9,      /* w0 register (1..31), k0 */
     DOMAIN_SET_SEGMENT = 10, /* k0: address space (segment key, height <= 4; or void) */
     DOMAIN_SET_KEEPER = 11,  /* k0: start key or void */
     DOMAIN_SET_METER = 12,   /* k0: meter */
     DOMAIN_SET_FOREIGN = 13, /* w0 0 or 1 */
-    DOMAIN_COPY = 14,     /* k0 domain: registers, FPU and foreign flag of it are copied here; this
-                             one must be STOPPED */
-    DOMAIN_RESUME = 15,   /* WAITING or STOPPED: what a fault reply through its resume key would do:
-                             w0 FAULT_* reply code, w1 value or string regs. Voids the resume key */
-    DOMAIN_MAKE = 16,     /* as 9..13 in one: w0 badge of its keeper start key to be made on domain
-                             k1, k0 segment, k2 meter, w1 1 if foreign, w2 0: leave, 1: also COPY
-                             from k3 */
+    DOMAIN_COPY = 14,   /* k0 domain: registers, FPU and foreign flag of it are copied here; this
+                           one must be STOPPED */
+    DOMAIN_RESUME = 15, /* WAITING or STOPPED: what a fault reply through its resume key would do:
+                           w0 FAULT_* reply code, w1 value or string regs. Voids the resume key */
+    DOMAIN_MAKE = 16,   /* as 9..13 in one: w0 badge of its keeper start key to be made on domain
+                           k1, k0 segment, k2 meter, w1 1 if foreign, w2 0: leave, 1: also COPY
+                           from k3 */
 };
 
 /**
- * KEY_RANGE. Ids must be used once only; the nucleus refuses one that is in use (BW_EXISTS) while it
- * knows of it, and gives each object a version from its epoch, so that an older key stays void.
+ * KEY_RANGE. Ids must be used once only; the nucleus refuses one that is in use (BW_EXISTS) while
+ * it knows of it, and gives each object a version from its epoch, so that an older key stays void.
  */
 enum range_order {
     RANGE_CREATE = 1,  /* w0 offset, w1 type -> k0: page (WRITE), node (WRITE) or domain key */
@@ -170,9 +176,10 @@ enum range_order {
 };
 
 /**
- * Fault messages to a keeper: order, w0 address (FAULT_SYSCALL: rax), w1 error code (page faults: bit 0
- * present, 1 write, 4 fetch, as the CPU gives), w2 rip, string struct regs, badge of the keeper key.
- * After a syscall instruction rip is behind it. The reply (RETURN to the resume key): enum fault_reply.
+ * Fault messages to a keeper: order, w0 address (FAULT_SYSCALL: rax), w1 error code (page faults:
+ * bit 0 present, 1 write, 4 fetch, as the CPU gives), w2 rip, string struct regs, badge of the
+ * keeper key. After a syscall instruction rip is behind it. The reply (RETURN to the resume key):
+ * enum fault_reply.
  */
 enum fault_order {
     FAULT_SYSCALL = 0x100,
@@ -202,35 +209,36 @@ enum ports_order {
     PORTS_SUB = 3, /* w0 offset, w1 count -> k0 */
 };
 enum irq_order {
-    IRQ_BIND = 1,    /* k0 start key: posted on each interrupt. Unmasks. k0 void: unbinds */
-    IRQ_UNMASK = 2,  /* the device was served */
+    IRQ_BIND = 1,   /* k0 start key: posted on each interrupt. Unmasks. k0 void: unbinds */
+    IRQ_UNMASK = 2, /* the device was served */
 };
 enum physical_order {
-    PHYSICAL_MAP = 1, /* k0 segment, w0 address in it (1 MiB aligned): maps the registers there,
-                         uncached; at most 256 pages. The holder's nodes must exist down to height 1:
-                         the node there is k1, a fresh node key that becomes the mapping */
-    PHYSICAL_SUB = 2, /* w0 first page, w1 count -> k0 */
-    PHYSICAL_READ = 3, /* w0 byte offset, w1 width 1, 2, 4, 8 -> w0 */
+    PHYSICAL_MAP = 1,   /* k0 segment, w0 address in it (1 MiB aligned): maps the registers there,
+                           uncached; at most 256 pages. The holder's nodes must exist down to height
+                           1:   the node there is k1, a fresh node key that becomes the mapping */
+    PHYSICAL_SUB = 2,   /* w0 first page, w1 count -> k0 */
+    PHYSICAL_READ = 3,  /* w0 byte offset, w1 width 1, 2, 4, 8 -> w0 */
     PHYSICAL_WRITE = 4, /* w0 byte offset, w1 width, w2 value */
 };
 
 /** KEY_NUCLEUS. */
 enum nucleus_order {
-    NUCLEUS_INFO = 1,         /* -> w0 frames in all, w1 free frames, w2 nucleus frames, w3 TSC Hz */
-    NUCLEUS_DISTRICT = 2,     /* string: struct district_params -> k0 district key; BW_LIMIT */
+    NUCLEUS_INFO = 1,     /* -> w0 frames in all, w1 free frames, w2 nucleus frames, w3 TSC Hz */
+    NUCLEUS_DISTRICT = 2, /* string: struct district_params -> k0 district key; BW_LIMIT */
     NUCLEUS_SET_REALTIME = 3, /* w0 REALTIME now, in ns since 1970 */
     NUCLEUS_PORTS = 4,        /* w0 first, w1 count -> k0 */
     NUCLEUS_PHYSICAL = 5,     /* w0 address, w1 pages (outside RAM only) -> k0 */
     NUCLEUS_IRQ = 6,          /* w0 line -> k0 */
     NUCLEUS_METER = 7,        /* w0 class -> k0 */
-    NUCLEUS_DMA = 8,          /* k0 segment, w0 address, w1 pages <= 256: creates physically contiguous
-                                 pages in range k1 from offset w2 -> w0 physical address of the first */
-    NUCLEUS_STATISTICS = 9,   /* -> string: struct nucleus_statistics */
+    NUCLEUS_DMA = 8, /* k0 segment, w0 address, w1 pages <= 256: creates physically contiguous
+                        pages in range k1 from offset w2 -> w0 physical address of the first */
+    NUCLEUS_STATISTICS = 9,    /* -> string: struct nucleus_statistics */
     NUCLEUS_COMMAND_LINE = 10, /* -> string: what the boot loader passed */
 };
 
 struct nucleus_statistics {
-    uint64_t invocations, faults, page_faults, copies, snapshots, dispatches, cr3_writes, interrupts;
+    uint64_t invocations, faults, page_faults, copies, snapshots, dispatches, cr3_writes,
+        interrupts;
     uint64_t reserved[8];
 };
 

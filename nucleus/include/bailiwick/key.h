@@ -7,8 +7,8 @@
  *   bytes 4-7   version
  *   bytes 8-15  value: an object id of the same district, or an immediate value
  *
- * A key of a district names objects of that district only; what leads outside is a link. On disk: do
- * not change. Programs never see these bytes except through KEY_NUMBER and OP_IDENTIFY.
+ * A key of a district names objects of that district only; what leads outside is a link. On disk:
+ * do not change. Programs never see these bytes except through KEY_NUMBER and OP_IDENTIFY.
  */
 #ifndef BAILIWICK_KEY_H
 #define BAILIWICK_KEY_H
@@ -37,8 +37,9 @@ enum key_type {
     KEY_IRQ = 20,      /* value: interrupt line */
 };
 
-#define RIGHT_WRITE 0x01u   /* page, node, segment: may be changed through this key */
-#define RIGHT_EXECUTE 0x02u /* page, segment: instructions may be fetched (never while writable) */
+#define RIGHT_WRITE   0x01u /* page, node, segment: may be changed through this key */
+#define RIGHT_EXECUTE 0x02u /* page, segment: instructions may be fetched (never while writable)   \
+                             */
 #define RIGHT_SENSE 0x04u   /* node, segment: keys fetched through it lose WRITE and become sense */
 
 struct key {

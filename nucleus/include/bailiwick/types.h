@@ -7,15 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BW_PAGE_SIZE 4096u
-#define BW_PAGE_SHIFT 12
-#define BW_NODE_SLOTS 256u
-#define BW_NODE_SHIFT 8
+#define BW_PAGE_SIZE     4096u
+#define BW_PAGE_SHIFT    12
+#define BW_NODE_SLOTS    256u
+#define BW_NODE_SHIFT    8
 #define BW_KEY_REGISTERS 32u
-#define BW_MESSAGE_KEYS 4u
+#define BW_MESSAGE_KEYS  4u
 #define BW_MESSAGE_WORDS 4u
 /** Longest byte string of one message, and of one segment or district operation. */
-#define BW_STRING_MAX (64u * 1024u)
+#define BW_STRING_MAX  (64u * 1024u)
 #define BW_NO_DEADLINE UINT64_MAX
 
 typedef uint64_t oid_t;        /* names one object of a district for ever; 0 names nothing */
@@ -45,17 +45,17 @@ enum bw_result {
     BW_FAULT = -7,     /* memory named in the request is not there; word 0 has the address */
     BW_BUSY = -8,      /* non-blocking send: nobody is receiving */
     BW_TIMEOUT = -9,
-    BW_NOMEM = -10,    /* the machine is out of memory */
-    BW_NOSPACE = -11,  /* the store or the bank's limit is exhausted */
+    BW_NOMEM = -10,   /* the machine is out of memory */
+    BW_NOSPACE = -11, /* the store or the bank's limit is exhausted */
     BW_EXISTS = -12,
-    BW_AGAIN = -13,    /* bounded step done, call again to go on */
-    BW_CLEAN = -14,    /* snapshot: nothing has changed since the last */
-    BW_BROKEN = -15,   /* an invariant of the district does not hold */
-    BW_LIMIT = -16,    /* a table is full */
-    BW_ABSENT = -17,   /* no such name, slot or object */
-    BW_IO = -18,       /* a device or store failed */
-    BW_REFUSED = -19,  /* policy says no */
-    BW_DAMAGED = -20,  /* a store's bytes are not what was written */
+    BW_AGAIN = -13,   /* bounded step done, call again to go on */
+    BW_CLEAN = -14,   /* snapshot: nothing has changed since the last */
+    BW_BROKEN = -15,  /* an invariant of the district does not hold */
+    BW_LIMIT = -16,   /* a table is full */
+    BW_ABSENT = -17,  /* no such name, slot or object */
+    BW_IO = -18,      /* a device or store failed */
+    BW_REFUSED = -19, /* policy says no */
+    BW_DAMAGED = -20, /* a store's bytes are not what was written */
 };
 
 #endif
