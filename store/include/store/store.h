@@ -224,6 +224,7 @@ struct store_verify {
     /* in, may be NULL: blocks done, of about `total` */
     void (*progress)(void *ctx, uint64_t done, uint64_t total);
     void *ctx;
+    bool structure_only; /* objects' bytes are not read: the index and the map alone */
     /* out */
     uint64_t errors; /* damage found, all reported through io.damage */
     uint64_t blocks; /* read and compared */
