@@ -397,6 +397,92 @@ START_TEST(same_name_twice)
 }
 END_TEST
 
+/** Names of each inode against its count of links; "." and ".." are names, too. */
+static void check_links(void)
+{
+    static uint32_t names[INODES];
+    char name[FILETREE_NAME_MAX + 1];
+    uint32_t ino;
+    uint8_t type;
+
+    memset(names, 0, sizeof(names));
+    for (uint32_t dir = 1; dir < super.inodes; dir++) {
+        uint64_t offset = 0;
+
+        while (S_ISDIR(inodes[dir].mode) && directory_next(dir, &offset, name, &ino, &type) > 0) {
+            ck_assert_uint_ne(inodes[ino].mode, 0);
+            ck_assert_uint_eq(type, (inodes[ino].mode & S_IFMT) >> 12);
+            ck_assert_int_eq(look(dir, name), ino);
+            names[ino]++;
+        }
+    }
+    for (uint32_t i = 1; i < super.inodes; i++) {
+        ck_assert_msg(names[i] == inodes[i].links, "inode %u has %u names, %u links", i, names[i],
+                      inodes[i].links);
+    }
+}
+
+/** A directory that is there: from the root down a random number of steps. */
+static uint32_t random_directory(void)
+{
+    static const char *const steps[] = {"a", "b", "c", "d"};
+    uint32_t dir = FILETREE_ROOT_INODE;
+
+    while (rand() % 3) {
+        long next = look(dir, steps[rand() % 4]);
+
+        if (next > 0 && S_ISDIR(inodes[next].mode)) {
+            dir = (uint32_t)next;
+        }
+    }
+    return dir;
+}
+
+START_TEST(random_names_keep_the_counts)
+{
+    srand((unsigned)_i + 1);
+    for (int step = 0; step < 3000; step++) {
+        char from[2] = {(char)('a' + rand() % 4), 0}, to[2] = {(char)('a' + rand() % 4), 0};
+        uint32_t dir = random_directory(), other = random_directory();
+
+        switch (rand() % 8) {
+        case 0:
+            filetree_make(dir, from, S_IFREG | 0644, 0);
+            break;
+        case 1:
+        case 2:
+            filetree_make(dir, from, S_IFDIR | 0755, 0);
+            break;
+        case 3:
+            filetree_unlink(dir, from);
+            break;
+        case 4:
+            filetree_rmdir(dir, from);
+            break;
+        case 5:
+            filetree_rename(dir, from, other, to, rand() % 2);
+            break;
+        case 6:
+            filetree_rename(dir, from, other, to, false);
+            break;
+        default:
+            if (look(dir, from) > 0) {
+                filetree_link(other, to, (uint32_t)look(dir, from));
+            }
+        }
+        if (rand() % 20 == 0) {
+            uint32_t was = open_ino;
+
+            open_ino = random_directory();
+            filetree_forget(was);
+        }
+        check_links();
+    }
+    filetree_forget(open_ino);
+    check_all();
+}
+END_TEST
+
 /* --- a full store --- */
 
 static int some_work(void)
@@ -499,6 +585,7 @@ int main(void)
     tcase_add_test(t, renaming);
     tcase_add_test(t, exchanging);
     tcase_add_test(t, same_name_twice);
+    tcase_add_loop_test(t, random_names_keep_the_counts, 0, 6);
     tcase_add_test(t, full_at_every_moment);
     tcase_add_test(t, inodes_run_out);
     suite_add_tcase(s, t);

@@ -145,13 +145,15 @@ int filetree_unlink(uint32_t dir, const char *name)
     return r;
 }
 
-/** A directory without a name any more. */
+/** A directory without a name any more: whoever is still in it finds nothing, not even "..". */
 static void bury_directory(uint32_t ino, uint32_t parent)
 {
     struct filetree_inode *n = filetree_inode(ino);
 
     filetree_inode(parent)->links--;
-    n->links = 1;
+    n->links = 0;
+    directory_forget(ino);
+    filetree_truncate(ino, 0);
     drop_link(ino);
 }
 
