@@ -32,10 +32,11 @@ struct waiter {
 static struct waiter waiters[WAITERS]; /* resume keys: slot i of KR_WAITERS */
 
 /* of the snapshot under way */
-static uint64_t epoch, written, left, stop_ticks;
+static uint64_t epoch, frozen, written, left, stop_ticks; /* frozen: objects in it */
 static enum store_reason why;
 static unsigned area; /* next one of the window */
 static bw_time_t rest_until;
+static bool hurry; /* somebody waits for the commit */
 static uint64_t budget;
 
 void checkpoint_open(void)
@@ -176,12 +177,6 @@ void checkpoint_budget(void)
     }
 }
 
-bool checkpoint_pressed(const struct district_status *status)
-{
-    return !server.writing && status->dirty > 0 &&
-           (status->pressed || status->dirty >= budget - budget / 4);
-}
-
 /** The snapshot is not committed; the district keeps what it held, and runs on. */
 static void drop(int error)
 {
@@ -274,15 +269,27 @@ void checkpoint_begin(enum store_reason reason)
     }
     epoch = m.word[0];
     written = 0;
-    left = m.word[1];
+    frozen = left = m.word[1];
     stop_ticks = m.word[2] ? m.word[2] : 1; /* 0 says that nothing has changed */
     why = reason;
     server.writing = true;
     rest_until = 0;
+    hurry = reason != STORE_MADE_INTERVAL;
     error = store_begin(server.store, epoch);
     if (error != STORE_OK) {
         drop(error);
     }
+}
+
+void checkpoint_look(const struct district_status *status)
+{
+    uint64_t changed = status->dirty + (server.writing ? frozen : 0);
+
+    if (changed == 0 || (!status->pressed && changed < budget - budget / 4)) {
+        return;
+    }
+    hurry = true;
+    checkpoint_begin(STORE_MADE_PRESSURE);
 }
 
 /** Puts a pulled batch into the store. */
@@ -357,7 +364,7 @@ static bool write_batch(void)
 
 bw_time_t checkpoint_due(void)
 {
-    return why == STORE_MADE_INTERVAL && !anybody(WAITER_NEXT) ? rest_until : 0;
+    return hurry || anybody(WAITER_NEXT) ? 0 : rest_until;
 }
 
 void checkpoint_step(void)

@@ -71,8 +71,9 @@ void checkpoint_begin(enum store_reason reason);
 void checkpoint_step(void);
 /** When the next step is due; 0: at once. */
 bw_time_t checkpoint_due(void);
-/** Looks whether memory or the budget asks for an early checkpoint. */
-bool checkpoint_pressed(const struct district_status *status);
+/** If memory or the budget asks for it, begins an early checkpoint, or hurries with the one under
+ * way. */
+void checkpoint_look(const struct district_status *status);
 /** Tells the nucleus how much may become dirty. */
 void checkpoint_budget(void);
 

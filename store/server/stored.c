@@ -307,8 +307,8 @@ static void look_at_district(void)
     } else if (status.crashed && status.crash_oid != server.crash_told) {
         server.crash_told = status.crash_oid;
         server_ended(ENDED_CRASHED, "a domain stopped at a fault");
-    } else if (checkpoint_pressed(&status)) {
-        checkpoint_begin(STORE_MADE_PRESSURE);
+    } else {
+        checkpoint_look(&status);
     }
 }
 
