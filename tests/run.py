@@ -74,6 +74,15 @@ def system(name, *arguments):
     return job
 
 
+def demo():
+    """`./bw demo` plays to its end, in under two minutes."""
+    begin = time.monotonic()
+    done = subprocess.run(['/usr/bin/python3', os.path.join(HERE, 'system', 'demo.py')], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace')
+    good = done.returncode == 0 and time.monotonic() - begin < 120
+    return '' if good else done.stdout, int(good), int(not good)
+
+
 def jobs(long):
     cuts = '150' if long else '16'
     yield 'unit', through_scons('unit', os.path.join(BUILD, 'check', 'tests', 'unit'))
@@ -84,6 +93,7 @@ def jobs(long):
     yield 'linux', system('linux')
     yield 'mutant', system('powercut', '--cuts', '60', '--seed', str(SEED + 2), '--expect-caught',
                            '--nucleus', os.path.join(BUILD, 'mutant', 'nucleus.elf'))
+    yield 'demo', demo
     yield 'shell', system('shell')
     yield 'survive', system('survive')
     yield 'host', system('host')
