@@ -10,12 +10,10 @@
 #include "link.h"
 #include "paging.h"
 #include "panic.h"
-#include "segment.h"
 #include "string.h"
 
 #define KEY_DESIGNATOR(rax)    ((uint16_t)((rax) >> 16))
 #define RESUME_DESIGNATOR(rax) ((uint16_t)((rax) >> 32))
-#define FLAGS(rax)             ((rax) >> 8 & 0xff)
 
 /** A message on its way. */
 struct parcel {
@@ -42,113 +40,6 @@ struct ends {
 /* One CPU, no nesting: these need not be on the stack. */
 static struct parcel parcel;
 static struct ends ends;
-
-/* --- strings -------------------------------------------------------------------------------------
- */
-
-int pieces_find(struct activity *a, uint64_t address, size_t length, bool write, struct pieces *p)
-{
-    p->count = 0;
-    p->length = length;
-    if (length > BW_STRING_MAX)
-        return BW_ARGUMENT;
-    while (length > 0) {
-        uint8_t *at = write ? paging_writable(a, address) : (uint8_t *)paging_readable(a, address);
-        if (at == NULL) {
-            int r = segment_pointer(object_district(a->domain), activity_frame(a)->segment, address,
-                                    write, &at);
-            if (r != BW_OK)
-                return r;
-        }
-        size_t n = BW_PAGE_SIZE - (address & (BW_PAGE_SIZE - 1));
-        if (n > length)
-            n = length;
-        p->piece[p->count].at = at;
-        p->piece[p->count++].length = n;
-        address += n;
-        length -= n;
-    }
-    return BW_OK;
-}
-
-void pieces_copy(const struct pieces *to, const struct pieces *from, size_t length)
-{
-    size_t i = 0, j = 0, at = 0, from_at = 0;
-    while (length > 0) {
-        size_t n = to->piece[i].length - at, m = from->piece[j].length - from_at;
-        if (n > m)
-            n = m;
-        if (n > length)
-            n = length;
-        memcpy(to->piece[i].at + at, from->piece[j].at + from_at, n);
-        length -= n;
-        if ((at += n) == to->piece[i].length)
-            i++, at = 0;
-        if ((from_at += n) == from->piece[j].length)
-            j++, from_at = 0;
-    }
-}
-
-void pieces_put(const struct pieces *to, const void *from, size_t length)
-{
-    const uint8_t *p = from;
-    for (unsigned i = 0; length > 0; i++) {
-        size_t n = to->piece[i].length < length ? to->piece[i].length : length;
-        memcpy(to->piece[i].at, p, n);
-        p += n;
-        length -= n;
-    }
-}
-
-void pieces_get(void *to, const struct pieces *from, size_t length)
-{
-    uint8_t *p = to;
-    for (unsigned i = 0; length > 0; i++) {
-        size_t n = from->piece[i].length < length ? from->piece[i].length : length;
-        memcpy(p, from->piece[i].at, n);
-        p += n;
-        length -= n;
-    }
-}
-
-int call_string(const struct call *c, struct pieces *p)
-{
-    size_t n = FLAGS(c->regs->rax) & INVOKE_STRING ? c->regs->r13 : 0;
-    return pieces_find(c->a, c->regs->r12, n, false, p);
-}
-
-int call_buffer(const struct call *c, size_t length, struct pieces *p)
-{
-    size_t n = FLAGS(c->regs->rax) & INVOKE_RECEIVE ? c->regs->r15 : 0;
-    return pieces_find(c->a, c->regs->r14, n < length ? n : length, true, p);
-}
-
-int call_get(const struct call *c, void *to, size_t min, size_t max, size_t *length)
-{
-    struct pieces p;
-    size_t n = FLAGS(c->regs->rax) & INVOKE_STRING ? c->regs->r13 : 0;
-    if (n < min || n > max)
-        return BW_ARGUMENT;
-    int r = call_string(c, &p);
-    if (r != BW_OK)
-        return r;
-    pieces_get(to, &p, p.length);
-    if (length != NULL)
-        *length = p.length;
-    return BW_OK;
-}
-
-int call_put(struct call *c, const void *from, size_t length)
-{
-    struct pieces p;
-    int r = call_buffer(c, length, &p);
-    if (r != BW_OK)
-        return r;
-    pieces_put(&p, from, p.length);
-    c->out_length = p.length;
-    c->cut = p.length < length;
-    return BW_OK;
-}
 
 /* --- places for keys
  * ------------------------------------------------------------------------------- */
@@ -292,7 +183,7 @@ static int find_ends(struct activity *to, const struct parcel *p, struct ends *e
         if (r != BW_OK)
             e->resume_place = NULL;
     }
-    if (p->string.length == 0 || !(FLAGS(f->regs.rax) & INVOKE_RECEIVE))
+    if (p->string.length == 0 || !(INVOKE_FLAGS(f->regs.rax) & INVOKE_RECEIVE))
         return BW_OK;
     size_t n = p->string.length < f->regs.r15 ? p->string.length : f->regs.r15;
     r = pieces_find(to, f->regs.r14, n, true, &e->buffer);
@@ -457,7 +348,7 @@ static void reply_to_fault(struct activity *to, const struct parcel *p)
     struct regs r;
     bool whole = p->string.length >= sizeof r;
     if (p->code == FAULT_SET_REGS && whole)
-        pieces_get(&r, &p->string, sizeof r);
+        pieces_get(&r, &p->string, 0, sizeof r);
     (void)fault_reply(to, p->code, p->words[0], whole ? &r : NULL); /* a bad reply retries */
     activity_frame(to)->call_count++;
     queue_remove(to);
@@ -517,7 +408,7 @@ static int load_parcel(struct activity *a, const uint64_t words[4])
         if (e != BW_OK)
             return e;
     }
-    if (!(FLAGS(r->rax) & INVOKE_STRING))
+    if (!(INVOKE_FLAGS(r->rax) & INVOKE_STRING))
         return BW_OK;
     return pieces_find(a, r->r12, r->r13, false, &parcel.string);
 }
@@ -621,7 +512,7 @@ static int find_own_ends(struct activity *a)
         if (e <= WAIT_OBJECT)
             return e;
     }
-    return FLAGS(r->rax) & INVOKE_RECEIVE ? pieces_find(a, r->r14, r->r15, true, &p) : BW_OK;
+    return INVOKE_FLAGS(r->rax) & INVOKE_RECEIVE ? pieces_find(a, r->r14, r->r15, true, &p) : BW_OK;
 }
 
 static int op_call(struct activity *a, const uint64_t words[4])
@@ -682,11 +573,11 @@ static int op_send(struct activity *a, const uint64_t words[4])
         k = link;
         r = find_callee(d, &k, &to);
         if (r == BW_OK)
-            r = send(a, to, false, !(FLAGS(regs->rax) & INVOKE_NOBLOCK));
+            r = send(a, to, false, !(INVOKE_FLAGS(regs->rax) & INVOKE_NOBLOCK));
     } else {
         return BW_VOID;
     }
-    if (r <= WAIT_OBJECT && (FLAGS(regs->rax) & INVOKE_NOBLOCK)) {
+    if (r <= WAIT_OBJECT && (INVOKE_FLAGS(regs->rax) & INVOKE_NOBLOCK)) {
         queue_remove(a);
         return BW_BUSY;
     }
@@ -701,7 +592,7 @@ static int op_send(struct activity *a, const uint64_t words[4])
 static void receive(struct activity *a)
 {
     struct domain_frame *f = activity_frame(a);
-    uint64_t flags = FLAGS(f->regs.rax);
+    uint64_t flags = INVOKE_FLAGS(f->regs.rax);
     f->deadline = flags & INVOKE_DEADLINE ? f->regs.rbp : BW_NO_DEADLINE;
     domain_set_state(a, DOMAIN_AVAILABLE);
     if (flags & INVOKE_POSTS_ONLY)

@@ -26,6 +26,8 @@ struct call {
     bool cut;          /* it did not fit */
 };
 
+#define INVOKE_FLAGS(rax) ((rax) >> 8 & 0xff)
+
 /** A byte string in memory as pieces within pages. */
 #define PIECES 18u
 struct pieces {
@@ -41,8 +43,9 @@ struct pieces {
  * WAIT_*, BW_ARGUMENT */
 int pieces_find(struct activity *a, uint64_t address, size_t length, bool write, struct pieces *p);
 void pieces_copy(const struct pieces *to, const struct pieces *from, size_t length);
-void pieces_put(const struct pieces *to, const void *from, size_t length);
-void pieces_get(void *to, const struct pieces *from, size_t length);
+/** At an offset of the whole. */
+void pieces_put(const struct pieces *to, size_t offset, const void *from, size_t length);
+void pieces_get(void *to, const struct pieces *from, size_t offset, size_t length);
 
 /** The caller's string and receive buffer. A missing one has length 0. */
 int call_string(const struct call *c, struct pieces *p);

@@ -24,7 +24,7 @@ static int district_wanted(struct call *c, struct district *d)
         d->wants[i].told = true;
         oids[n++] = d->wants[i].oid;
     }
-    pieces_put(&p, oids, n * sizeof *oids);
+    pieces_put(&p, 0, oids, n * sizeof *oids);
     c->out[0] = n;
     c->out_length = n * sizeof *oids;
     return BW_OK;
@@ -49,25 +49,6 @@ static int supply(struct call *c, struct district *d)
     return district_supply(d, &object.header, bytes ? object.bytes : NULL);
 }
 
-/** Puts bytes at an offset of pieces. */
-static void pieces_put_at(const struct pieces *p, size_t offset, const void *from, size_t n)
-{
-    const uint8_t *f = from;
-    for (unsigned i = 0; n > 0; i++) {
-        if (offset >= p->piece[i].length) {
-            offset -= p->piece[i].length;
-            continue;
-        }
-        size_t m = p->piece[i].length - offset;
-        if (m > n)
-            m = n;
-        memcpy(p->piece[i].at + offset, f, m);
-        f += m;
-        n -= m;
-        offset = 0;
-    }
-}
-
 static int pull(struct call *c, struct district *d)
 {
     struct object_header headers[DISTRICT_PULL_MAX];
@@ -89,11 +70,11 @@ static int pull(struct call *c, struct district *d)
             return r;
         }
     }
-    pieces_put_at(&p, 0, headers, n * sizeof *headers);
+    pieces_put(&p, 0, headers, n * sizeof *headers);
     c->out_length = n * sizeof *headers;
     for (size_t i = 0; i < n; i++) {
         if (contents[i] != NULL) {
-            pieces_put_at(&p, c->out_length, contents[i], BW_PAGE_SIZE);
+            pieces_put(&p, c->out_length, contents[i], BW_PAGE_SIZE);
             c->out_length += BW_PAGE_SIZE;
         }
         snapshot_pulled(d, snapshot_next(d, NULL));

@@ -122,7 +122,7 @@ static int page_write(struct call *c, struct object *page)
         return r;
     if (p.length > BW_PAGE_SIZE - c->w[0])
         return BW_ARGUMENT;
-    pieces_get(page->data + c->w[0], &p, p.length);
+    pieces_get(page->data + c->w[0], &p, 0, p.length);
     return BW_OK;
 }
 

@@ -29,27 +29,6 @@ static int transfer_page(struct transfer *t, size_t done, uint8_t **at, size_t *
     return r;
 }
 
-/** A part [skip, skip + n) of pieces. */
-static void pieces_part(const struct pieces *p, size_t skip, size_t n, uint8_t *buffer, bool put)
-{
-    for (unsigned i = 0; n > 0; i++) {
-        if (skip >= p->piece[i].length) {
-            skip -= p->piece[i].length;
-            continue;
-        }
-        size_t m = p->piece[i].length - skip;
-        if (m > n)
-            m = n;
-        if (put)
-            memcpy(p->piece[i].at + skip, buffer, m);
-        else
-            memcpy(buffer, p->piece[i].at + skip, m);
-        buffer += m;
-        n -= m;
-        skip = 0;
-    }
-}
-
 static int segment_bytes(struct call *c, bool write)
 {
     struct pieces p;
@@ -63,7 +42,10 @@ static int segment_bytes(struct call *c, bool write)
         r = transfer_page(&t, done, &at, &n);
         if (r != BW_OK)
             break;
-        pieces_part(&p, done, n, at, !write);
+        if (write)
+            pieces_get(at, &p, done, n);
+        else
+            pieces_put(&p, done, at, n);
         done += n;
     }
     if (r != BW_OK && r != BW_FAULT)

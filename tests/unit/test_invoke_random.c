@@ -1,5 +1,5 @@
 // sources: ../../nucleus/object.c ../../nucleus/snapshot.c ../../nucleus/domain.c
-// ../../nucleus/district.c ../../nucleus/link.c ../../nucleus/segment.c ../../nucleus/invoke.c
+// ../../nucleus/district.c ../../nucleus/link.c ../../nucleus/segment.c ../../nucleus/invoke.c ../../nucleus/pieces.c
 // ../../nucleus/order_segment.c ../../nucleus/order_node.c ../../nucleus/order_range.c
 // ../../nucleus/order_domain.c ../../nucleus/order_self.c ../../nucleus/order_district.c
 // ../../nucleus/trap.c
@@ -183,8 +183,18 @@ static uint64_t word(void)
     }
 }
 
-static void randomize(struct regs *r)
+/** A register with a key to reply through, 0 if there is none. */
+static unsigned reply_register(const struct domain_frame *f)
 {
+    for (unsigned n = 0, i = (unsigned)pick(32); n < 32; n++, i = (i + 1) % 32)
+        if (f->keys[i].type == KEY_RESUME)
+            return i;
+    return 0;
+}
+
+static void randomize(struct domain_frame *f)
+{
+    struct regs *r = &f->regs;
     static const uint8_t operations[] = {OP_CALL,   OP_CALL, OP_CALL, OP_CALL, OP_RETURN,
                                          OP_RETURN, OP_SEND, OP_POST, OP_SELF, 9};
     uint64_t op = operations[pick(10)], flags = (uint64_t)random() & 0x1f;
@@ -199,6 +209,15 @@ static void randomize(struct regs *r)
     r->r14 = pick(3) * 4096 + pick(4000);
     r->r15 = pick(6000);
     r->rbp = pick(2) ? fake_now + pick(1000) : 0;
+    unsigned reply = reply_register(f);
+    if (reply != 0 && pick(2) == 0) {
+        r->rax = (pick(2) ? OP_RETURN : OP_SEND) | (uint64_t)KEY_AT(reply) << 16 |
+                 (uint64_t)designator() << 32;
+        if (pick(3) != 0) {
+            r->rax |= INVOKE_STRING << 8;
+            r->r13 = 1 + pick(2000);
+        }
+    }
 }
 
 /* --- the store server
@@ -306,17 +325,19 @@ static void serve(void)
         begin_snapshot();
         break;
     case 1 ... 4:
-        pull();
+        for (unsigned i = 0; i < 8; i++)
+            pull();
         break;
     case 5:
         commit_or_drop();
         break;
     case 6 ... 8:
-        for (unsigned i = 0; i < WANTS; i++)
+        for (unsigned i = 0; i < 40; i++)
             supply();
         break;
     case 9 ... 10:
-        evict();
+        for (unsigned i = 0; i < 40; i++)
+            evict();
         break;
     case 11:
         expire();
@@ -430,12 +451,12 @@ static void step(void)
         return;
     oid_t oid = a->domain->oid;
     struct district *d = object_district(a->domain);
-    struct regs *r = &activity_frame(a)->regs;
+    struct domain_frame *f = activity_frame(a);
     if (object_make_writable(a->domain) == BW_OK) {
-        if (r->rip == HERE - 2)
-            r->rip = HERE;
+        if (f->regs.rip == HERE - 2)
+            f->regs.rip = HERE;
         else
-            randomize(r);
+            randomize(f);
     }
     remember();
     fake_trap(a);
