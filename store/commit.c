@@ -276,9 +276,7 @@ static int build(struct store *st, uint64_t time, enum store_reason reason)
         return r;
     h->current = h->newest = g.number;
     h->next_generation = g.number + 1;
-    r = generation_retain(st, h->keep_last, false);
-    /* What cannot be read cannot be dropped; that must not keep the district from going on. */
-    return r == STORE_DAMAGED ? STORE_OK : r;
+    return generation_retain(st, h->keep_last, false);
 }
 
 int store_commit(struct store *st, uint64_t time, enum store_reason reason)

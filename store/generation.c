@@ -95,7 +95,8 @@ struct dropping {
     uint64_t floor; /* nearest kept ancestor: what was born up to it is not ours to free */
     const struct disk_generation *other[STORE_GENERATIONS_MAX];
     unsigned others;
-    struct points garbage;
+    uint64_t *garbage; /* blocks to be freed */
+    size_t count, capacity;
     uint64_t nodes; /* looked at: more than the store has blocks is a forged tree */
 };
 
@@ -150,6 +151,70 @@ static int find_relatives(struct dropping *d)
     return STORE_OK;
 }
 
+static int garbage_add(struct dropping *d, uint64_t place)
+{
+    if (d->count == d->capacity) {
+        size_t capacity = d->capacity ? d->capacity * 2 : 64;
+        uint64_t *garbage = realloc(d->garbage, capacity * sizeof(*garbage));
+
+        if (!garbage)
+            return STORE_NOMEM;
+        d->garbage = garbage;
+        d->capacity = capacity;
+    }
+    d->garbage[d->count++] = place;
+    return STORE_OK;
+}
+
+static void sift(uint64_t *a, size_t root, size_t n)
+{
+    for (size_t child; (child = 2 * root + 1) < n; root = child) {
+        uint64_t t;
+
+        if (child + 1 < n && a[child] < a[child + 1])
+            child++;
+        if (a[root] >= a[child])
+            return;
+        t = a[root];
+        a[root] = a[child];
+        a[child] = t;
+    }
+}
+
+static void garbage_sort(struct dropping *d)
+{
+    uint64_t *a = d->garbage;
+
+    for (size_t i = d->count / 2; i-- > 0;)
+        sift(a, i, d->count);
+    for (size_t i = d->count; i-- > 1;) {
+        uint64_t t = a[0];
+
+        a[0] = a[i];
+        a[i] = t;
+        sift(a, 0, i);
+    }
+}
+
+/** Frees all of it, or, if a block of it cannot have been in use, nothing. */
+static int garbage_free(struct dropping *d)
+{
+    const uint64_t *a = d->garbage;
+    int r = STORE_OK;
+
+    garbage_sort(d);
+    for (size_t i = 0; i < d->count; i++)
+        if ((i && a[i] == a[i - 1]) || !map_may_free(d->st, a[i]))
+            return DAMAGED(d->st, "map: a block is freed that is not in use", a[i], d->generation,
+                           0, 1, 0);
+    for (size_t i = 0, n; i < d->count && r == STORE_OK; i += n) {
+        for (n = 1; i + n < d->count && a[i + n] == a[i] + n; n++)
+            ;
+        r = map_free(d->st, a[i], n);
+    }
+    return r;
+}
+
 static int drop_leaf(struct dropping *d, const struct node *n)
 {
     struct cursor c[STORE_GENERATIONS_MAX > 8 ? 8 : STORE_GENERATIONS_MAX];
@@ -178,7 +243,7 @@ static int drop_leaf(struct dropping *d, const struct node *n)
             r = r == STORE_ABSENT ? STORE_OK : r;
         }
         if (r == STORE_OK && (!shared || (MUTATED(MUTATION_DROP_SHARED) && e->flags & ENTRY_BYTES)))
-            r = points_toggle(&d->garbage, e->place, 1);
+            r = garbage_add(d, e->place);
     }
     for (unsigned k = 0; k < cursors; k++)
         cursor_end(&c[k]);
@@ -207,7 +272,7 @@ static int drop_node(struct dropping *d, const struct disk_ref *ref, uint64_t ke
     if (r)
         return r;
     if (!MUTATED(MUTATION_DROP_LEAKS))
-        r = points_toggle(&d->garbage, ref->place, 1);
+        r = garbage_add(d, ref->place);
     if (r == STORE_OK && n->disk.level == 0)
         r = drop_leaf(d, n);
     for (unsigned i = 0; n->disk.level && i < n->disk.count && r == STORE_OK; i++) {
@@ -227,10 +292,10 @@ int generation_drop(struct store *st, uint64_t number)
 
     if (r == STORE_OK)
         r = drop_node(&d, &g->root, 0);
-    /* Everything has been read: from here on only memory can run out. */
-    for (size_t i = 0; i + 1 < d.garbage.count && r == STORE_OK; i += 2)
-        r = map_free(st, d.garbage.at[i], d.garbage.at[i + 1] - d.garbage.at[i]);
-    points_free(&d.garbage);
+    /* Everything has been read and checked: from here on only memory can run out. */
+    if (r == STORE_OK)
+        r = garbage_free(&d);
+    free(d.garbage);
     if (r)
         return r;
     if (children(&st->now, number) > 1) {
@@ -265,9 +330,9 @@ static bool sparse(const struct disk_root *h, const struct disk_generation *g,
     return false;
 }
 
-/** The first one that retention does not keep, or NULL. */
+/** The first one from number `from` on that retention does not keep, or NULL. */
 static const struct disk_generation *dispensable(const struct state *s, uint32_t last,
-                                                 bool only_last)
+                                                 bool only_last, uint64_t from)
 {
     const struct disk_generation *newest = generation_kept(s, s->head.newest), *before = NULL;
     uint32_t n = generations_kept(s);
@@ -277,14 +342,11 @@ static const struct disk_generation *dispensable(const struct state *s, uint32_t
 
         if (!kept(g))
             continue;
-        if (g->number == s->head.current) {
-            before = g;
-            continue;
-        }
-        if (only_last || !sparse(&s->head, g, before, newest ? newest->time : g->time))
+        if (g->number >= from && g->number != s->head.current &&
+            (only_last || !sparse(&s->head, g, before, newest ? newest->time : g->time)))
             return g;
         before = g;
-        n--;
+        n -= g->number != s->head.current;
     }
     return NULL;
 }
@@ -292,11 +354,20 @@ static const struct disk_generation *dispensable(const struct state *s, uint32_t
 int generation_retain(struct store *st, uint32_t last, bool only_last)
 {
     const struct disk_generation *g;
+    uint64_t from = 0;
     int r = STORE_OK;
 
     if (last < 2)
         last = 2;
-    while (r == STORE_OK && (g = dispensable(&st->now, last, only_last)))
-        r = generation_drop(st, g->number);
+    while (r == STORE_OK && (g = dispensable(&st->now, last, only_last, from))) {
+        uint64_t number = g->number;
+
+        r = generation_drop(st, number);
+        /* What cannot be read cannot be dropped; that must not keep the district from going on. */
+        if (r == STORE_DAMAGED) {
+            from = number + 1;
+            r = STORE_OK;
+        }
+    }
     return r;
 }

@@ -184,6 +184,8 @@ int map_allocate(struct store *st, uint64_t *place);
 int map_free(struct store *st, uint64_t place, uint64_t count);
 /** The bits of one area, 1 = used; good until the next call into map.c. */
 int map_area(struct store *st, uint64_t index, const uint64_t **bits);
+/** False if the block cannot be in use, as far as that is known without reading. */
+bool map_may_free(struct store *st, uint64_t place);
 bool map_used(struct store *st, uint64_t place, int *error);
 /** Writes the inverted ranges into the map's own blocks when they have become many. */
 int map_fold(struct store *st);

@@ -320,12 +320,19 @@ int map_allocate(struct store *st, uint64_t *place)
     return STORE_OK;
 }
 
+bool map_may_free(struct store *st, uint64_t place)
+{
+    const struct area *a = area_loaded(st, place / AREA_BLOCKS);
+
+    return !points_cover(&st->guard, place) && (!a || area_get(a, place));
+}
+
 int map_free(struct store *st, uint64_t place, uint64_t count)
 {
     for (uint64_t b = place; b < place + count; b++) {
         struct area *a = area_loaded(st, b / AREA_BLOCKS);
 
-        if (points_cover(&st->guard, b) || (a && !area_get(a, b)))
+        if (!map_may_free(st, b))
             return DAMAGED(st, "map: a block is freed that is not in use", b, NONE, 0, 1, 0);
         if (a)
             area_set(a, b, false);
@@ -335,11 +342,6 @@ int map_free(struct store *st, uint64_t place, uint64_t count)
     st->now.head.free_blocks += count;
     return points_toggle(&st->now.points, place, count);
 }
-
-#define POINTS_MAX                                                                                 \
-    ((ROOT_SLOT_BLOCKS * STORE_BLOCK - sizeof(struct disk_root) -                                  \
-      STORE_GENERATIONS_MAX * sizeof(struct disk_generation)) /                                    \
-     sizeof(uint64_t))
 
 /* --- folding -------------------------------------------------------------------------------------
  */
@@ -423,6 +425,12 @@ static int fold_once(struct store *st)
     free(u);
     return r;
 }
+
+/** As many always fit a root. */
+#define POINTS_MAX                                                                                 \
+    ((ROOT_SLOT_BLOCKS * STORE_BLOCK - sizeof(struct disk_root) -                                  \
+      STORE_GENERATIONS_MAX * sizeof(struct disk_generation)) /                                    \
+     sizeof(uint64_t))
 
 /** Folding takes blocks before it gives some. In a full store it waits, as long as the root has
  * room. */
