@@ -10,6 +10,8 @@ static const struct command known[] = {
     {"ls", command_ls, "[-l] FILE[@GEN] [PATH]", "list files of a generation"},
     {"cat", command_cat, "FILE[@GEN] PATH...", "write files to standard output"},
     {"get", command_get, "FILE[@GEN] PATH [TO]", "copy a file or folder out of a generation"},
+    {"put", command_put, "[--owner UID[:GID]] [--mode MODE] FILE SRC PATH",
+     "copy a file or folder into a district that does not run: makes a new generation"},
     {"dump", command_dump, "FILE[@GEN] [WHAT]",
      "print what is on disk: super, roots, block N, generations, index, map, object ID, system, "
      "inode "

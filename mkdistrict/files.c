@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "tools.h"
+#include "edit.h"
 
 #define LINKS_MAX 40
 #define LIST_IDS  (BW_PAGE_SIZE / sizeof(oid_t))
@@ -19,6 +19,10 @@ bool files_fetch(struct files *t, struct key k, enum object_type type, void *byt
 
     if (k.type == KEY_VOID)
         return false;
+    if (t->overlay && overlay_find(t->overlay, k.value)) {
+        memcpy(bytes, overlay_find(t->overlay, k.value)->bytes, BW_PAGE_SIZE);
+        return true;
+    }
     r = store_get(t->of->store, t->generation, k.value, &o, NULL);
     if (r == STORE_ABSENT)
         return false;
@@ -71,8 +75,7 @@ static bool try_root(struct files *t, struct key root)
         page.super.magic != FILETREE_MAGIC)
         return false;
     t->super = page.super;
-    t->root_oid = root.value;
-    t->super_oid = t->root[FILETREE_SLOT_SUPER].value;
+    t->root_key = root;
     return true;
 }
 
@@ -86,6 +89,8 @@ static bool try_domain(struct files *t, oid_t oid)
         o.type != OBJECT_DOMAIN)
         return false;
     opened_check(t->of, store_get(t->of->store, t->generation, oid, &o, &f));
+    t->range = f.keys[KR_RANGE];
+    t->state = f.state;
     return !(f.flags & DOMAIN_FOREIGN) && f.keys[KR_IMAGE_FILES].type == KEY_NODE &&
            try_root(t, f.keys[KR_IMAGE_FILES]);
 }

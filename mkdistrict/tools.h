@@ -79,7 +79,10 @@ struct files {
     uint64_t generation;
     struct key root[BW_NODE_SLOTS];
     struct filetree_super super;
-    oid_t root_oid, super_oid;
+    struct key root_key;
+    struct key range;              /* the personality's ids */
+    uint32_t state;                /* of the personality: enum domain_state */
+    const struct overlay *overlay; /* what put has changed, or NULL */
 };
 /** Finds the file tree; fails if the generation has none. */
 void files_open(struct files *t, struct opened *o);

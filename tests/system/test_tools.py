@@ -155,6 +155,124 @@ def test_get():
     refused(['get', store(), '/'], 'named')
 
 
+# ---- put -------------------------------------------------------------------------------------------
+
+
+def newest(path):
+    return int(re.search(r'^generation +(\d+) current', text('--info', path), re.MULTILINE).group(1))
+
+
+def make_source():
+    shutil.rmtree(at('source'), ignore_errors=True)
+    os.makedirs(at('source/inner/empty'))
+    for name, data in (('small', b'small\n'), ('inner/large', os.urandom(2500000)), ('nothing', b''),
+                       ('sparse', b'x' + bytes(1 << 20) + b'y')):
+        with open(os.path.join(at('source'), name), 'wb') as f:
+            f.write(data)
+    for i in range(400):
+        with open(os.path.join(at('source/inner'), 'a-rather-long-name-%d' % i), 'w') as f:
+            f.write(str(i))
+    os.symlink('inner/large', at('source/link'))
+    return at('source')
+
+
+def test_put():
+    path = copy('put.district')
+    make_source()
+    tool('put', '--owner', '5:6', '--mode', '4755', path, at('source/small'), '/usr/bin/tool')
+    tool('--verify', path)
+    check.equal(newest(path), 1)
+    check.equal(tool('cat', path, '/usr/bin/tool'), b'small\n')
+    check.true(re.match(r'-rwsr-xr-x +1 +5 +6 +6 ', text('ls', '-l', path, '/usr/bin/tool')), 'owner and mode')
+    check.contains(text('--info', path), 'host tool')
+    refused(['cat', path + '@0', '/usr/bin/tool'], 'no such file')
+
+
+def test_put_of_a_folder():
+    path = at('put.district')
+    tool('put', path, make_source(), 'absolute/../tmp')
+    tool('--verify', path)
+    tool('get', path, '/tmp/source', at('back'))
+    subprocess.run(['diff', '-r', '--no-dereference', at('source'), at('back')], check=True)
+    with open(at('source/inner/more'), 'w') as f:
+        f.write('more')
+    tool('put', path, at('source'), '/tmp')
+    tool('--verify', path)
+    check.equal(tool('cat', path, '/tmp/source/inner/more'), b'more')
+    check.equal(newest(path), 3)
+
+
+def test_put_in_place_of_a_file():
+    path = copy('replaced.district')
+    for name in ('large', 'a-rather-long-name-7'):
+        tool('put', path, os.path.join(at('source/inner'), name), 'etc/motd')
+        tool('--verify', path)
+        check.true(tool('cat', path, 'link') == open(os.path.join(at('source/inner'), name), 'rb').read(), name)
+    check.equal(tool('cat', path + '@0', 'link'), b'hello\n')
+
+
+def test_what_put_refuses():
+    path = copy('untouched.district')
+    before = open(path, 'rb').read()
+    make_source()
+    refused(['put', path, at('nowhere'), '/x'], 'nowhere')
+    refused(['put', path + '@3', at('source/small'), '/x'], 'generation 3 is not kept')
+    refused(['put', '--owner', 'root', path, at('source/small'), '/x'], '--owner')
+    refused(['put', '--mode', '999', path, at('source/small'), '/x'], '--mode')
+    refused(['put', path, at('source/small')], 'SRC', status=2)
+    with open(at('huge'), 'wb') as f:
+        for _ in range(40):
+            f.write(os.urandom(1 << 20))
+    refused(['put', path, at('huge'), '/x'], 'full', 'free')
+    check.true(open(path, 'rb').read() == before, 'nothing has changed')
+    refused(['put', path, at('source/small'), '/no/such/x'], '/no/such', 'no such file')
+    refused(['put', path, at('source/small'), '/etc/motd/x'], 'not a folder')
+    refused(['put', path, at('source'), '/etc/motd'], 'in its place')
+    refused(['put', path, '/dev/null', '/x'], 'neither')
+    os.makedirs(at('folders/etc'), exist_ok=True)
+    shutil.copyfile(at('source/small'), at('folders/usr'))
+    refused(['put', path, at('folders/usr'), '/'], 'folders/usr', 'folder is in its place')
+    with open(at('huge'), 'r+b') as f:
+        f.truncate(27 << 20)
+    os.rename(at('huge'), at('source/huge'))
+    refused(['put', path, at('source'), '/'], 'full')
+    check.equal(newest(path), 0)
+    tool('--verify', path)
+    check.equal(tool('cat', path, 'etc/motd'), b'hello\n')
+
+
+def test_many_puts():
+    """Old generations go as usual; names in a folder grow over many blocks."""
+    path = copy('many.district')
+    make_source()
+    for i in range(12):
+        tool('put', path, at('source/small'), 'many/one-more-%d' % i)
+    tool('--verify', path)
+    check.equal(len(text('ls', path, 'many').splitlines()), 1212)
+    check.equal(newest(path), 12)
+
+
+def test_put_archive_prune():
+    path = at('many.district')
+    for generation in range(7, 13):
+        tool('archive', '--vault', at('prune-vault'), 'push', path, str(generation))
+    before = tool('archive', '--vault', at('prune-vault'), 'list')
+    check.equal(before.count(b'\n'), 6)
+    tool('archive', '--vault', at('prune-vault'), 'push', path, 'all')
+    check.contains(text('archive', '--vault', at('prune-vault'), 'prune', '--keep', '50'), ' 0 generations removed')
+    for i in range(4):
+        killed(0.02 + 0.03 * i, 'archive', '--vault', at('prune-vault'), 'prune', '--keep', str(5 - i))
+        tool('archive', '--vault', at('prune-vault'), 'verify')
+    check.contains(text('archive', '--vault', at('prune-vault'), 'prune', '--keep', '2', 'nobody'), ' 0 generations')
+    tool('archive', '--vault', at('prune-vault'), 'prune', '--keep', '2')
+    check.equal(text('archive', '--vault', at('prune-vault'), 'list').count('\n'), 2)
+    tool('archive', '--vault', at('prune-vault'), 'verify')
+    tool('archive', '--vault', at('prune-vault'), 'pull', 'one', '11', at('eleven.district'))
+    tool('--verify', at('eleven.district'))
+    check.equal(tool('cat', at('eleven.district'), 'many/one-more-10'), b'small\n')
+    refused(['cat', at('eleven.district'), 'many/one-more-11'], 'no such file')
+
+
 # ---- dump ------------------------------------------------------------------------------------------
 
 

@@ -177,12 +177,29 @@ static bool is_directory(uint32_t dir)
     return n != NULL && S_ISDIR(n->mode);
 }
 
+/** A host tool has changed the tree while the district did not run: what is remembered may be wrong,
+ * and files that it replaced are freed unless somebody uses them. */
+static void notice_edits(void)
+{
+    static uint64_t seen;
+
+    if (filetree.super->edits == seen) {
+        return;
+    }
+    seen = filetree.super->edits;
+    memset(cache, 0, sizeof(cache));
+    for (uint32_t ino = FILETREE_ROOT_INODE + 1; ino < filetree.super->inodes; ino++) {
+        filetree_forget(ino);
+    }
+}
+
 long directory_lookup(uint32_t dir, const char *name, size_t length)
 {
     struct cached_name *c = cache_slot(dir, name, length);
     struct found f;
     uint32_t ino;
 
+    notice_edits();
     if (cache_is(c, dir, name, length)) {
         return c->ino != 0 ? (long)c->ino : -ENOENT;
     }

@@ -38,6 +38,8 @@ struct filetree_super {
     uint32_t free_count;
     uint64_t pages;     /* data pages in use, for df */
     uint64_t first_offset; /* ids of the personality's range below this were used by mkdistrict */
+    uint64_t edits; /* changes from outside, while the district did not run: what is remembered of names
+                       is then forgotten, and inodes without links and users are freed */
 };
 
 struct filetree_inode {
