@@ -1,5 +1,5 @@
 /*
- * The terminal agent: the helper that talks to the console on behalf of the personality, which
+ * The terminal agent: the domain that talks to the console on behalf of the personality, which
  * itself never waits for anybody outside the district. It moves bytes between the shared rings
  * (rings.h) and the console that districtd granted.
  *
