@@ -13,7 +13,7 @@ HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'posix')
 FOLDER = os.path.join(SCRATCH, 'posix')
 STORE = os.path.join(FOLDER, 'posix.district')
 SEED = int(os.environ.get('BW_SEED', '1'))
-ROUNDS = 25
+ROUNDS = 12
 
 
 def build():
