@@ -171,6 +171,34 @@ START_TEST(damage_is_named)
 }
 END_TEST
 
+START_TEST(a_damaged_generation_does_not_stop_the_district)
+{
+    struct store_io io;
+    struct store_info i;
+    struct store_object o;
+    struct store *st;
+    uint64_t incarnation, page[512] = {5};
+
+    make_store();
+    disk->bytes[model->st->committed.generation[0].root.place * STORE_BLOCK + 50] ^= 1;
+    io = memory_disk_io(disk);
+    ck_assert_int_eq(store_open(&io, &st), STORE_OK);
+    ck_assert_int_eq(store_claim(st, STORE_NEWEST, 1, "test", 1, &incarnation), STORE_OK);
+    for (uint64_t g = 5; g < 30; g++) {
+        ck_assert_int_eq(store_begin(st, g), STORE_OK);
+        ck_assert_int_eq(store_put(st, g, OBJECT_PAGE, 1, page), STORE_OK);
+        ck_assert_int_eq(store_commit(st, g, STORE_MADE_INTERVAL), STORE_OK);
+    }
+    store_info(st, &i);
+    ck_assert_uint_eq(i.newest, 29);
+    ck_assert_uint_le(i.generations, 9); /* it cannot be dropped, since it cannot be read */
+    ck_assert_int_eq(store_get(st, STORE_NEWEST, 29, &o, page), STORE_OK);
+    ck_assert_int_eq(store_get(st, 0, 1, &o, page), STORE_DAMAGED);
+    store_close(st);
+    end_store();
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("store damage");
@@ -184,6 +212,7 @@ int main(void)
     tcase_add_test(t, the_superblock_has_a_copy);
     tcase_add_test(t, roots_of_an_earlier_store_do_not_count);
     tcase_add_test(t, damage_is_named);
+    tcase_add_test(t, a_damaged_generation_does_not_stop_the_district);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
