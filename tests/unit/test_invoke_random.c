@@ -1,8 +1,9 @@
 // sources: ../../nucleus/object.c ../../nucleus/snapshot.c ../../nucleus/domain.c
-// ../../nucleus/district.c ../../nucleus/link.c ../../nucleus/segment.c ../../nucleus/invoke.c ../../nucleus/pieces.c
-// ../../nucleus/order_segment.c ../../nucleus/order_node.c ../../nucleus/order_range.c
-// ../../nucleus/order_domain.c ../../nucleus/order_self.c ../../nucleus/order_district.c
-// ../../nucleus/trap.c
+// sources: ../../nucleus/district.c ../../nucleus/link.c ../../nucleus/segment.c
+// sources: ../../nucleus/invoke.c ../../nucleus/pieces.c
+// sources: ../../nucleus/order_segment.c ../../nucleus/order_node.c ../../nucleus/order_range.c
+// sources: ../../nucleus/order_domain.c ../../nucleus/order_self.c ../../nucleus/order_district.c
+// sources: ../../nucleus/trap.c
 /*
  * Random invocations over a fake machine, under ASan, between domains of the commons and of a
  * district whose objects come and go as they are stored, evicted and fetched again, with
@@ -18,8 +19,9 @@
 
 #define HERE    0x10000ul
 #define DOMAINS 5u /* of each district */
-#define IDS     160u
-#define STEPS   6000u
+#define IDS     400u
+#define RANGE   200u /* of them domains may make and destroy */
+#define STEPS   8000u
 
 static struct district *const home = &districts[1];
 static oid_t next_id[2];
@@ -61,7 +63,7 @@ static struct key any_key(struct district *d)
     struct key k = {.type = KEY_NUMBER, .value = pick(1000)};
     if (o == NULL || o->type == OBJECT_NONE || pick(12) == 0) {
         if (pick(2) == 0)
-            k = (struct key){.type = KEY_RANGE, .version = IDS, .value = OID_FIRST_FREE};
+            k = (struct key){.type = KEY_RANGE, .version = RANGE, .value = OID_FIRST_FREE};
         else if (pick(3) == 0)
             k = (struct key){.type = KEY_METER, .tag = (uint16_t)pick(4)};
         return k;
@@ -156,6 +158,7 @@ static void set_up(unsigned seed)
     give_keys(COMMONS);
     give_keys(home);
     introduce();
+    next_id[0] = next_id[1] = RANGE;
 }
 
 /* --- random registers
@@ -183,11 +186,11 @@ static uint64_t word(void)
     }
 }
 
-/** A register with a key to reply through, 0 if there is none. */
-static unsigned reply_register(const struct domain_frame *f)
+/** A register with a key of that type, 0 if there is none. */
+static unsigned register_with(const struct domain_frame *f, unsigned type)
 {
     for (unsigned n = 0, i = (unsigned)pick(32); n < 32; n++, i = (i + 1) % 32)
-        if (f->keys[i].type == KEY_RESUME)
+        if (f->keys[i].type == type)
             return i;
     return 0;
 }
@@ -209,14 +212,19 @@ static void randomize(struct domain_frame *f)
     r->r14 = pick(3) * 4096 + pick(4000);
     r->r15 = pick(6000);
     r->rbp = pick(2) ? fake_now + pick(1000) : 0;
-    unsigned reply = reply_register(f);
+    unsigned start = register_with(f, KEY_START), reply = register_with(f, KEY_RESUME);
+    if (start != 0 && pick(3) == 0) { /* a call that can be answered */
+        r->rax = OP_CALL | (flags | INVOKE_RECEIVE) << 8 | (uint64_t)KEY_AT(start) << 16;
+    } else if (pick(4) == 0) {
+        r->rax = OP_RETURN | INVOKE_RECEIVE << 8 | (uint64_t)KEY_AT(1 + pick(31)) << 32;
+        if (pick(2) == 0)
+            r->rax |= INVOKE_DEADLINE << 8;
+    }
     if (reply != 0 && pick(2) == 0) {
-        r->rax = (pick(2) ? OP_RETURN : OP_SEND) | (uint64_t)KEY_AT(reply) << 16 |
-                 (uint64_t)designator() << 32;
-        if (pick(3) != 0) {
-            r->rax |= INVOKE_STRING << 8;
-            r->r13 = 1 + pick(2000);
-        }
+        r->rax &= ~0xffff00fful;
+        r->rax |= (pick(2) ? OP_RETURN : OP_SEND) | (uint64_t)KEY_AT(reply) << 16;
+        r->rax |= INVOKE_STRING << 8;
+        r->r13 = 1 + pick(2000);
     }
 }
 
@@ -318,8 +326,46 @@ static void expire(void)
     }
 }
 
+static struct object *any_domain(struct district *d)
+{
+    struct object *o = d->all;
+    unsigned found = 0;
+    struct object *chosen = NULL;
+    for (; o != NULL; o = o->all.next)
+        if (o->type == OBJECT_DOMAIN && pick(++found) == 0)
+            chosen = o;
+    return chosen;
+}
+
+/** Gets a domain going that has come to rest, gives it a key, or makes a new one in place of those
+ * destroyed. */
+static void mend(void)
+{
+    struct district *d = &districts[pick(2)];
+    struct object *o = any_domain(d);
+    if ((o == NULL || d->domains < DOMAINS) && next_id[d->slot] < IDS - 20 && fail_period == 0 &&
+        d->budget > 10) {
+        program(d);
+        return;
+    }
+    if (o == NULL || object_make_writable(o) != BW_OK)
+        return;
+    struct activity *a = object_activity(o);
+    struct domain_frame *f = activity_frame(a);
+    f->keys[1 + pick(31)] = any_key(d);
+    if (a->queue != NULL || pick(4) != 0)
+        return;
+    f->call_count++;
+    f->regs.rip = HERE;
+    domain_set_state(a, DOMAIN_STOPPED);
+    domain_set_state(a, DOMAIN_RUNNING);
+    domain_run(a);
+}
+
 static void serve(void)
 {
+    mend();
+    mend();
     switch (pick(16)) {
     case 0:
         begin_snapshot();
@@ -376,8 +422,10 @@ static void check_domain(const struct object *o)
     }
     if (f->state != DOMAIN_AVAILABLE)
         ck_assert_uint_eq(a->deadline, BW_NO_DEADLINE);
-    if (f->state != DOMAIN_WAITING)
+    if (f->state != DOMAIN_WAITING || a->queue == NULL) /* it lacks nothing to take a reply */
         ck_assert_ptr_null(a->repliers.first);
+    if (f->state == DOMAIN_AVAILABLE && a->queue == NULL && !(f->flags & DOMAIN_POSTS_ONLY))
+        ck_assert_ptr_null(a->callers.first);
 }
 
 static void check_all(void)
@@ -452,12 +500,16 @@ static void step(void)
     oid_t oid = a->domain->oid;
     struct district *d = object_district(a->domain);
     struct domain_frame *f = activity_frame(a);
-    if (object_make_writable(a->domain) == BW_OK) {
-        if (f->regs.rip == HERE - 2)
-            f->regs.rip = HERE;
-        else
-            randomize(f);
+    int e = object_make_writable(a->domain);
+    if (e != BW_OK) {
+        queue_remove(a);
+        domain_wait(a, e);
+        return;
     }
+    if (f->regs.rip == HERE - 2)
+        f->regs.rip = HERE;
+    else
+        randomize(f);
     remember();
     fake_trap(a);
     struct object *o = object_lookup(d, oid);
