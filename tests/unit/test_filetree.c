@@ -417,8 +417,9 @@ static void check_links(void)
         }
     }
     for (uint32_t i = 1; i < super.inodes; i++) {
-        ck_assert_msg(names[i] == inodes[i].links, "inode %u has %u names, %u links", i, names[i],
-                      inodes[i].links);
+        if (names[i] != inodes[i].links) {
+            ck_abort_msg("inode %u has %u names, %u links", i, names[i], inodes[i].links);
+        }
     }
 }
 
@@ -441,7 +442,7 @@ static uint32_t random_directory(void)
 START_TEST(random_names_keep_the_counts)
 {
     srand((unsigned)_i + 1);
-    for (int step = 0; step < 3000; step++) {
+    for (int step = 0; step < 1000; step++) {
         char from[2] = {(char)('a' + rand() % 4), 0}, to[2] = {(char)('a' + rand() % 4), 0};
         uint32_t dir = random_directory(), other = random_directory();
 
@@ -476,9 +477,12 @@ START_TEST(random_names_keep_the_counts)
             open_ino = random_directory();
             filetree_forget(was);
         }
-        check_links();
+        if (step % 20 == 0) {
+            check_links();
+        }
     }
     filetree_forget(open_ino);
+    check_links();
     check_all();
 }
 END_TEST
@@ -585,7 +589,7 @@ int main(void)
     tcase_add_test(t, renaming);
     tcase_add_test(t, exchanging);
     tcase_add_test(t, same_name_twice);
-    tcase_add_loop_test(t, random_names_keep_the_counts, 0, 6);
+    tcase_add_loop_test(t, random_names_keep_the_counts, 0, 4);
     tcase_add_test(t, full_at_every_moment);
     tcase_add_test(t, inodes_run_out);
     suite_add_tcase(s, t);
