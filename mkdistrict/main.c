@@ -58,7 +58,8 @@ static void usage(void)
 {
     printf("usage: mkdistrict [options] FILE     make the store of a new district in FILE\n"
            "       mkdistrict --info FILE        say what is in a store\n"
-           "       mkdistrict --verify FILE      read and check all of it, name what is wrong\n");
+           "       mkdistrict --verify FILE      read and check all of it, name what is wrong\n"
+           "       mkdistrict --grow SIZE FILE   give it more room\n");
     commands_print();
     printf("\n"
            "  --size SIZE        how much it can hold, e.g. 256M (default) or 4G\n"
@@ -168,7 +169,7 @@ static void check_options(struct options *o)
     o->size -= o->size % STORE_BLOCK;
 }
 
-enum { SIZE = 256, NAME, ROOT, EXEC, INTERVAL, PROGRAMS, FORCE, INFO, VERIFY, HELP };
+enum { SIZE = 256, NAME, ROOT, EXEC, INTERVAL, PROGRAMS, FORCE, INFO, VERIFY, GROW, HELP };
 
 static int parse(int argc, char **argv, struct options *o)
 {
@@ -182,6 +183,7 @@ static int parse(int argc, char **argv, struct options *o)
         {"force", no_argument, NULL, FORCE},
         {"info", no_argument, NULL, INFO},
         {"verify", no_argument, NULL, VERIFY},
+        {"grow", required_argument, NULL, GROW},
         {"help", no_argument, NULL, HELP},
         {0},
     };
@@ -216,7 +218,14 @@ static int parse(int argc, char **argv, struct options *o)
         case INFO:
         case VERIFY:
             if (order)
-                fail("--info or --verify, once");
+                fail("--info, --verify or --grow, once");
+            order = c;
+            break;
+        case GROW:
+            if (order)
+                fail("--info, --verify or --grow, once");
+            if (!parse_size(optarg, &o->size))
+                fail("--grow %s: not a size; write e.g. 256M or 4G", optarg);
             order = c;
             break;
         case 'h':
@@ -252,6 +261,8 @@ int main(int argc, char **argv)
         return show_info(o.file);
     if (order == VERIFY)
         return verify_file(o.file);
+    if (order == GROW)
+        return grow_file(o.file, o.size);
     check_options(&o);
     return make(&o);
 }

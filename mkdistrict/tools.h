@@ -37,6 +37,9 @@ int command_export(int argc, char **argv);
 int command_import(int argc, char **argv);
 int command_archive(int argc, char **argv);
 
+/* grow.c */
+int grow_file(const char *path, uint64_t size);
+
 /* open.c: an existing store, and one generation of it */
 struct opened {
     struct file file;

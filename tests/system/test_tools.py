@@ -273,6 +273,18 @@ def test_put_archive_prune():
     refused(['cat', at('eleven.district'), 'many/one-more-11'], 'no such file')
 
 
+def test_grow():
+    path, _ = copy('grown.district'), make_source()
+    refused(['--grow', '16M', path], '32.0 MiB already')
+    refused(['--grow', 'much', path], '--grow')
+    tool('--grow', '64M', path)
+    check.equal(os.path.getsize(path), 64 << 20)
+    tool('--verify', path)
+    tool('put', path, at('source/inner'), '/')
+    tool('--verify', path)
+    check.contains(text('--info', path), 'of 64.0 MiB')
+
+
 # ---- dump ------------------------------------------------------------------------------------------
 
 
