@@ -34,8 +34,7 @@ static bool allocation_fails(void)
     return fail_period != 0 && (size_t)random() % fail_period == 0;
 }
 
-/* --- frames
- * ---------------------------------------------------------------------------------------- */
+/* --- frames ------------------------------------------------------------------------------ */
 
 void *frame_allocate(enum frame_use use, bool common)
 {
@@ -100,8 +99,7 @@ void slab_free(struct slab *s, void *piece)
     free(piece);
 }
 
-/* --- page tables: none
- * ------------------------------------------------------------------------------ */
+/* --- page tables: none ------------------------------------------------------------------- */
 
 static unsigned fake_unmaps;
 
@@ -136,8 +134,7 @@ void paging_drop_all(struct district *d)
     fake_unmaps++;
 }
 
-/* --- the CPU
- * ---------------------------------------------------------------------------------------- */
+/* --- the CPU ----------------------------------------------------------------------------- */
 
 void fpu_save(struct activity *a)
 {
@@ -253,8 +250,7 @@ int order_irq(struct call *c)
     return BW_ORDER;
 }
 
-/* --- last words
- * ------------------------------------------------------------------------------------- */
+/* --- last words -------------------------------------------------------------------------- */
 
 void log_line(const char *format, ...)
 {

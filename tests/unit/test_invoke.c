@@ -1,5 +1,6 @@
 // sources: ../../nucleus/object.c ../../nucleus/snapshot.c ../../nucleus/domain.c
-// sources: ../../nucleus/district.c ../../nucleus/link.c ../../nucleus/segment.c ../../nucleus/invoke.c ../../nucleus/pieces.c
+// sources: ../../nucleus/district.c ../../nucleus/link.c ../../nucleus/segment.c
+// sources: ../../nucleus/invoke.c ../../nucleus/pieces.c
 // sources: ../../nucleus/order_segment.c ../../nucleus/order_node.c ../../nucleus/order_range.c
 // sources: ../../nucleus/order_domain.c ../../nucleus/order_self.c ../../nucleus/order_district.c
 // sources: ../../nucleus/trap.c
@@ -175,8 +176,7 @@ static int64_t order(struct activity *a, struct key k, uint64_t code, uint64_t w
     return go(a);
 }
 
-/* --- messages
- * ---------------------------------------------------------------------------------------- */
+/* --- messages ---------------------------------------------------------------------------- */
 
 static void exchange(unsigned client_district, unsigned server_district)
 {
@@ -393,8 +393,7 @@ START_TEST(deadlines)
 }
 END_TEST
 
-/* --- designators
- * -------------------------------------------------------------------------------------- */
+/* --- designators ------------------------------------------------------------------------- */
 
 START_TEST(keys_in_nodes)
 {
@@ -448,8 +447,7 @@ START_TEST(register_zero_stays_void)
 }
 END_TEST
 
-/* --- authority
- * ---------------------------------------------------------------------------------------- */
+/* --- authority --------------------------------------------------------------------------- */
 
 /** A sense key to a node (as `type`) whose slot 1 is a writable page. Void: not this way. */
 static struct key sense_tree(struct activity *a, unsigned type)
@@ -623,8 +621,7 @@ START_TEST(cleared_node_names_itself)
 }
 END_TEST
 
-/* --- waiting
- * ------------------------------------------------------------------------------------------ */
+/* --- waiting ----------------------------------------------------------------------------- */
 
 /** A client in district 1 that waits for the server's reply into a page that is not in memory. */
 static struct activity *client_without_buffer(struct activity *server, struct object_header *page)
@@ -777,8 +774,7 @@ START_TEST(budget_waits_for_the_commit)
 }
 END_TEST
 
-/* --- faults
- * ------------------------------------------------------------------------------------------- */
+/* --- faults ------------------------------------------------------------------------------ */
 
 START_TEST(foreign_system_call)
 {

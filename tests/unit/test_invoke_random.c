@@ -46,8 +46,7 @@ static unsigned place_of(oid_t oid)
     return place;
 }
 
-/* --- what there is
- * ------------------------------------------------------------------------------------ */
+/* --- what there is ----------------------------------------------------------------------- */
 
 static struct object *make(struct district *d, enum object_type type)
 {
@@ -161,8 +160,7 @@ static void set_up(unsigned seed)
     next_id[0] = next_id[1] = RANGE;
 }
 
-/* --- random registers
- * ----------------------------------------------------------------------------------- */
+/* --- random registers -------------------------------------------------------------------- */
 
 static uint16_t designator(void)
 {
@@ -228,8 +226,7 @@ static void randomize(struct domain_frame *f)
     }
 }
 
-/* --- the store server
- * ------------------------------------------------------------------------------------ */
+/* --- the store server -------------------------------------------------------------------- */
 
 static void save(struct saved *s, const struct object_header *h, const uint8_t *bytes)
 {
@@ -401,8 +398,7 @@ static void serve(void)
     }
 }
 
-/* --- what must hold
- * --------------------------------------------------------------------------------------- */
+/* --- what must hold ---------------------------------------------------------------------- */
 
 static void check_domain(const struct object *o)
 {
@@ -518,9 +514,7 @@ static void step(void)
         check_unchanged(a);
 }
 
-/* --- the end
- * ------------------------------------------------------------------------------------------------
- */
+/* --- the end ----------------------------------------------------------------------------- */
 
 /** All that can be had is there; each domain finishes what it was at, then only receives. */
 static void settle(void)

@@ -1,5 +1,6 @@
 // sources: ../../nucleus/object.c ../../nucleus/snapshot.c ../../nucleus/domain.c
-// sources: ../../nucleus/district.c ../../nucleus/link.c ../../nucleus/segment.c ../../nucleus/invoke.c ../../nucleus/pieces.c
+// sources: ../../nucleus/district.c ../../nucleus/link.c ../../nucleus/segment.c
+// sources: ../../nucleus/invoke.c ../../nucleus/pieces.c
 // sources: ../../nucleus/order_segment.c ../../nucleus/order_node.c ../../nucleus/order_range.c
 // sources: ../../nucleus/order_domain.c ../../nucleus/order_self.c ../../nucleus/order_district.c
 // sources: ../../nucleus/trap.c
@@ -236,8 +237,7 @@ START_TEST(a_greedy_peer_leaves_room)
 }
 END_TEST
 
-/* --- random histories
- * -------------------------------------------------------------------------------- */
+/* --- random histories -------------------------------------------------------------------- */
 
 #define MEMORY 3000u
 

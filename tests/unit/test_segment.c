@@ -1,5 +1,6 @@
 // sources: ../../nucleus/object.c ../../nucleus/snapshot.c ../../nucleus/domain.c
-// sources: ../../nucleus/district.c ../../nucleus/link.c ../../nucleus/segment.c ../../nucleus/invoke.c ../../nucleus/pieces.c
+// sources: ../../nucleus/district.c ../../nucleus/link.c ../../nucleus/segment.c
+// sources: ../../nucleus/invoke.c ../../nucleus/pieces.c
 // sources: ../../nucleus/order_segment.c ../../nucleus/order_node.c ../../nucleus/order_range.c
 // sources: ../../nucleus/order_domain.c ../../nucleus/order_self.c ../../nucleus/order_district.c
 // sources: ../../nucleus/trap.c
@@ -79,8 +80,7 @@ static uint64_t random_address(void)
     return pick(40) == 0 ? (uint64_t)random() << pick(40) : a + pick(2) * 4095;
 }
 
-/* --- the model
- * -------------------------------------------------------------------------------------- */
+/* --- the model --------------------------------------------------------------------------- */
 
 /** 1: found, 0: nothing there, -1: must be fetched first. */
 static int model_object(struct key k, struct object **o)
@@ -130,8 +130,7 @@ static int model_node(struct key k, uint64_t offset, unsigned height, unsigned l
     return model_node(next, offset, height, k.tag, node, rights);
 }
 
-/* --- tests
- * ------------------------------------------------------------------------------------------ */
+/* --- tests ------------------------------------------------------------------------------- */
 
 static int expected_result(int model)
 {

@@ -59,8 +59,7 @@ static unsigned place_of(oid_t o)
                : ALL_IDS;
 }
 
-/* --- the first image
- * --------------------------------------------------------------------------------- */
+/* --- the first image --------------------------------------------------------------------- */
 
 static struct saved *add(oid_t o, enum object_type type)
 {
@@ -232,8 +231,7 @@ static void make_image(void)
     list->words[WORKERS + 1] = oid(MENDER + ID_DOMAIN);
 }
 
-/* --- its store server
- * -------------------------------------------------------------------------------- */
+/* --- its store server -------------------------------------------------------------------- */
 
 static int64_t call(int64_t order, uint64_t word, uint64_t *result)
 {
