@@ -35,33 +35,26 @@ bool parse_retention(const char *text, struct retention *r)
     return false;
 }
 
-/** The bucket that an age falls into, with its level (1 minutes, 2 hours, 3 days; 0: too old). */
-static unsigned bucket_of(const struct retention *r, uint64_t age, uint64_t time, uint64_t *bucket)
+/** The span of time of which, at that age, one stays; 0: none does. */
+static uint64_t span_at(const struct retention *r, uint64_t age)
 {
     static const uint64_t unit[] = {MINUTE, HOUR, DAY};
     const uint32_t count[] = {r->minutes, r->hours, r->days};
 
     for (unsigned i = 0; i < 3; i++)
-        if (age < count[i] * unit[i]) {
-            *bucket = time / unit[i];
-            return i + 1;
-        }
+        if (age < count[i] * unit[i])
+            return unit[i];
     return 0;
 }
 
-/** Of each bucket the oldest stays: a later one never takes its place, so what is kept does not
- * depend on how often this is done. */
+/** Of each minute, hour or day the first stays: a later one never takes its place, and the first of
+ * a day is the first of an hour, so what is kept does not depend on how often this is done. */
 void retention_choose(const struct retention *r, const uint64_t *time, size_t n, bool *keep)
 {
-    uint64_t bucket = 0, before = 0;
-    unsigned level, level_before = 0;
-
     for (size_t i = 0; i < n; i++) {
-        uint64_t age = time[n - 1] > time[i] ? time[n - 1] - time[i] : 0;
+        uint64_t span = span_at(r, time[n - 1] > time[i] ? time[n - 1] - time[i] : 0);
+        bool first = span && (i == 0 || time[i] / span != time[i - 1] / span);
 
-        level = bucket_of(r, age, time[i], &bucket);
-        keep[i] = n - i <= r->last || (level && (level != level_before || bucket != before));
-        level_before = level;
-        before = bucket;
+        keep[i] = first || n - i <= r->last;
     }
 }

@@ -177,8 +177,8 @@ static bool is_directory(uint32_t dir)
     return n != NULL && S_ISDIR(n->mode);
 }
 
-/** A host tool has changed the tree while the district did not run: what is remembered may be wrong,
- * and files that it replaced are freed unless somebody uses them. */
+/** A host tool has changed the tree while the district did not run: what is remembered may be
+ * wrong, and files that it replaced are freed unless somebody uses them. */
 static void notice_edits(void)
 {
     static uint64_t seen;

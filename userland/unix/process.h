@@ -358,7 +358,8 @@ void time_alarm_fired(struct process *p);
     X(munmap)                                                                                      \
     X(brk)                                                                                         \
     X(mremap)                                                                                      \
-    X(madvise) X(msync) X(mincore) X(mlock) X(rt_sigaction) X(rt_sigprocmask) X(rt_sigreturn) X(   \
+    X(madvise)                                                                                     \
+    X(msync) X(mincore) X(mlock) X(rt_sigaction) X(rt_sigprocmask) X(rt_sigreturn) X(              \
         rt_sigpending) X(rt_sigtimedwait) X(rt_sigqueueinfo) X(rt_tgsigqueueinfo) X(rt_sigsuspend) \
         X(sigaltstack) X(pause) X(kill) X(tkill) X(tgkill) X(sched_yield) X(nanosleep) X(          \
             clock_nanosleep) X(clock_gettime) X(clock_getres) X(clock_settime) X(gettimeofday)     \

@@ -1,5 +1,6 @@
 /*
- * The steward: the first domain of a district. It starts the district's program once and answers for it.
+ * The steward: the first domain of a district. It starts the district's program once and answers
+ * for it.
  */
 #ifndef BAILIWICK_STEWARD_H
 #define BAILIWICK_STEWARD_H

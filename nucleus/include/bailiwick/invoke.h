@@ -47,12 +47,13 @@ enum operation {
     OP_SELF = 5,
 };
 
-#define INVOKE_STRING     0x01u
-#define INVOKE_RECEIVE    0x02u
-#define INVOKE_DEADLINE   0x04u
-#define INVOKE_NOBLOCK    0x08u
-#define INVOKE_POSTS_ONLY 0x10u /* RETURN: take posts and the deadline only, leave callers queued  \
-                                 */
+#define INVOKE_STRING   0x01u
+#define INVOKE_RECEIVE  0x02u
+#define INVOKE_DEADLINE 0x04u
+#define INVOKE_NOBLOCK  0x08u
+#define INVOKE_POSTS_ONLY                                                                          \
+    0x10u /* RETURN: take posts and the deadline only, leave callers queued                        \
+           */
 
 enum delivery {
     DELIVERY_MESSAGE = 0, /* a message, or the reply to a CALL; results of SEND, POST and SELF */

@@ -37,10 +37,11 @@ enum key_type {
     KEY_IRQ = 20,      /* value: interrupt line */
 };
 
-#define RIGHT_WRITE   0x01u /* page, node, segment: may be changed through this key */
-#define RIGHT_EXECUTE 0x02u /* page, segment: instructions may be fetched (never while writable)   \
-                             */
-#define RIGHT_SENSE 0x04u   /* node, segment: keys fetched through it lose WRITE and become sense */
+#define RIGHT_WRITE 0x01u /* page, node, segment: may be changed through this key */
+#define RIGHT_EXECUTE                                                                              \
+    0x02u                 /* page, segment: instructions may be fetched (never while writable)     \
+                           */
+#define RIGHT_SENSE 0x04u /* node, segment: keys fetched through it lose WRITE and become sense */
 
 struct key {
     uint8_t type;

@@ -4,16 +4,18 @@
  * A client calls the driver's start key:
  *   BLOCK_INFO -> w0 sectors of 512 bytes, w1 1 if a flush is needed for durability, w2 read-only
  *   BLOCK_OPEN  k0: start key that the driver posts to when requests are complete
- *               -> k0: a segment of height 1 (BLOCK_WINDOW_PAGES pages), physically contiguous memory that
- *                  both share; -> k1: start key that the client posts to when it has put requests there.
+ *               -> k0: a segment of height 1 (BLOCK_WINDOW_PAGES pages), physically contiguous
+ * memory that both share; -> k1: start key that the client posts to when it has put requests there.
  *                  One client at a time; opening again ends the earlier one's.
- * Then all traffic goes through the shared window: page 0 is a struct block_ring, pages 1.. are data.
+ * Then all traffic goes through the shared window: page 0 is a struct block_ring, pages 1.. are
+ * data.
  *
- * The client fills ring.request[i % BLOCK_RING], then advances `submitted` (a release store) and posts.
- * The driver takes requests from its own count up to `submitted`, keeps several in flight, and may complete
- * them in any order: it sets request.status, then sets `done` in it (release), and posts. The client
- * reuses an entry only after it has seen `done`. A flush completes when every write that was *done*
- * before the flush was submitted is durable. Neither believes the other: indices are masked, ranges checked.
+ * The client fills ring.request[i % BLOCK_RING], then advances `submitted` (a release store) and
+ * posts. The driver takes requests from its own count up to `submitted`, keeps several in flight,
+ * and may complete them in any order: it sets request.status, then sets `done` in it (release), and
+ * posts. The client reuses an entry only after it has seen `done`. A flush completes when every
+ * write that was *done* before the flush was submitted is durable. Neither believes the other:
+ * indices are masked, ranges checked.
  */
 #ifndef BAILIWICK_BLOCK_H
 #define BAILIWICK_BLOCK_H
@@ -26,8 +28,8 @@ enum block_order {
 };
 
 #define BLOCK_WINDOW_PAGES 256u
-#define BLOCK_RING 64u
-#define BLOCK_SECTOR 512u
+#define BLOCK_RING         64u
+#define BLOCK_SECTOR       512u
 
 enum block_operation {
     BLOCK_READ = 1,
@@ -39,9 +41,9 @@ struct block_request {
     uint32_t operation; /* enum block_operation */
     uint32_t page;      /* first window page of the data, 1 .. BLOCK_WINDOW_PAGES - 1 */
     uint64_t sector;
-    uint32_t sectors;   /* at most 8 * pages left in the window */
-    int32_t status;     /* enum bw_result, by the driver: BW_OK, BW_IO, BW_ARGUMENT */
-    uint32_t done;      /* by the driver: 1 */
+    uint32_t sectors; /* at most 8 * pages left in the window */
+    int32_t status;   /* enum bw_result, by the driver: BW_OK, BW_IO, BW_ARGUMENT */
+    uint32_t done;    /* by the driver: 1 */
     uint32_t reserved;
 };
 _Static_assert(sizeof(struct block_request) == 32, "ABI: block request");

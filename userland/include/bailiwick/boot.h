@@ -1,10 +1,10 @@
 /*
- * The start of the commons: the boot archive that the nucleus hands to the supervisor, and which key
- * each program of the commons then finds in KR_PROGRAM and up.
+ * The start of the commons: the boot archive that the nucleus hands to the supervisor, and which
+ * key each program of the commons then finds in KR_PROGRAM and up.
  *
- * The archive is a read-only segment of height 2, mapped at BOOT_ARCHIVE in the supervisor. Its page 0
- * is BOOT_MODULES_MAX struct boot_module, as many as rdi says; each module's bytes follow, beginning
- * on a page.
+ * The archive is a read-only segment of height 2, mapped at BOOT_ARCHIVE in the supervisor. Its
+ * page 0 is BOOT_MODULES_MAX struct boot_module, as many as rdi says; each module's bytes follow,
+ * beginning on a page.
  *
  *   supervisor   +0 KEY_NUCLEUS, +1 the archive (segment key)
  *   stored       +0 KEY_NUCLEUS; word: number of its disk

@@ -1,30 +1,32 @@
 /*
- * Consoles. The console server owns the machine's terminal (the serial line) and has sessions: session 0
- * is the login and shell, session d a district's console. One session has the terminal (the focus). What
- * the others write is kept in a ring (the last CONSOLE_BACKLOG bytes) and shown when they get the focus.
- * Each session has its own start key, so that the badge says which. The "serial" driver answers the same
- * orders, with one session.
+ * Consoles. The console server owns the machine's terminal (the serial line) and has sessions:
+ * session 0 is the login and shell, session d a district's console. One session has the terminal
+ * (the focus). What the others write is kept in a ring (the last CONSOLE_BACKLOG bytes) and shown
+ * when they get the focus. Each session has its own start key, so that the badge says which. The
+ * "serial" driver answers the same orders, with one session.
  *
- * Bytes are passed as they are: no line discipline here (the shell edits lines itself, a district has its
- * own tty in its personality). Nothing here ever waits: data that does not fit is refused with a short
- * count, and a post says when to try again.
+ * Bytes are passed as they are: no line discipline here (the shell edits lines itself, a district
+ * has its own tty in its personality). Nothing here ever waits: data that does not fit is refused
+ * with a short count, and a post says when to try again.
  */
 #ifndef BAILIWICK_CONSOLE_H
 #define BAILIWICK_CONSOLE_H
 
 enum console_order {
-    CONSOLE_WRITE = 1,  /* string -> w0 bytes taken (0: full; a post follows when there is room) */
-    CONSOLE_READ = 2,   /* w0 at most -> string (empty: none; a post follows when there is input) */
-    CONSOLE_LISTEN = 3, /* k0 start key: posted when there is input, room, or the size or focus changed */
+    CONSOLE_WRITE = 1, /* string -> w0 bytes taken (0: full; a post follows when there is room) */
+    CONSOLE_READ = 2,  /* w0 at most -> string (empty: none; a post follows when there is input) */
+    CONSOLE_LISTEN =
+        3, /* k0 start key: posted when there is input, room, or the size or focus changed */
     CONSOLE_SIZE = 4,   /* -> w0 rows, w1 columns */
-    CONSOLE_ATTACH = 5, /* shell only, w0 session: gives it the focus; the reply comes when the user has
-                           typed Ctrl-] (w0 0) or the session has been closed (w0 1) */
-    CONSOLE_OPEN = 6,   /* districtd only, w0 session 1..63 -> k0: start key of that session, emptied */
+    CONSOLE_ATTACH = 5, /* shell only, w0 session: gives it the focus; the reply comes when the user
+                           has typed Ctrl-] (w0 0) or the session has been closed (w0 1) */
+    CONSOLE_OPEN =
+        6, /* districtd only, w0 session 1..63 -> k0: start key of that session, emptied */
     CONSOLE_CLOSE = 7,  /* districtd only, w0 session: its district has ended */
     CONSOLE_DETACH = 8, /* a session gives the focus back, as if Ctrl-] had been typed */
 };
 
-#define CONSOLE_BACKLOG 16384u
+#define CONSOLE_BACKLOG   16384u
 #define CONSOLE_WRITE_MAX 4096u
 
 #endif

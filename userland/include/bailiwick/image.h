@@ -5,17 +5,17 @@
  *
  *   program        KR_RANGE               others
  *   bank           everything above       -
- *   steward        IMAGE_RANGE ids        KR_IMAGE_BANK, KR_IMAGE_PEER: start key to unix, badge STEWARD
- *   unix           IMAGE_UNIX_RANGE ids   KR_IMAGE_BANK, KR_IMAGE_PEER: start key to terminal, badge 0,
- *                                         KR_IMAGE_FILES: node key, root of the file tree (filetree.h),
- *                                         KR_IMAGE_METER
+ *   steward        IMAGE_RANGE ids        KR_IMAGE_BANK, KR_IMAGE_PEER: start key to unix, badge
+ * STEWARD unix           IMAGE_UNIX_RANGE ids   KR_IMAGE_BANK, KR_IMAGE_PEER: start key to
+ * terminal, badge 0, KR_IMAGE_FILES: node key, root of the file tree (filetree.h), KR_IMAGE_METER
  *   terminal       IMAGE_RANGE ids        KR_IMAGE_PEER: start key to unix, badge TERMINAL
  *
- * KR_NAMES is a KEY_GRANT in all of them. All have a meter of class IMAGE_METER and no keeper, and all
- * start RUNNING. Ranges above begin at an id of their own; programs' own nodes, pages and domains are
- * made by mkdistrict from ids outside those ranges, so a program may use its KR_RANGE from offset 0 on
- * (NATIVE_RANGE_USED holds in the commons only); unix from filetree_super.first_offset on, since the
- * objects of the file tree are the first ones of its range, so that it can destroy them.
+ * KR_NAMES is a KEY_GRANT in all of them. All have a meter of class IMAGE_METER and no keeper, and
+ * all start RUNNING. Ranges above begin at an id of their own; programs' own nodes, pages and
+ * domains are made by mkdistrict from ids outside those ranges, so a program may use its KR_RANGE
+ * from offset 0 on (NATIVE_RANGE_USED holds in the commons only); unix from
+ * filetree_super.first_offset on, since the objects of the file tree are the first ones of its
+ * range, so that it can destroy them.
  *
  * Windows, as slots of 256 MiB in the program's height-3 root:
  *   steward   1: one page at its start: struct image_arguments
@@ -28,16 +28,16 @@
 
 #include <bailiwick/native.h>
 
-#define IMAGE_RANGE 65536ull           /* ids */
-#define IMAGE_UNIX_RANGE (1ull << 40)  /* ids; the file tree's objects are at its start */
-#define IMAGE_METER 2                  /* scheduling class of district programs */
+#define IMAGE_RANGE      65536ull     /* ids */
+#define IMAGE_UNIX_RANGE (1ull << 40) /* ids; the file tree's objects are at its start */
+#define IMAGE_METER      2            /* scheduling class of district programs */
 
-#define KR_IMAGE_BANK 6
-#define KR_IMAGE_PEER 7
+#define KR_IMAGE_BANK  6
+#define KR_IMAGE_PEER  7
 #define KR_IMAGE_FILES 8
 #define KR_IMAGE_METER 9
 
-#define BADGE_STEWARD 2
+#define BADGE_STEWARD  2
 #define BADGE_TERMINAL 1 /* posts from the terminal agent: bit 1 */
 
 #define IMAGE_WINDOW(slot) (0x10000000ul * (slot))

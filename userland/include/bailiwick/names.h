@@ -1,6 +1,7 @@
 /*
  * The supervisor's name service: how programs of the commons find one another. Each program gets a
- * start key with its own badge; what it may publish and find is the supervisor's table (least authority).
+ * start key with its own badge; what it may publish and find is the supervisor's table (least
+ * authority).
  */
 #ifndef BAILIWICK_NAMES_H
 #define BAILIWICK_NAMES_H
@@ -8,15 +9,16 @@
 #define NAME_MAX_LENGTH 32u
 
 enum names_order {
-    NAMES_FIND = 1,    /* string: name -> k0. Waits until it is published. BW_REFUSED if not for you */
+    NAMES_FIND = 1, /* string: name -> k0. Waits until it is published. BW_REFUSED if not for you */
     NAMES_PUBLISH = 2, /* string: name, k0 start key. The latest one counts */
     NAMES_READY = 3,   /* this program is up (after an exit or crash it is restarted) */
-    NAMES_SPAWN = 4,   /* string: a program of the boot archive that this one may start (login: "shell";
-                          pci: drivers, with k0..k3 handed over in KR_PROGRAM..+3; w0 handed in rdi)
-                          -> when it has started */
-    NAMES_WAIT = 5,    /* string: program -> w0 its exit word, when it has ended */
-    NAMES_EXIT = 6,    /* w0: this program is done */
-    NAMES_LIST = 7,    /* -> string: one line for each program: name, state, restarts */
+    NAMES_SPAWN =
+        4, /* string: a program of the boot archive that this one may start (login: "shell";
+              pci: drivers, with k0..k3 handed over in KR_PROGRAM..+3; w0 handed in rdi)
+              -> when it has started */
+    NAMES_WAIT = 5, /* string: program -> w0 its exit word, when it has ended */
+    NAMES_EXIT = 6, /* w0: this program is done */
+    NAMES_LIST = 7, /* -> string: one line for each program: name, state, restarts */
 };
 
 /*

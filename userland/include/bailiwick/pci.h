@@ -1,6 +1,7 @@
 /*
- * PCI: what the bus driver "pci" hands to the driver that it has started for a function, and the orders
- * of the function's own start key (badge: the function; nobody else's can be touched with it).
+ * PCI: what the bus driver "pci" hands to the driver that it has started for a function, and the
+ * orders of the function's own start key (badge: the function; nobody else's can be touched with
+ * it).
  *
  * A driver that pci has asked the supervisor for finds in its key registers
  *   KR_PROGRAM + PCI_REGISTERS  KEY_PHYSICAL: the memory region (BAR) that holds all its registers

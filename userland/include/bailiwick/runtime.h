@@ -1,6 +1,6 @@
 /*
- * Run-time library of native programs: invocation, keys, heap. Links with musl's libc.a for string and
- * formatting functions only (none that make a Linux system call). See native.h for the layout.
+ * Run-time library of native programs: invocation, keys, heap. Links with musl's libc.a for string
+ * and formatting functions only (none that make a Linux system call). See native.h for the layout.
  */
 #ifndef BAILIWICK_RUNTIME_H
 #define BAILIWICK_RUNTIME_H
@@ -10,15 +10,15 @@
 
 /** Everything that an invocation passes in and gets back. Unused fields: 0. */
 struct message {
-    int64_t code;                     /* order, or result */
+    int64_t code; /* order, or result */
     uint64_t word[BW_MESSAGE_WORDS];
-    uint16_t send[BW_MESSAGE_KEYS];   /* designators of keys to send */
-    uint16_t take[BW_MESSAGE_KEYS];   /* designators of slots for keys received */
-    const void *string;               /* to send */
-    size_t length;                    /* of string; after an invocation: of what was received */
-    void *buffer;                     /* for the string received */
-    size_t size;                      /* of buffer */
-    bw_time_t deadline;               /* RETURN: MONOTONIC, 0 or BW_NO_DEADLINE: none */
+    uint16_t send[BW_MESSAGE_KEYS]; /* designators of keys to send */
+    uint16_t take[BW_MESSAGE_KEYS]; /* designators of slots for keys received */
+    const void *string;             /* to send */
+    size_t length;                  /* of string; after an invocation: of what was received */
+    void *buffer;                   /* for the string received */
+    size_t size;                    /* of buffer */
+    bw_time_t deadline;             /* RETURN: MONOTONIC, 0 or BW_NO_DEADLINE: none */
     /* set by the invocation: */
     uint16_t badge;
     uint8_t delivery; /* enum delivery */
@@ -27,18 +27,18 @@ struct message {
 };
 
 /*
- * Invocations leave take, buffer and size as the caller set them, clear send and string (so that `m` can
- * be used again), and set the rest; a deadline that has passed is cleared too.
+ * Invocations leave take, buffer and size as the caller set them, clear send and string (so that
+ * `m` can be used again), and set the rest; a deadline that has passed is cleared too.
  */
 
 /** CALL; the reply's result is returned and also left in m->code. */
 int64_t bw_call(uint16_t key, struct message *m);
-/** SEND without waiting for an answer; flags 0 or INVOKE_NOBLOCK. Returns BW_OK, BW_BUSY, BW_VOID, ...
- *  and leaves m as it is. */
+/** SEND without waiting for an answer; flags 0 or INVOKE_NOBLOCK. Returns BW_OK, BW_BUSY, BW_VOID,
+ * ... and leaves m as it is. */
 int64_t bw_send(uint16_t key, struct message *m, unsigned flags);
 /** Sends the reply in m (code, word, send, string) through `key` (0: none), then waits for the next
- *  message, which overwrites m (take and buffer stay as set by the caller). The caller's resume key goes
- *  to place `resume`. flags: 0 or INVOKE_POSTS_ONLY. */
+ *  message, which overwrites m (take and buffer stay as set by the caller). The caller's resume key
+ * goes to place `resume`. flags: 0 or INVOKE_POSTS_ONLY. */
 void bw_return(uint16_t key, struct message *m, uint16_t resume, unsigned flags);
 /** POST through a start key. */
 int64_t bw_post(uint16_t key);
@@ -60,16 +60,18 @@ int64_t bw_find(const char *name, uint16_t place);
 int64_t bw_publish(const char *name, uint16_t badge);
 /** Ends this program: commons: NAMES_EXIT; district: stops the domain. */
 void bw_exit(uint64_t word) __attribute__((noreturn));
-/** Prints to the log which assertion broke, and ends by an illegal instruction: the keeper (supervisor)
- *  or the crash policy of the district then decides. */
+/** Prints to the log which assertion broke, and ends by an illegal instruction: the keeper
+ * (supervisor) or the crash policy of the district then decides. */
 void bw_panic(const char *file, int line, const char *what) __attribute__((noreturn));
 #define bw_assert(e) ((e) ? (void)0 : bw_panic(__FILE__, __LINE__, #e))
 
 /** Maps fresh zeroed pages at `address` (page-aligned) in our own space, making nodes as needed. */
 int64_t bw_map_fresh(uintptr_t address, size_t pages);
-/** Puts a key (page, or segment of `height`) into our own space at `address`, making nodes as needed. */
+/** Puts a key (page, or segment of `height`) into our own space at `address`, making nodes as
+ * needed. */
 int64_t bw_map_key(uintptr_t address, unsigned height, uint16_t key);
-/** The next unused id offset of KR_RANGE (the library's own cursor; it is in .data, so it persists). */
+/** The next unused id offset of KR_RANGE (the library's own cursor; it is in .data, so it
+ * persists). */
 uint64_t bw_next_id(uint64_t count);
 /** Sets that cursor; for a program whose range begins with ids used by others ("unix"). */
 void bw_set_next_id(uint64_t next);
