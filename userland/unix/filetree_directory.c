@@ -189,7 +189,9 @@ static void notice_edits(void)
     seen = filetree.super->edits;
     memset(cache, 0, sizeof(cache));
     for (uint32_t ino = FILETREE_ROOT_INODE + 1; ino < filetree.super->inodes; ino++) {
-        filetree_forget(ino);
+        if (filetree_in_use == NULL || !filetree_in_use(ino)) {
+            filetree_forget(ino);
+        }
     }
 }
 
