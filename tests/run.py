@@ -100,6 +100,7 @@ def jobs(long):
     yield 'host', system('host')
     yield 'fuzz', system('fuzz', *(['--long'] if long else []), '--seed', str(SEED))
     yield 'tools', system('tools')
+    yield 'put', system('put')
 
 
 def main():
