@@ -4,11 +4,20 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "mkdistrict.h"
+#include "tools.h"
+
+static void show_progress(void *ctx, uint64_t done, uint64_t total)
+{
+    struct progress *p = ctx;
+
+    p->total = total * STORE_BLOCK;
+    progress_add(p, done * STORE_BLOCK - p->done);
+}
 
 int verify_file(const char *path)
 {
-    struct store_verify v = {0};
+    struct progress p;
+    struct store_verify v = {.progress = show_progress, .ctx = &p};
     struct store_generation g;
     struct store_io io;
     struct store *st;
@@ -22,7 +31,9 @@ int verify_file(const char *path)
     r = store_open(&io, &st);
     if (r)
         fail("%s: %s", path, store_error_text(r));
+    progress_start(&p, "verifying", 0);
     r = store_verify(st, &v);
+    progress_end(&p);
     if (r && r != STORE_DAMAGED)
         fail("%s: %s", path, store_error_text(r));
     if (f.damages > DAMAGES_SHOWN)
