@@ -242,7 +242,10 @@ static int64_t set_interval(uint64_t ns)
     }
     error = store_set_interval(server.store, ns);
     if (error == STORE_OK && server.running) {
-        server.next = ns ? bw_monotonic() + ns : BW_NO_DEADLINE;
+        bw_time_t next = ns ? bw_monotonic() + ns : BW_NO_DEADLINE;
+
+        /* Setting it again and again must not put the next checkpoint off for ever. */
+        server.next = ns && server.next < next ? server.next : next;
     }
     return server_result(error);
 }

@@ -86,6 +86,8 @@ class Story:
         check.equal(self.machine.restart(DISTRICT), 0, 'generation of a new district')
         self.machine.send('sh /workload/run.sh &\n')
         self.await_progress(20)
+        self.checkpoint()  # generation 0 has no workloads to go on with
+        self.machine.attach(DISTRICT)
 
     def mark(self):
         self.marker += 1

@@ -282,6 +282,9 @@ static void push_auxiliary(struct stack *k, const struct elf_plan *plan, uint64_
     push_pair(k, AT_NULL, 0);
 }
 
+#define STACK_GAP_MAX 16384u /* in units of 16 bytes */
+#define BRK_GAP_MAX   8192u  /* in pages */
+
 static bool put(struct space *s, uint64_t to, const void *from, size_t n)
 {
     return space_write(s, to, from, n) == n;
@@ -293,6 +296,7 @@ static int build_stack(struct exec_result *out, const struct exec_words *w, cons
     static const char platform[] = "x86_64";
     struct stack k = {.space = out->space};
     uint8_t random[16];
+    uint16_t gap; /* where the stack begins is random too: programs seed themselves with it */
     uint64_t path_at = STACK_TOP - 8 - (strlen(path) + 1);
     uint64_t platform_at = path_at - sizeof platform;
     uint64_t random_at = (platform_at - sizeof random) & ~15ull;
@@ -307,8 +311,10 @@ static int build_stack(struct exec_result *out, const struct exec_words *w, cons
     push_pointers(&k, w->bytes, strings, w->arguments);
     push_pointers(&k, w->bytes + w->argument_bytes, strings + w->argument_bytes, w->environment);
     push_auxiliary(&k, plan, bias, base, random_at, platform_at, path_at);
-    sp = ((strings & ~15ull) - k.count * sizeof *k.word) & ~15ull;
     random_bytes(random, sizeof random);
+    random_bytes(&gap, sizeof gap);
+    sp = strings - 16ull * (gap % STACK_GAP_MAX);
+    sp = ((sp & ~15ull) - k.count * sizeof *k.word) & ~15ull;
     if (put(out->space, path_at, path, strlen(path) + 1) &&
         put(out->space, platform_at, platform, sizeof platform) &&
         put(out->space, random_at, random, sizeof random) &&
@@ -347,7 +353,10 @@ static int load_elf(struct file *f, const struct elf_plan *plan, const char *pat
         error = map_interpreter(s, f, plan, &base, &entry);
     }
     if (!error) {
-        s->brk_start = s->brk = plan->high + bias;
+        uint16_t pages; /* as with the stack: an address that differs is all the seed some have */
+
+        random_bytes(&pages, sizeof pages);
+        s->brk_start = s->brk = plan->high + bias + BW_PAGE_SIZE * (pages % BRK_GAP_MAX);
         error = build_stack(out, w, path, plan, bias, base);
     }
     if (error) {
