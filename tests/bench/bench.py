@@ -166,7 +166,7 @@ def cost():
             if asked:
                 m.checkpoint(DISTRICT)
             m.attach(DISTRICT)
-            m.expect(r'bench stolen (\d+)', 300)
+            m.expect(r'bench stolen (\d+)\s', 300)  # all its digits
             stolen.append(int(m.match.group(1)))
             m.sh('true')
     result('instructions_per_page_written', (stolen[1] - stolen[0]) / pages, 'instructions', COUNTED)
