@@ -207,7 +207,7 @@ static int parse(int argc, char **argv, struct options *o)
         case INTERVAL:
             if (!parse_interval(optarg, &o->interval))
                 fail("--interval %s: not a time of 10ms or more; write e.g. 500ms, 1s or never",
-                    optarg);
+                     optarg);
             break;
         case PROGRAMS:
             o->programs = optarg;

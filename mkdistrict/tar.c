@@ -95,7 +95,7 @@ void tar_read(struct tree *t, const char *path)
     archive_read_support_format_empty(a);
     if (archive_read_open_filename(a, strcmp(path, "-") == 0 ? NULL : path, 1 << 16) != ARCHIVE_OK)
         fail("%s: %s", path,
-            archive_errno(a) > 0 ? strerror(archive_errno(a)) : archive_error_string(a));
+             archive_errno(a) > 0 ? strerror(archive_errno(a)) : archive_error_string(a));
     while ((r = archive_read_next_header(a, &e)) != ARCHIVE_EOF) {
         if (r < ARCHIVE_WARN)
             fail("%s: %s", path, archive_error_string(a));

@@ -104,8 +104,7 @@ START_TEST(blocks_do_not_overlap)
             break;
         default:
             block[n].bytes = heap_realloc(block[n].bytes, size);
-            ck_assert(
-                all_bytes(block[n].bytes, size < block[n].size ? size : block[n].size, fill));
+            ck_assert(all_bytes(block[n].bytes, size < block[n].size ? size : block[n].size, fill));
         }
         ck_assert_ptr_nonnull(block[n].bytes);
         block[n].size = size;

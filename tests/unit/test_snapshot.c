@@ -1,8 +1,8 @@
 // sources: ../../nucleus/object.c ../../nucleus/snapshot.c
 /*
- * Objects and snapshots of a district against a model: random creations, changes, destructions, snapshots,
- * pulls, commits and drops. The model keeps what a store must hold; every pulled object must be as it was at
- * the stop, and what was committed must be exactly what the district had then.
+ * Objects and snapshots of a district against a model: random creations, changes, destructions,
+ * snapshots, pulls, commits and drops. The model keeps what a store must hold; every pulled object
+ * must be as it was at the stop, and what was committed must be exactly what the district had then.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -12,10 +12,11 @@
 #include "frame.h"
 #include "paging.h"
 
-#define IDS 64
+#define IDS   64
 #define FIRST OID_FIRST_FREE
 
-/* --- the machine below ----------------------------------------------------------------------------- */
+/* --- the machine below
+ * ----------------------------------------------------------------------------- */
 
 struct cpu cpu0;
 struct district districts[DISTRICT_MAX];
@@ -138,7 +139,8 @@ void panic_at(const char *file, int line, const char *invariant)
     abort();
 }
 
-/* --- the model -------------------------------------------------------------------------------------- */
+/* --- the model
+ * -------------------------------------------------------------------------------------- */
 
 struct state { /* one object: type NONE or a page or node filled with one value */
     uint8_t type;

@@ -250,12 +250,13 @@ void files_process_ended(struct files *f, int pid);
 #define FILE_CALLS(X)                                                                              \
     X(read)                                                                                        \
     X(write)                                                                                       \
-    X(open) X(close) X(stat) X(fstat) X(lstat) X(poll) X(lseek) X(ioctl) X(pread64) X(pwrite64)    \
-        X(readv) X(writev) X(access) X(pipe) X(select) X(dup) X(dup2) X(sendfile) X(socket)        \
-            X(connect) X(accept) X(sendto) X(recvfrom) X(sendmsg) X(recvmsg) X(shutdown) X(bind)   \
-                X(listen) X(getsockname) X(getpeername) X(socketpair) X(setsockopt) X(getsockopt)  \
-                    X(fcntl) X(flock) X(fsync) X(fdatasync) X(truncate) X(ftruncate) X(getcwd)     \
-                        X(chdir) X(fchdir) X(rename) X(mkdir) X(rmdir) X(creat) X(link) X(unlink)  \
+    X(open)                                                                                        \
+    X(close) X(stat) X(fstat) X(lstat) X(poll) X(lseek) X(ioctl) X(pread64) X(pwrite64) X(readv)   \
+        X(writev) X(access) X(pipe) X(select) X(dup) X(dup2) X(sendfile) X(socket) X(connect)      \
+            X(accept) X(sendto) X(recvfrom) X(sendmsg) X(recvmsg) X(shutdown) X(bind) X(listen)    \
+                X(getsockname) X(getpeername) X(socketpair) X(setsockopt) X(getsockopt) X(fcntl)   \
+                    X(flock) X(fsync) X(fdatasync) X(truncate) X(ftruncate) X(getcwd) X(chdir)     \
+                        X(fchdir) X(rename) X(mkdir) X(rmdir) X(creat) X(link) X(unlink)           \
                             X(symlink) X(readlink) X(chmod) X(fchmod) X(chown) X(fchown) X(lchown) \
                                 X(umask) X(utime) X(mknod) X(statfs) X(fstatfs) X(chroot) X(sync)  \
                                     X(utimes) X(epoll_create) X(getdents64) X(fadvise64)           \
