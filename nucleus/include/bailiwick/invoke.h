@@ -86,7 +86,7 @@ enum self_order {
     SELF_ENTROPY = 7, /* -> w0..w3: 256 bits that are fresh in each incarnation, same within it */
     SELF_YIELD = 8,   /* lets others of its class run */
     SELF_SET_FS = 9,  /* fs_base := w0 */
-    SELF_LOG = 10,    /* the string goes to the nucleus's log (for a district: prefixed, limited) */
+    SELF_LOG = 10,    /* the string goes to the nucleus's log (for a district: prefixed) */
     SELF_SAME = 11,   /* -> w0 1 if sent keys 0 and 1 are the same key */
 };
 
