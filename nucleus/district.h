@@ -53,7 +53,9 @@ struct district {
     struct object_list changes[2];
     struct object_list tombstones[2]; /* pulled ones; ones to be freed. Linked by change[0]. */
     int64_t budget;                   /* objects that may yet become dirty */
-    bool full;                        /* the store has no room for new objects */
+    int64_t granted;                  /* the budget when it was last set */
+    uint64_t space_free, space_total; /* blocks of the store, as told with it */
+    uint8_t space_stage;              /* enum space_stage */
     struct queue commit_waiters;
 
     /* objects */

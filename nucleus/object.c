@@ -269,7 +269,7 @@ int object_create(struct district *d, oid_t oid, enum object_type type, struct o
     int r = vacate(d, oid);
     if (r != BW_OK)
         return r;
-    if (d->full)
+    if (d->space_stage == SPACE_FULL)
         return BW_NOSPACE;
     if (d->persistent && (r = may_dirty(d)) != BW_OK)
         return r;

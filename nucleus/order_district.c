@@ -132,6 +132,18 @@ static int begin(struct call *c, struct district *d)
     return r;
 }
 
+static int set_budget(struct call *c, struct district *d)
+{
+    if (c->w[1] > SPACE_FULL)
+        return BW_ARGUMENT;
+    d->budget = d->granted = c->w[0] < INT64_MAX ? (int64_t)c->w[0] : INT64_MAX;
+    d->space_stage = (uint8_t)c->w[1];
+    d->space_free = c->w[2];
+    d->space_total = c->w[3];
+    queue_wake_all(&d->commit_waiters);
+    return BW_OK;
+}
+
 int order_district(struct call *c)
 {
     struct district *d = &districts[c->key.value & (DISTRICT_MAX - 1)];
@@ -173,10 +185,7 @@ int order_district(struct call *c)
     case DISTRICT_STATUS:
         return status(c, d);
     case DISTRICT_BUDGET:
-        d->budget = c->w[0] < INT64_MAX ? (int64_t)c->w[0] : INT64_MAX;
-        d->full = c->w[1] != 0;
-        queue_wake_all(&d->commit_waiters);
-        return BW_OK;
+        return set_budget(c, d);
     case DISTRICT_LOG:
         return take_log(c, d);
     default:

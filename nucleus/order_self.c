@@ -52,6 +52,17 @@ static int self_log(struct call *c)
     return BW_OK;
 }
 
+static int self_space(struct call *c)
+{
+    const struct district *d = c->d;
+    int64_t spent = d->granted - d->budget;
+    uint64_t gone = spent > 0 ? (uint64_t)spent : 0;
+    c->out[0] = d->space_free > gone ? d->space_free - gone : 0;
+    c->out[1] = d->space_total;
+    c->out[2] = d->space_stage;
+    return BW_OK;
+}
+
 int order_self(struct call *c)
 {
     switch (c->order) {
@@ -89,6 +100,8 @@ int order_self(struct call *c)
     case SELF_SAME:
         c->out[0] = keys_same(c->k[0], c->k[1]);
         return BW_OK;
+    case SELF_SPACE:
+        return self_space(c);
     default:
         return BW_ORDER;
     }

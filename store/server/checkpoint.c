@@ -170,7 +170,9 @@ void checkpoint_budget(void)
     }
     budget = room;
     m.word[0] = room;
-    m.word[1] = full;
+    m.word[1] = full ? SPACE_FULL : SPACE_PLENTY;
+    m.word[2] = info.free_blocks;
+    m.word[3] = info.blocks;
     bw_call(KEY_AT(KR_DISTRICT), &m);
     if (full && !server.line.message[0]) {
         set_message("the store is nearly full: new files and processes are refused");

@@ -774,6 +774,46 @@ START_TEST(budget_waits_for_the_commit)
 }
 END_TEST
 
+static struct regs *space(struct activity *a)
+{
+    prepare(a, OP_SELF, 0, 0, SELF_SPACE);
+    ck_assert_int_eq(go(a), BW_OK);
+    return &frame(a)->regs;
+}
+
+/** The district is told what its store has left, less what it dirtied since; a full one refuses
+ *  new objects, and lets go of old ones. */
+START_TEST(space_of_the_store)
+{
+    set_up();
+    struct district *d = &districts[1];
+    struct activity *server = program(COMMONS), *a = program(d);
+    struct key range = frame(a)->keys[R_RANGE];
+    frame(server)->keys[R_OUT] = district_key(d);
+    for (unsigned stage = 0; stage <= SPACE_FULL + 1; stage++) {
+        struct regs *r = prepare(server, OP_CALL, 0, R_OUT, DISTRICT_BUDGET);
+        r->rsi = 500;
+        r->rdx = stage;
+        r->r8 = 1000;
+        r->r9 = 4096;
+        ck_assert_int_eq(go(server), stage <= SPACE_FULL ? BW_OK : BW_ARGUMENT);
+        if (stage > SPACE_FULL)
+            break;
+        ck_assert_uint_eq(space(a)->rsi, 1000);
+        ck_assert_uint_eq(space(a)->rdx, 4096);
+        ck_assert_uint_eq(space(a)->r8, stage);
+        ck_assert_int_eq(order(a, range, RANGE_CREATE, 9000 + stage, OBJECT_PAGE, 0),
+                         stage == SPACE_FULL ? BW_NOSPACE : BW_OK);
+        ck_assert_uint_eq(space(a)->rsi, stage == SPACE_FULL ? 1000 : 999);
+    }
+    ck_assert_int_eq(order(a, range, RANGE_DESTROY, 9000, 2, 0), BW_OK);
+    ck_assert_uint_eq(space(a)->rsi, 1000);
+    d->budget = 0; /* more was spent than is left: nothing, not less */
+    d->space_free = 400;
+    ck_assert_uint_eq(space(a)->rsi, 0);
+}
+END_TEST
+
 /* --- faults ------------------------------------------------------------------------------ */
 
 START_TEST(foreign_system_call)
@@ -880,6 +920,7 @@ int main(void)
     tcase_add_loop_test(t, commons_never_waits_for_a_district, 0, 2);
     tcase_add_loop_test(t, object_is_fetched, 0, 2);
     tcase_add_test(t, budget_waits_for_the_commit);
+    tcase_add_test(t, space_of_the_store);
     suite_add_tcase(s, t);
     t = tcase_create("faults");
     tcase_add_test(t, foreign_system_call);

@@ -186,7 +186,7 @@ static int64_t fake_call(uint16_t key, struct message *m)
     case DISTRICT_STATUS:
         return order_status(m);
     case DISTRICT_BUDGET:
-        district.full = m->word[1] != 0;
+        district.full = m->word[1] == SPACE_FULL;
         return BW_OK;
     default:
         ck_abort_msg("order %d", (int)m->code);

@@ -77,8 +77,16 @@ enum district_order {
     DISTRICT_GRANT = 10,    /* string: name, k0: what GRANT_FIND will find */
     DISTRICT_STATUS = 11,   /* -> string: struct district_status */
     DISTRICT_BUDGET = 12,   /* w0: objects that may become dirty before they must wait for a commit;
-                               w1 not 0: the store is full, new objects are refused (BW_NOSPACE) */
+                               w1 enum space_stage; w2 blocks of the store that are free, w3 blocks
+                               it has: both only told to the district (SELF_SPACE) */
     DISTRICT_LOG = 13,      /* -> string: what SELF_LOG of its domains left (cleared) */
+};
+
+/** How full a district's store is. */
+enum space_stage {
+    SPACE_PLENTY = 0,
+    SPACE_SCARCE = 1, /* nothing is refused; who can do without new objects should */
+    SPACE_FULL = 2,   /* new objects are refused with BW_NOSPACE */
 };
 
 #define DISTRICT_PULL_MAX   15u /* 15 * (4096 + 32) fits BW_STRING_MAX */
