@@ -99,6 +99,8 @@ def jobs(long):
     yield 'survive', system('survive')
     yield 'host', system('host')
     yield 'fuzz', system('fuzz', *(['--long'] if long else []), '--seed', str(SEED))
+    yield 'recorded', system('recorded', '--seed', str(SEED),
+                             *(['--images', '50000', '--steps', '60', '--boots', '20'] if long else []))
     yield 'tools', system('tools')
     yield 'put', system('put')
 
