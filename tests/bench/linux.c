@@ -7,7 +7,8 @@
  *   bench hold MIB         has that much memory in use, then waits for ever
  *   bench dirty            in steps: a line N on the standard input makes N pages dirty
  *   bench steal TICKS N    makes N pages dirty, then spins for so long; says for how long it did
- * not run
+ *                          not run
+ *   bench work N ROUNDS    so often writes to each of N pages and computes; says how long that took
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -119,6 +120,24 @@ static void steal(uint64_t duration, size_t count)
     printf("bench stolen %llu\n", (unsigned long long)stolen);
 }
 
+#define ROUND_STEPS 20000 /* far less than an interval */
+
+static void work(size_t count, uint64_t rounds)
+{
+    char *p = pages(count);
+    uint64_t begin, state = 1;
+    for (size_t i = 0; i < count; i++)
+        p[i * PAGE] = 1;
+    begin = __rdtsc();
+    for (uint64_t round = 0; round < rounds; round++) {
+        for (size_t i = 0; i < count; i++)
+            p[i * PAGE + round % PAGE] = (char)state;
+        for (unsigned i = 0; i < ROUND_STEPS; i++)
+            __asm__ volatile("imul $0x5851f42d, %0, %0" : "+r"(state));
+    }
+    printf("bench worked %llu\n", (unsigned long long)(__rdtsc() - begin));
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "calls") == 0) {
@@ -131,8 +150,10 @@ int main(int argc, char **argv)
         dirty();
     } else if (argc == 4 && strcmp(argv[1], "steal") == 0) {
         steal(strtoull(argv[2], NULL, 10), strtoul(argv[3], NULL, 10));
+    } else if (argc == 4 && strcmp(argv[1], "work") == 0) {
+        work(strtoul(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
     } else {
-        fprintf(stderr, "usage: bench calls | hold MIB | dirty | steal TICKS N\n");
+        fprintf(stderr, "usage: bench calls | hold MIB | dirty | steal TICKS N | work N ROUNDS\n");
         return 2;
     }
     return 0;

@@ -1,28 +1,21 @@
 /*
- * Figures of the nucleus alone, counted in instructions. This program is booted in place of the
- * supervisor (the boot module of that name), under `qemu -icount shift=0`, where the TSC counts
- * instructions. It measures invocations against a second domain with an address space of its own,
- * and plays store server for districts that it makes up, to see how long a snapshot stops them. One
- * line "bench NAME VALUE" each goes to the serial port, then the machine is switched off.
+ * Figures of the nucleus alone, counted in instructions (counting.h). This program measures
+ * invocations against a second domain with an address space of its own, and plays store server for
+ * districts that it makes up, to see how long a snapshot stops them.
  */
 #include <stdio.h>
 #include <string.h>
 #include <bailiwick/district.h>
-#include <bailiwick/runtime.h>
+#include "counting.h"
 
-#define KR_NUCLEUS  KEY_AT(KR_PROGRAM)
-#define KR_PORTS    KEY_AT(24)
 #define KR_PARTNER  KEY_AT(25)
 #define KR_DISTRICT KEY_AT(26)
 #define KR_OWN      KEY_AT(27)
 #define KR_WORK     KEY_AT(28)
 #define KR_SPACE_2  KEY_AT(29)
 
-#define SERIAL_PORT    0x3f8
-#define POWER_PORT     0x604
-#define POWER_OFF_CODE 0x2000
-#define ROUNDS         1000u
-#define MIB_PAGES      256u
+#define ROUNDS    1000u
+#define MIB_PAGES 256u
 
 /* The code of other domains, a page each, mapped at address 0x1000 there. */
 #define CODE_ADDRESS 0x1000ul
@@ -58,47 +51,6 @@ __asm__(".section .text.pages, \"ax\"\n"
         "   jmp 4b\n"
         ".balign 4096, 0xcc\n"
         ".previous\n");
-
-static inline uint64_t ticks(void)
-{
-    uint32_t low, high;
-    __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high)::"memory");
-    return (uint64_t)high << 32 | low;
-}
-
-static void must(int64_t result, const char *what)
-{
-    if (result < 0)
-        bw_log("%s: result %lld", what, (long long)result);
-    bw_assert(result >= 0);
-}
-
-/* --- the serial port, polled
- * ------------------------------------------------------------------------- */
-
-static uint64_t port(uint16_t key, unsigned order, uint64_t offset, uint64_t width, uint64_t value)
-{
-    struct message m = {.code = (int64_t)order, .word = {offset, width, value}};
-    must(bw_call(key, &m), "port");
-    return m.word[0];
-}
-
-static void ports(uint64_t first, uint64_t count)
-{
-    struct message m = {.code = NUCLEUS_PORTS, .word = {first, count}, .take = {KR_PORTS}};
-    must(bw_call(KR_NUCLEUS, &m), "ports");
-}
-
-static void report(const char *name, uint64_t value)
-{
-    char line[96];
-    int n = snprintf(line, sizeof line, "bench %s %llu\r\n", name, (unsigned long long)value);
-    for (int i = 0; i < n; i++) {
-        while (!(port(KR_PORTS, PORTS_IN, 5, 1, 0) & 0x20)) {
-        }
-        port(KR_PORTS, PORTS_OUT, 0, 1, (uint8_t)line[i]);
-    }
-}
 
 /* --- invocations
  * ------------------------------------------------------------------------------------- */
@@ -394,11 +346,9 @@ int main_native(uint64_t word)
 
     (void)word;
     must(bw_call(KEY_AT(KR_SELF), &m), "own start key");
-    ports(SERIAL_PORT, 8);
+    report_open();
     bw_measure_invocations();
     measure_stops();
-    report("done", 1);
-    ports(POWER_PORT, 2);
-    port(KR_PORTS, PORTS_OUT, 0, 2, POWER_OFF_CODE);
+    report_done();
     return 0;
 }
