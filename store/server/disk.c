@@ -14,6 +14,10 @@
  *   5. The pages from DISK_AHEAD hold blocks [ahead.block, + ahead.count) as they are on the disk;
  * a write to one of them empties it.
  *
+ * A mirrored store has a second disk, with a driver and a window of its own. What lies in the first
+ * one's window is copied into the second one's, so that its pages are all bounce pages but those
+ * for reading.
+ *
  * While it waits here the server takes posts only, never messages; posts that are not the driver's
  * are kept for the main loop.
  */
@@ -34,29 +38,51 @@ struct slot {
     uint64_t block;
 };
 
-static struct block_ring *const ring = (struct block_ring *)DISK_WINDOW;
-static struct slot slots[BLOCK_RING];
-static uint32_t submitted; /* requests ever */
-static unsigned out;       /* slots used */
-static struct slot held;   /* a write that may still grow; used: there is one */
-static bool busy[BLOCK_WINDOW_PAGES];
-static unsigned bounce; /* next bounce page */
-static struct {
-    uint64_t block;
-    unsigned count;
-    uint64_t next;  /* the block behind the one that was read last */
-    unsigned pages; /* how many to read at once when that is read next */
-} ahead;
-static uint64_t blocks;
-static bool flush_needed;
-static bool failed; /* a write has failed and nobody has been told */
-static bool dead;   /* the driver is silent */
+struct disk {
+    struct block_ring *ring; /* the first page of its window */
+    uint16_t driver;         /* register of the key that is posted */
+    unsigned badge;          /* of its posts */
+    struct slot slots[BLOCK_RING];
+    uint32_t submitted; /* requests ever */
+    unsigned out;       /* slots used */
+    struct slot held;   /* a write that may still grow; used: there is one */
+    bool busy[BLOCK_WINDOW_PAGES];
+    unsigned bounce, bounces; /* first bounce page, and how many there are */
+    unsigned next_bounce;
+    struct {
+        uint64_t block;
+        unsigned count;
+        uint64_t next;  /* the block behind the one that was read last */
+        unsigned pages; /* how many to read at once when that is read next */
+    } ahead;
+    uint64_t blocks;
+    bool flush_needed;
+    bool failed; /* a write has failed and nobody has been told */
+    bool dead;   /* the driver is silent */
+};
+
+static struct disk own = {.ring = (struct block_ring *)DISK_WINDOW,
+                          .driver = KEY_AT(KR_DRIVER),
+                          .badge = BADGE_DISK,
+                          .bounce = DISK_BOUNCE,
+                          .bounces = DISK_BOUNCE_PAGES};
+static const struct disk second_fresh = {.ring = (struct block_ring *)DISK_SECOND_WINDOW,
+                                         .driver = KEY_AT(KR_SECOND_DRIVER),
+                                         .badge = BADGE_SECOND_DISK,
+                                         .bounce = DISK_OBJECTS,
+                                         .bounces = DISK_OBJECT_PAGES + DISK_BOUNCE_PAGES};
+static struct disk second;
 static uint64_t posts;
 static bw_time_t waited;
 
+static uint8_t *page_of(const struct disk *d, unsigned page)
+{
+    return (uint8_t *)d->ring + (size_t)page * BW_PAGE_SIZE;
+}
+
 uint8_t *disk_page(unsigned page)
 {
-    return (uint8_t *)DISK_WINDOW + (size_t)page * BW_PAGE_SIZE;
+    return page_of(&own, page);
 }
 
 bw_time_t disk_waited(void)
@@ -83,114 +109,125 @@ void disk_posted(uint64_t bits)
 }
 
 /** Takes back the entries that are done. @return how many */
-static unsigned collect(void)
+static unsigned collect(struct disk *d)
 {
     unsigned count = 0;
 
     for (unsigned i = 0; i < BLOCK_RING; i++) {
-        struct slot *s = &slots[i];
+        struct slot *s = &d->slots[i];
 
-        if (!s->used || !__atomic_load_n(&ring->request[i].done, __ATOMIC_ACQUIRE)) {
+        if (!s->used || !__atomic_load_n(&d->ring->request[i].done, __ATOMIC_ACQUIRE)) {
             continue;
         }
-        if (ring->request[i].status != BW_OK && s->operation != BLOCK_READ) {
-            failed = true;
+        if (d->ring->request[i].status != BW_OK && s->operation != BLOCK_READ) {
+            d->failed = true;
         }
         if (s->operation == BLOCK_WRITE) {
-            memset(busy + s->page, 0, s->pages * sizeof(busy[0]));
+            memset(d->busy + s->page, 0, s->pages * sizeof(d->busy[0]));
         }
         s->used = false;
-        out--;
+        d->out--;
         count++;
     }
     return count;
 }
 
 /** Waits until the driver has done something. @return false if it is silent for too long */
-static bool wait_driver(void)
+static bool wait_driver(struct disk *d)
 {
     bw_time_t start = bw_monotonic();
     bw_time_t end = start + SILENCE_NS;
 
-    while (!dead && collect() == 0) {
+    while (!d->dead && collect(d) == 0) {
         posts |= bw_wait(end);
-        disk_posts(1ull << BADGE_DISK);
-        if (bw_monotonic() >= end && collect() == 0) {
-            bw_log("stored: the disk driver does not answer");
-            dead = true;
+        disk_posts(1ull << BADGE_DISK | 1ull << BADGE_SECOND_DISK);
+        if (bw_monotonic() >= end && collect(d) == 0) {
+            bw_log("stored: the disk driver does not answer%s", d == &own ? "" : " (second disk)");
+            d->dead = true;
         }
     }
     waited += bw_monotonic() - start;
-    return !dead;
+    return !d->dead;
 }
 
 /** Puts a request into the ring. @return its entry, or -1 if the driver is dead */
-static int submit(const struct slot *s)
+static int submit(struct disk *d, const struct slot *s)
 {
-    unsigned i = submitted % BLOCK_RING;
+    unsigned i = d->submitted % BLOCK_RING;
 
-    while (slots[i].used && wait_driver()) {
+    while (d->slots[i].used && wait_driver(d)) {
     }
-    if (dead) {
+    if (d->dead) {
         return -1;
     }
-    slots[i] = *s;
-    slots[i].used = true;
-    out++;
-    ring->request[i] = (struct block_request){.operation = s->operation,
-                                              .page = s->page,
-                                              .sector = s->block * BLOCK_SECTORS,
-                                              .sectors = s->pages * BLOCK_SECTORS};
-    __atomic_store_n(&ring->submitted, ++submitted, __ATOMIC_RELEASE);
-    bw_post(KEY_AT(KR_DRIVER));
+    d->slots[i] = *s;
+    d->slots[i].used = true;
+    d->out++;
+    d->ring->request[i] = (struct block_request){.operation = s->operation,
+                                                 .page = s->page,
+                                                 .sector = s->block * BLOCK_SECTORS,
+                                                 .sectors = s->pages * BLOCK_SECTORS};
+    __atomic_store_n(&d->ring->submitted, ++d->submitted, __ATOMIC_RELEASE);
+    bw_post(d->driver);
     return (int)i;
 }
 
-void disk_submit(void)
+static void submit_held(struct disk *d)
 {
-    if (!held.used) {
+    if (!d->held.used) {
         return;
     }
-    held.used = false;
-    if (submit(&held) < 0) {
-        failed = true;
-        memset(busy + held.page, 0, held.pages * sizeof(busy[0]));
+    d->held.used = false;
+    if (submit(d, &d->held) < 0) {
+        d->failed = true;
+        memset(d->busy + d->held.page, 0, d->held.pages * sizeof(d->busy[0]));
     }
 }
 
-void disk_settle(unsigned first, unsigned count)
+static void settle(struct disk *d, unsigned first, unsigned count)
 {
     for (unsigned p = first; p < first + count; p++) {
-        while (busy[p]) {
-            disk_submit();
-            if (busy[p] && !wait_driver()) {
-                memset(busy, 0, sizeof(busy));
+        while (d->busy[p]) {
+            submit_held(d);
+            if (d->busy[p] && !wait_driver(d)) {
+                memset(d->busy, 0, sizeof(d->busy));
             }
         }
     }
 }
 
-/** Takes a page of the window for writing, joining it with the one held back if it follows. */
-static void write_page(uint64_t block, unsigned page)
+void disk_submit(void)
 {
-    busy[page] = true;
-    if (block - ahead.block < ahead.count) {
-        ahead.count = 0;
+    submit_held(&own);
+    submit_held(&second);
+}
+
+void disk_settle(unsigned first, unsigned count)
+{
+    settle(&own, first, count);
+}
+
+/** Takes a page of the window for writing, joining it with the one held back if it follows. */
+static void write_page(struct disk *d, uint64_t block, unsigned page)
+{
+    d->busy[page] = true;
+    if (block - d->ahead.block < d->ahead.count) {
+        d->ahead.count = 0;
     }
-    if (held.used && held.block + held.pages == block && held.page + held.pages == page &&
-        held.pages < REQUEST_PAGES) {
-        held.pages++;
+    if (d->held.used && d->held.block + d->held.pages == block &&
+        d->held.page + d->held.pages == page && d->held.pages < REQUEST_PAGES) {
+        d->held.pages++;
         return;
     }
-    disk_submit();
-    held = (struct slot){
+    submit_held(d);
+    d->held = (struct slot){
         .used = true, .operation = BLOCK_WRITE, .page = page, .pages = 1, .block = block};
 }
 
 /** The window page that an address lies at, 0 if it is not a whole page of the window. */
-static unsigned window_page(const void *at)
+static unsigned window_page(const struct disk *d, const void *at)
 {
-    uintptr_t offset = (uintptr_t)at - DISK_WINDOW;
+    uintptr_t offset = (uintptr_t)at - (uintptr_t)d->ring;
 
     return offset < (uintptr_t)BLOCK_WINDOW_PAGES * BW_PAGE_SIZE && offset % BW_PAGE_SIZE == 0
                ? (unsigned)(offset / BW_PAGE_SIZE)
@@ -199,57 +236,59 @@ static unsigned window_page(const void *at)
 
 static int io_write(void *ctx, uint64_t block, const void *buf, size_t nblocks)
 {
-    (void)ctx;
-    if (dead || block > blocks || nblocks > blocks - block) {
+    struct disk *d = ctx;
+    if (d->dead || block > d->blocks || nblocks > d->blocks - block) {
         return -1;
     }
     for (size_t i = 0; i < nblocks; i++) {
         const uint8_t *from = (const uint8_t *)buf + i * STORE_BLOCK;
-        unsigned page = window_page(from);
+        unsigned page = window_page(d, from);
 
         if (page == 0) {
-            page = DISK_BOUNCE + bounce++ % DISK_BOUNCE_PAGES;
-            disk_settle(page, 1);
-            memcpy(disk_page(page), from, STORE_BLOCK);
+            page = d->bounce + d->next_bounce++ % d->bounces;
+            settle(d, page, 1);
+            memcpy(page_of(d, page), from, STORE_BLOCK);
         }
-        write_page(block + i, page);
+        write_page(d, block + i, page);
     }
-    return dead ? -1 : 0;
+    return d->dead ? -1 : 0;
 }
 
 static int io_wait(void *ctx)
 {
     bool bad;
 
-    (void)ctx;
-    disk_submit();
-    while (out > 0 && wait_driver()) {
+    struct disk *d = ctx;
+    submit_held(d);
+    while (d->out > 0 && wait_driver(d)) {
     }
-    bad = failed || dead;
-    failed = false;
+    bad = d->failed || d->dead;
+    d->failed = false;
     return bad ? -1 : 0;
 }
 
 static int io_flush(void *ctx)
 {
     struct slot s = {.operation = BLOCK_FLUSH};
+    struct disk *d = ctx;
 
     if (io_wait(ctx) != 0) {
         return -1;
     }
-    if (!flush_needed) {
+    if (!d->flush_needed) {
         return 0;
     }
-    return submit(&s) < 0 ? -1 : io_wait(ctx);
+    return submit(d, &s) < 0 ? -1 : io_wait(ctx);
 }
 
 /** True if a write to one of these blocks is held back or under way. */
-static bool being_written(uint64_t block, size_t nblocks)
+static bool being_written(const struct disk *d, uint64_t block, size_t nblocks)
 {
-    bool any = held.used && held.block < block + nblocks && block < held.block + held.pages;
+    bool any =
+        d->held.used && d->held.block < block + nblocks && block < d->held.block + d->held.pages;
 
     for (unsigned i = 0; i < BLOCK_RING && !any; i++) {
-        const struct slot *s = &slots[i];
+        const struct slot *s = &d->slots[i];
         any = s->used && s->operation == BLOCK_WRITE && s->block < block + nblocks &&
               block < s->block + s->pages;
     }
@@ -257,25 +296,25 @@ static bool being_written(uint64_t block, size_t nblocks)
 }
 
 /** Reads into pages of the window. */
-static int read_pages(uint64_t block, unsigned page, unsigned pages)
+static int read_pages(struct disk *d, uint64_t block, unsigned page, unsigned pages)
 {
     struct slot s = {.operation = BLOCK_READ, .page = page, .pages = pages, .block = block};
-    int i = submit(&s);
+    int i = submit(d, &s);
 
-    while (i >= 0 && slots[i].used) {
-        if (!wait_driver()) {
+    while (i >= 0 && d->slots[i].used) {
+        if (!wait_driver(d)) {
             return -1;
         }
     }
-    return i >= 0 && ring->request[i].status == BW_OK ? 0 : -1;
+    return i >= 0 && d->ring->request[i].status == BW_OK ? 0 : -1;
 }
 
 /** Waits until none of these blocks is being written. @return false if the driver is dead */
-static bool await_writes(uint64_t block, size_t nblocks)
+static bool await_writes(struct disk *d, uint64_t block, size_t nblocks)
 {
-    while (being_written(block, nblocks)) {
-        disk_submit();
-        if (!wait_driver()) {
+    while (being_written(d, block, nblocks)) {
+        submit_held(d);
+        if (!wait_driver(d)) {
             return false;
         }
     }
@@ -283,46 +322,46 @@ static bool await_writes(uint64_t block, size_t nblocks)
 }
 
 /** Reads one block; in a row of such reads, what follows it is read with it, ever more of it. */
-static int read_one(uint64_t block, void *buf)
+static int read_one(struct disk *d, uint64_t block, void *buf)
 {
-    if (block - ahead.block >= ahead.count) {
-        unsigned n = block == ahead.next && ahead.pages > 0 ? ahead.pages : 1;
+    if (block - d->ahead.block >= d->ahead.count) {
+        unsigned n = block == d->ahead.next && d->ahead.pages > 0 ? d->ahead.pages : 1;
 
-        if (n > blocks - block) {
-            n = (unsigned)(blocks - block);
+        if (n > d->blocks - block) {
+            n = (unsigned)(d->blocks - block);
         }
-        ahead.pages = 2 * n < DISK_AHEAD_PAGES ? 2 * n : DISK_AHEAD_PAGES;
-        ahead.count = 0;
-        if (!await_writes(block, n) || read_pages(block, DISK_AHEAD, n) != 0) {
+        d->ahead.pages = 2 * n < DISK_AHEAD_PAGES ? 2 * n : DISK_AHEAD_PAGES;
+        d->ahead.count = 0;
+        if (!await_writes(d, block, n) || read_pages(d, block, DISK_AHEAD, n) != 0) {
             return -1;
         }
-        ahead.block = block;
-        ahead.count = n;
+        d->ahead.block = block;
+        d->ahead.count = n;
     }
-    ahead.next = block + 1;
-    memcpy(buf, disk_page(DISK_AHEAD + (unsigned)(block - ahead.block)), STORE_BLOCK);
+    d->ahead.next = block + 1;
+    memcpy(buf, page_of(d, DISK_AHEAD + (unsigned)(block - d->ahead.block)), STORE_BLOCK);
     return 0;
 }
 
 static int io_read(void *ctx, uint64_t block, void *buf, size_t nblocks)
 {
-    (void)ctx;
-    if (dead || block > blocks || nblocks > blocks - block) {
+    struct disk *d = ctx;
+    if (d->dead || block > d->blocks || nblocks > d->blocks - block) {
         return -1;
     }
     if (nblocks == 1) {
-        return read_one(block, buf);
+        return read_one(d, block, buf);
     }
-    if (!await_writes(block, nblocks)) {
+    if (!await_writes(d, block, nblocks)) {
         return -1;
     }
     while (nblocks > 0) {
         unsigned n = nblocks < DISK_READ_PAGES ? (unsigned)nblocks : DISK_READ_PAGES;
 
-        if (read_pages(block, DISK_READS, n) != 0) {
+        if (read_pages(d, block, DISK_READS, n) != 0) {
             return -1;
         }
-        memcpy(buf, disk_page(DISK_READS), n * STORE_BLOCK);
+        memcpy(buf, page_of(d, DISK_READS), n * STORE_BLOCK);
         block += n;
         nblocks -= n;
         buf = (uint8_t *)buf + n * STORE_BLOCK;
@@ -330,40 +369,64 @@ static int io_read(void *ctx, uint64_t block, void *buf, size_t nblocks)
     return 0;
 }
 
-int64_t disk_open(uint64_t n)
+/** Opens the disk whose driver has that key, and maps its window. */
+static int64_t open_driver(struct disk *d, uint16_t key)
 {
-    char name[16];
     struct message m = {.code = BLOCK_INFO};
-    int64_t result;
+    int64_t result = bw_call(key, &m);
 
-    snprintf(name, sizeof(name), "disk%u", (unsigned)n);
-    result = bw_find(name, KEY_AT(KR_DISK));
-    if (result != BW_OK || (result = bw_call(KEY_AT(KR_DISK), &m)) != BW_OK) {
+    if (result != BW_OK) {
         return result;
     }
-    blocks = m.word[0] / BLOCK_SECTORS;
-    flush_needed = m.word[1] != 0;
+    d->blocks = m.word[0] / BLOCK_SECTORS;
+    d->flush_needed = m.word[1] != 0;
     m = (struct message){
-        .code = DOMAIN_MAKE_START, .word = {BADGE_DISK}, .take = {KEY_AT(KR_HANDED)}};
+        .code = DOMAIN_MAKE_START, .word = {d->badge}, .take = {KEY_AT(KR_HANDED)}};
     result = bw_call(KEY_AT(KR_SELF), &m);
     if (result != BW_OK) {
         return result;
     }
-    m = (struct message){.code = BLOCK_OPEN,
-                         .send = {KEY_AT(KR_HANDED)},
-                         .take = {KEY_AT(KR_ARGUMENT), KEY_AT(KR_DRIVER)}};
-    result = bw_call(KEY_AT(KR_DISK), &m);
+    m = (struct message){
+        .code = BLOCK_OPEN, .send = {KEY_AT(KR_HANDED)}, .take = {KEY_AT(KR_ARGUMENT), d->driver}};
+    result = bw_call(key, &m);
     if (result != BW_OK) {
         return result;
     }
-    return bw_map_key(DISK_WINDOW, 1, KEY_AT(KR_ARGUMENT));
+    return bw_map_key((uintptr_t)d->ring, 1, KEY_AT(KR_ARGUMENT));
 }
 
-void disk_io(struct store_io *io)
+int64_t disk_open(uint64_t n)
 {
-    io->blocks = blocks;
+    char name[16];
+    int64_t result;
+
+    snprintf(name, sizeof(name), "disk%u", (unsigned)n);
+    result = bw_find(name, KEY_AT(KR_DISK));
+    return result == BW_OK ? open_driver(&own, KEY_AT(KR_DISK)) : result;
+}
+
+int64_t disk_open_second(uint16_t key)
+{
+    second = second_fresh;
+    return open_driver(&second, key);
+}
+
+static void fill_io(struct disk *d, struct store_io *io)
+{
+    io->ctx = d;
+    io->blocks = d->blocks;
     io->read = io_read;
     io->write = io_write;
     io->wait = io_wait;
     io->flush = io_flush;
+}
+
+void disk_io(struct store_io *io)
+{
+    fill_io(&own, io);
+}
+
+void disk_second_io(struct store_io *io)
+{
+    fill_io(&second, io);
 }

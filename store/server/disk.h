@@ -8,14 +8,17 @@
 #include <stdint.h>
 #include <store/store.h>
 
-#define KR_DISK   24 /* start key of the driver */
-#define KR_DRIVER 25 /* start key that is posted when requests are in the window */
-#define KR_HANDED 26 /* made and handed over at once */
+#define KR_DISK          24 /* start key of the driver */
+#define KR_DRIVER        25 /* start key that is posted when requests are in the window */
+#define KR_HANDED        26 /* made and handed over at once */
+#define KR_SECOND_DRIVER 31 /* as KR_DRIVER, for the second disk of a mirrored store */
 
-#define BADGE_DISK     1u /* post bit of the driver */
-#define BADGE_DISTRICT 2u /* post bit of the nucleus, for the district */
+#define BADGE_DISK        1u /* post bit of the driver */
+#define BADGE_DISTRICT    2u /* post bit of the nucleus, for the district */
+#define BADGE_SECOND_DISK 3u /* post bit of the second disk's driver */
 
-#define DISK_WINDOW 0x10000000ul
+#define DISK_WINDOW        0x10000000ul
+#define DISK_SECOND_WINDOW 0x10200000ul
 /* Pages of the window: 0 the ring; then what objects pass through; then the library's other blocks.
  */
 #define DISK_OBJECTS      1u
@@ -31,13 +34,16 @@
 
 /** Opens "diskN" and maps its window. @return BW_OK, or why not */
 int64_t disk_open(uint64_t n);
-/** Fills in io's callbacks and size. */
+/** Opens the second disk, whose driver has that key, afresh. @return BW_OK, or why not */
+int64_t disk_open_second(uint16_t key);
+/** Fills in io's callbacks, context and size. */
 void disk_io(struct store_io *io);
-/** Address of a page of the window. */
+void disk_second_io(struct store_io *io);
+/** Address of a page of the (first) window. */
 uint8_t *disk_page(unsigned page);
 /** Gives the driver what is still held back for joining. */
 void disk_submit(void);
-/** Returns when no write from these pages is under way any more. */
+/** Returns when no write from these pages (of the first window) is under way any more. */
 void disk_settle(unsigned first, unsigned count);
 /** How long the server has waited for the driver so far, ns. */
 bw_time_t disk_waited(void);
