@@ -54,12 +54,16 @@ static int self_log(struct call *c)
 
 static int self_space(struct call *c)
 {
-    const struct district *d = c->d;
+    struct district *d = c->d;
     int64_t spent = d->granted - d->budget;
     uint64_t gone = spent > 0 ? (uint64_t)spent : 0;
     c->out[0] = d->space_free > gone ? d->space_free - gone : 0;
     c->out[1] = d->space_total;
     c->out[2] = d->space_stage;
+    if (c->w[0] != 0 && d->persistent) {
+        d->pressed = true;
+        district_notify(d);
+    }
     return BW_OK;
 }
 

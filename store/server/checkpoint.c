@@ -15,14 +15,12 @@
  */
 #include <stdio.h>
 #include "server.h"
+#include "space.h"
 
-#define AREA_PAGES       (DISTRICT_PULL_MAX + 1) /* headers, then bytes */
-#define AREAS            (DISK_OBJECT_PAGES / AREA_PAGES)
-#define STEP_BATCHES     4
-#define WAITERS          64u
-#define RESERVE_MIN      256u /* blocks of the store that new objects may not have, at least */
-#define RESERVE_FRACTION 16u  /* and at least this part of it */
-#define GENERATIONS_MIN  2u   /* are kept in any case */
+#define AREA_PAGES   (DISTRICT_PULL_MAX + 1) /* headers, then bytes */
+#define AREAS        (DISK_OBJECT_PAGES / AREA_PAGES)
+#define STEP_BATCHES 4
+#define WAITERS      64u
 
 struct waiter {
     enum { WAITER_FREE, WAITER_NEXT, WAITER_CURRENT } state;
@@ -37,7 +35,6 @@ static enum store_reason why;
 static unsigned area; /* next one of the window */
 static bw_time_t rest_until;
 static bool hurry; /* somebody waits for the commit */
-static uint64_t budget;
 
 void checkpoint_open(void)
 {
@@ -123,62 +120,6 @@ static void set_message(const char *text)
     snprintf(server.line.message, sizeof(server.line.message), "%s", text);
 }
 
-static uint64_t reserve(const struct store_info *info)
-{
-    return info->blocks / RESERVE_FRACTION > RESERVE_MIN ? info->blocks / RESERVE_FRACTION
-                                                         : RESERVE_MIN;
-}
-
-/** Under space pressure old generations go first. @return false if none could */
-static bool make_room(void)
-{
-    struct store_generation oldest;
-    struct store_info info;
-    bool any = false;
-
-    for (;;) {
-        store_info(server.store, &info);
-        if (info.free_blocks >= 2 * reserve(&info) || info.generations <= GENERATIONS_MIN ||
-            store_generation(server.store, 0, &oldest) != STORE_OK ||
-            store_drop(server.store, oldest.number) != STORE_OK) {
-            return any;
-        }
-        any = true;
-    }
-}
-
-/*
- * While there is more than the reserve, half of the reserve stays out of reach. Then the store is
- * full: new objects are refused, and what exists may still change within the reserve, so that the
- * district can tidy up.
- */
-void checkpoint_budget(void)
-{
-    struct message m = {.code = DISTRICT_BUDGET};
-    struct district_status status;
-    struct message ask = {.code = DISTRICT_STATUS, .buffer = &status, .size = sizeof(status)};
-    struct store_info info;
-    uint64_t room;
-    bool full;
-
-    make_room();
-    store_info(server.store, &info);
-    full = info.free_blocks < reserve(&info);
-    room = (full ? info.free_blocks / 2 : info.free_blocks - reserve(&info) / 2) * 7 / 8;
-    if (bw_call(KEY_AT(KR_DISTRICT), &ask) == BW_OK) {
-        room = room > status.dirty ? room - status.dirty : 0;
-    }
-    budget = room;
-    m.word[0] = room;
-    m.word[1] = full ? SPACE_FULL : SPACE_PLENTY;
-    m.word[2] = info.free_blocks;
-    m.word[3] = info.blocks;
-    bw_call(KEY_AT(KR_DISTRICT), &m);
-    if (full && !server.line.message[0]) {
-        set_message("the store is nearly full: new files and processes are refused");
-    }
-}
-
 /** The snapshot is not committed; the district keeps what it held, and runs on. */
 static void drop(int error)
 {
@@ -192,7 +133,7 @@ static void drop(int error)
     server.writing = false;
     bw_call(KEY_AT(KR_DISTRICT), &m);
     set_next();
-    if (error == STORE_NOSPACE && make_room()) { /* once more, with what that gave */
+    if (error == STORE_NOSPACE && space_make_room()) { /* once more, with what that gave */
         again();
         server.next = bw_monotonic();
     }
@@ -211,29 +152,38 @@ static void committed(void)
     checkpoint_budget();
 }
 
-/** After a failed commit: what the disk has decides whether it happened. */
+/** After a failed write of a root nothing is known of the disk: it is read again, and the claim's root
+ * makes durable what was found. */
+static int recover(struct store_info *found)
+{
+    int error = server_open_store();
+
+    if (error == STORE_OK) {
+        store_info(server.store, found);
+        error = store_claim(server.store, STORE_NEWEST, found->incarnation_random, "Bailiwick",
+                            bw_realtime(), &found->incarnation);
+    }
+    server.reopen = error != STORE_OK;
+    return error;
+}
+
+/** After a failed commit: what the disk has decides whether it happened, but not before it is durable:
+ * what can be read may yet be lost. */
 static void commit_in_doubt(void)
 {
     struct store_info info;
 
-    if (server_open_store() != STORE_OK) {
+    if (recover(&info) != STORE_OK) {
         struct message m = {.code = DISTRICT_DROP};
 
         server.writing = false;
         bw_call(KEY_AT(KR_DISTRICT), &m);
         answer(WAITER_CURRENT, BW_IO, 0, 0, 0);
         server_ended(ENDED_STORE, "its store cannot be written any more");
-        return;
-    }
-    store_info(server.store, &info);
-    if (info.current == epoch) {
+    } else if (info.current == epoch) {
         committed();
     } else {
         drop(STORE_IO);
-    }
-    if (store_claim(server.store, STORE_NEWEST, info.incarnation_random, "Bailiwick", bw_realtime(),
-                    &info.incarnation) != STORE_OK) {
-        server_ended(ENDED_STORE, "its store cannot be written any more");
     }
 }
 
@@ -253,6 +203,7 @@ static void commit(void)
 void checkpoint_begin(enum store_reason reason)
 {
     struct message m = {.code = DISTRICT_SNAPSHOT};
+    struct store_info info;
     int error;
 
     if (server.writing) {
@@ -278,6 +229,9 @@ void checkpoint_begin(enum store_reason reason)
     rest_until = 0;
     hurry = reason != STORE_MADE_INTERVAL;
     error = store_begin(server.store, epoch);
+    if (error == STORE_STATE && recover(&info) == STORE_OK) { /* another change of the store failed */
+        error = store_begin(server.store, epoch);
+    }
     if (error != STORE_OK) {
         drop(error);
     }
@@ -287,7 +241,7 @@ void checkpoint_look(const struct district_status *status)
 {
     uint64_t changed = status->dirty + (server.writing ? frozen : 0);
 
-    if (changed == 0 || (!status->pressed && changed < budget - budget / 4)) {
+    if (changed == 0 || (!status->pressed && !space_budget_nears(changed))) {
         return;
     }
     hurry = true;

@@ -3,7 +3,7 @@
 // sources: ../../store/commit.c ../../store/policy.c ../../store/root.c
 // sources: ../../store/store.c ../../store/tree.c ../../store/update.c
 // sources: ../../store/verify.c ../../store/server/disk.c ../../store/server/checkpoint.c
-// sources: ../../store/server/supply.c
+// sources: ../../store/server/supply.c ../../store/server/space.c
 /*
  * The store server's checkpoints: a district that changes all the time, a disk that fails now and
  * then, and people who ask. Whatever happens, each is answered once; what is committed is one

@@ -7,6 +7,10 @@
 #include <string.h>
 #include "process.h"
 
+/* About so many objects a new process takes at once, and a new thread. */
+#define FORK_OBJECTS   24u
+#define THREAD_OBJECTS 4u
+
 struct clone_request {
     uint64_t flags;
     uint64_t stack; /* 0: the parent's */
@@ -112,7 +116,9 @@ static void launch(struct thread *t, const struct clone_request *r)
 static long clone_thread(const struct clone_request *r)
 {
     struct thread *t;
-    int error = thread_new(current->process, current, &t);
+    int error = space_take(SPACE_PROCESS, THREAD_OBJECTS)
+                    ? thread_new(current->process, current, &t)
+                    : -EAGAIN;
 
     if (error) {
         return error;
@@ -128,6 +134,9 @@ static long clone_process(const struct clone_request *r)
 
     if (process_count() >= parent->limit[6].soft) {
         return -EAGAIN;
+    }
+    if (!space_take(SPACE_PROCESS, FORK_OBJECTS)) {
+        return -ENOMEM;
     }
     child = process_new(r->flags & CLONE_PARENT && parent->parent ? parent->parent : parent);
     if (!child) {

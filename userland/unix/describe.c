@@ -184,36 +184,32 @@ long process_readlink(struct process *p, const char *what, char *buf, size_t siz
 
 /* --- the machine ------------------------------------------------------------------------------ */
 
-/* A district may be much larger than memory, and does not know the machine's: what is shown is a
- * round figure that programs may plan with, less what processes use. */
-#define TOTAL_KIB (256u * 1024)
-
+/* A district may be much larger than the machine's memory, which it does not know: what bounds its
+ * own is its store. */
 void system_memory(uint64_t *total, uint64_t *free)
 {
-    uint64_t used = 0;
+    struct space_figures figures;
 
-    for (struct process *p = process_next(NULL); p; p = process_next(p)) {
-        used += resident(p) * 4;
-    }
+    space_figures(&figures);
     if (total) {
-        *total = TOTAL_KIB;
+        *total = figures.total * 4;
     }
     if (free) {
-        *free = used < TOTAL_KIB ? TOTAL_KIB - used : 0;
+        *free = figures.free * 4;
     }
 }
 
 static long meminfo_text(char *buf, size_t size)
 {
-    uint64_t free;
+    uint64_t total, free;
 
-    system_memory(NULL, &free);
+    system_memory(&total, &free);
     return snprintf(
         buf, size,
-        "MemTotal:       %8u kB\nMemFree:        %8lu kB\nMemAvailable:   %8lu kB\n"
+        "MemTotal:       %8lu kB\nMemFree:        %8lu kB\nMemAvailable:   %8lu kB\n"
         "Buffers:               0 kB\nCached:                0 kB\nSwapTotal:             0 kB\n"
         "SwapFree:              0 kB\nShmem:                 0 kB\nSReclaimable:          0 kB\n",
-        TOTAL_KIB, free, free);
+        total, free, free);
 }
 
 static unsigned running(void)

@@ -15,6 +15,7 @@
 #define WORD_MAX       131072u
 #define SCRIPT_LINE    256u
 #define SCRIPT_DEPTH   4
+#define EXEC_OBJECTS   24u           /* about so many a program takes when it starts */
 #define HARDWARE       0x178bfbffull /* AT_HWCAP: CPUID 1 EDX of every x86-64 */
 
 enum auxiliary {
@@ -533,7 +534,11 @@ static long execute(const char *path, uint64_t argv, uint64_t envp)
     struct process *p = current->process;
     struct exec_words words = {0};
     struct exec_result loaded;
-    int error = vector_from_user(&words, argv, &words.arguments);
+    int error = space_take(SPACE_PROCESS, EXEC_OBJECTS) ? 0 : -ENOMEM;
+
+    if (!error) {
+        error = vector_from_user(&words, argv, &words.arguments);
+    }
 
     words.argument_bytes = words.size;
     if (!error) {

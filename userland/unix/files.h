@@ -154,8 +154,6 @@ long file_transfer(struct file *f, struct io *io, uint64_t *offset, bool write);
 bool file_is_executing(uint32_t ino);
 /** Truncates or extends a regular file's inode and tells its mappings. */
 int file_set_size(uint32_t ino, uint64_t size);
-/** Pages that may still be written, as statfs tells it. */
-uint64_t files_free_pages(void);
 /** stat() of an open file. */
 int file_stat(struct file *f, struct stat *st);
 

@@ -223,12 +223,13 @@ static long write_span(uint32_t ino, uint64_t offset, struct io *io, size_t n)
 long filetree_write(uint32_t ino, uint64_t offset, struct io *io)
 {
     struct filetree_inode *inode = filetree_inode(ino);
-    uint64_t start = offset, end;
+    uint64_t start = offset, end, size;
     long r = 0;
 
     if (inode == NULL) {
         return -EIO;
     }
+    size = inode->size;
     if (io->left == 0) {
         return 0;
     }
@@ -250,6 +251,9 @@ long filetree_write(uint32_t ino, uint64_t offset, struct io *io)
         }
     }
     if (r < 0) {
+        if (offset == start && inode->size > size) {
+            inode->size = size; /* only the zeros before it were added */
+        }
         undo_growth(ino);
     }
     inode->mtime = inode->ctime = filetree.now();

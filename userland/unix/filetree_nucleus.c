@@ -12,6 +12,7 @@
 #include <bailiwick/runtime.h>
 #include "unix.h"
 #include "filetree.h"
+#include "space.h"
 
 #define KR_KEYS      10 /* node of cached segment keys */
 #define KR_NODE_A    11
@@ -242,6 +243,9 @@ static int create_path(uint16_t seg, uint64_t offset)
     struct message m;
     int64_t r;
 
+    if (!space_take(SPACE_FILES, 1)) {
+        return -ENOSPC;
+    }
     while ((r = segment_create(seg, offset, 0, OBJECT_PAGE, &m)) == BW_ABSENT) {
         unsigned missing = (unsigned)m.word[0];
 
@@ -319,6 +323,7 @@ static void nucleus_clear(uint32_t ino, uint64_t offset, unsigned height, unsign
         if (bw_call(seg, &m) != BW_OK || m.word[1] == 0) {
             return;
         }
+        space_freed();
         done = m.word[1] < count ? m.word[1] : count;
         offset += done * (height == 0 ? BW_PAGE_SIZE : segment_span(height));
         count -= (unsigned)done;
@@ -338,6 +343,7 @@ static void destroy_named(uint16_t key)
         m.word[0] = offset;
         m.word[1] = 1;
         bw_call(KR_RANGE, &m);
+        space_freed();
     }
 }
 
@@ -399,7 +405,7 @@ static int lower_one(uint32_t ino, unsigned height)
 
 static int nucleus_set_height(uint32_t ino, unsigned from, unsigned to)
 {
-    int r = reach(ino, true);
+    int r = to < from || space_take(SPACE_FILES, 1) ? reach(ino, true) : -ENOSPC;
 
     if (r != 0) {
         return r;

@@ -10,6 +10,7 @@
 #include <bailiwick/filetree.h>
 #include <bailiwick/runtime.h>
 #include "machine.h"
+#include "space.h"
 #include "unix.h"
 
 #define KR_KEYS     24u /* .. 30 */
@@ -180,6 +181,9 @@ void machine_destroy(uint64_t id)
 
 void machine_destroy_flush(void)
 {
+    if (doomed_count > 0) {
+        space_freed();
+    }
     for (unsigned i = 0; i < doomed_count;) {
         unsigned n = 1;
 
@@ -225,6 +229,7 @@ int64_t machine_node_fork(uint16_t space, uint16_t source, uint64_t address, uin
 
 int64_t machine_node_destroy(uint16_t space, uint64_t address, unsigned height)
 {
+    space_freed();
     return call(space, SEGMENT_CLEAR, address, height, 1, KEY_AT(KR_RANGE), 0, 0);
 }
 
@@ -253,6 +258,9 @@ int64_t machine_rights(uint16_t space, uint64_t address, unsigned count, unsigne
 
 int64_t machine_clear(uint16_t space, uint64_t address, unsigned count, bool destroy)
 {
+    if (destroy) {
+        space_freed();
+    }
     return call(space, SEGMENT_CLEAR, address, 0, count, destroy ? KEY_AT(KR_RANGE) : 0, 0, 0);
 }
 

@@ -85,14 +85,33 @@ static uint64_t elapsed(uint64_t from, uint64_t to)
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-/** No page can be had for a process that needs one to go on. */
+/** The process that has most memory; the shells and the first process only if `p` is one of them
+ * and has much more than all others. */
+static struct process *largest_besides(struct process *p)
+{
+    struct process *largest = NULL;
+
+    for (struct process *c = process_next(NULL); c; c = process_next(c)) {
+        if (c->space && !c->doomed && !space_protects(c) &&
+            (!largest || c->space->resident > largest->space->resident)) {
+            largest = c;
+        }
+    }
+    return largest && (!space_protects(p) || largest->space->resident > p->space->resident / 4)
+               ? largest
+               : p;
+}
+
+/** No page can be had for a process that needs one to go on: who has most must go. */
 static void out_of_memory(struct process *p)
 {
-    char line[80];
+    struct process *victim = largest_besides(p);
+    char line[96];
 
-    snprintf(line, sizeof line, "[out of memory: process %d (%s) is killed]\r\n", p->pid, p->name);
+    snprintf(line, sizeof line, "[the store is full: process %d (%s) is killed for its memory]\r\n",
+             victim->pid, victim->name);
     tty_print(line);
-    process_doom(p, SIGKILL);
+    process_doom(victim, SIGKILL);
 }
 
 static long serve_page_fault(struct thread *t, uint64_t address, uint64_t error)
@@ -103,7 +122,16 @@ static long serve_page_fault(struct thread *t, uint64_t address, uint64_t error)
     int r;
 
     t->process->faults++;
+    space_begin();
     r = space_fault(t->process->space, address, access);
+    if (r == -ENOMEM) {
+        long result = space_wait_fault();
+
+        if (result != -ENOMEM) {
+            return result;
+        }
+    }
+    space_satisfied();
     if (r != FAULT_NO_CHANGE) {
         t->fault_repeats = 0;
     } else if (++t->fault_repeats > SAME_FAULT_MAX) {
@@ -183,6 +211,7 @@ static void serve_thread(struct thread *t, const struct incoming *m)
     if (m->code == FAULT_SYSCALL) {
         t->progress = 0;
         t->timed_out = t->interrupted = false;
+        space_satisfied();
         result = call_run(&event.regs);
     } else if (m->code == FAULT_PAGE) {
         result = serve_page_fault(t, m->word[0], m->word[1]);
@@ -230,7 +259,12 @@ static void run_again(struct thread *t)
     current = t;
     user_regs = &t->regs;
     t->interrupted = false;
-    result = call_run(&t->regs);
+    if (t->waits_in_fault) {
+        t->waits_in_fault = false;
+        result = RESULT_RETRY;
+    } else {
+        result = call_run(&t->regs);
+    }
     if (result != RESULT_ENDED) {
         deliver_result(t, result);
     }

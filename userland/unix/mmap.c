@@ -47,6 +47,9 @@ static long map_anonymous(uint64_t place, uint64_t length, uint32_t prot, bool s
     struct shared_memory *m = NULL;
     int error;
 
+    if ((prot & VM_WRITE) && !space_take_mapping(length / PAGE)) {
+        return -ENOMEM;
+    }
     if (shared) {
         m = shared_new(length / PAGE);
         if (!m) {
@@ -132,6 +135,9 @@ CALL(brk)
         return (long)s->brk;
     }
     if (end > old_end) {
+        if (!space_take_mapping((end - old_end) / PAGE)) {
+            return space_outcome(-ENOMEM) == BLOCKED ? BLOCKED : (long)s->brk;
+        }
         if (!limit_allows(end - old_end) || area_place(s, old_end, end - old_end) != old_end ||
             area_map(s, old_end, end - old_end, VM_READ | VM_WRITE, AREA_HEAP, NULL, NULL, 0)) {
             return (long)s->brk;
@@ -188,7 +194,8 @@ CALL(mremap)
         return length < old_length && area_unmap(s, a + length, old_length - length) ? -ENOMEM
                                                                                      : (long)a;
     }
-    if (!limit_allows(length - old_length)) {
+    if (!limit_allows(length - old_length) ||
+        (!v->file && !space_take_mapping((length - old_length) / PAGE))) {
         return -ENOMEM;
     }
     if (a + old_length == v->end && !v->memory &&

@@ -9,6 +9,7 @@
 #include <bailiwick/key.h>
 #include "unix.h"
 #include "pages.h"
+#include "space.h"
 
 #define IDS_AT_ONCE 64u
 #define AROUND      16u /* pages that get WRITE back at one fault */
@@ -58,6 +59,9 @@ struct leaf *pages_leaf_get(struct space *s, uint64_t a)
 
     if (!t || t->leaf[LEAF_OF(a)]) {
         return t ? t->leaf[LEAF_OF(a)] : NULL;
+    }
+    if (!space_take_page(s)) {
+        return NULL;
     }
     l = calloc(1, sizeof *l);
     if (!l) {
@@ -123,9 +127,14 @@ void pages_entry_set(struct space *s, struct leaf *l, uint64_t a, uint64_t value
 static int fault_anonymous(struct space *s, struct leaf *l, const struct area *v, uint64_t a,
                            unsigned access, uint16_t copy_of)
 {
-    uint64_t bits = bits_for(v, access, true), id = pages_id(s);
-    int64_t r = machine_page_create(machine_key(&s->root), a, pages_rights(bits), id, copy_of);
+    uint64_t bits = bits_for(v, access, true), id;
+    int64_t r;
 
+    if (!space_take_page(s)) {
+        return -ENOMEM;
+    }
+    id = pages_id(s);
+    r = machine_page_create(machine_key(&s->root), a, pages_rights(bits), id, copy_of);
     if (r == BW_OK) {
         pages_entry_set(s, l, a, ENTRY_PRESENT | ENTRY_IN_SLOT | ENTRY_OWNED | bits | id);
     }
@@ -140,7 +149,7 @@ static int fault_shared(struct space *s, struct leaf *l, const struct area *v, u
     uint16_t space = machine_key(&s->root);
     int64_t r;
 
-    if (!page) {
+    if (!page || (!*page && !space_take_page(s))) {
         return -ENOMEM;
     }
     if (*page) {
@@ -203,10 +212,14 @@ static int fault_absent(struct space *s, struct leaf *l, const struct area *v, u
 /** Private page that others name too, or that belongs to a file: a copy of our own. */
 static int fault_copy(struct space *s, struct leaf *l, const struct area *v, uint64_t a)
 {
-    uint64_t e = l->entry[ENTRY_OF(a)], id = pages_id(s), bits = bits_for(v, VM_WRITE, true);
+    uint64_t e = l->entry[ENTRY_OF(a)], id, bits = bits_for(v, VM_WRITE, true);
     uint16_t space = machine_key(&s->root);
     int64_t r;
 
+    if (!space_take_page(s)) {
+        return -ENOMEM;
+    }
+    id = pages_id(s);
     if (!(e & ENTRY_IN_SLOT)) {
         r = machine_page_put_id(space, a, e & ENTRY_ID, 0);
         if (r != BW_OK) {

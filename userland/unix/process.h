@@ -26,6 +26,7 @@
 #include <bailiwick/native.h>
 #include <bailiwick/image.h>
 #include "machine.h"
+#include "space.h"
 #include "timer.h"
 #include "unix.h"
 #include "vm.h"
@@ -125,6 +126,10 @@ struct thread {
     bool held_in_user;      /* HELD: stopped in user mode, its registers are in the domain */
     bool held_rerun;        /* HELD: was READY */
     unsigned fault_repeats; /* page faults in turn that changed nothing */
+    /* while the store has no room for what it needs (space.c) */
+    bool waits_in_fault;  /* WAITING in a page fault, not in a call */
+    uint64_t space_epoch; /* of the first refusal of this call or fault; 0: none */
+    bw_time_t space_since;
     /* waiting */
     struct waiter *waiters;
     struct waiter own_waiter; /* the first one, without malloc */
@@ -360,9 +365,10 @@ void time_alarm_fired(struct process *p);
     X(mremap)                                                                                      \
     X(madvise)                                                                                     \
     X(msync)                                                                                       \
-    X(mincore) X(mlock) X(rt_sigaction) X(rt_sigprocmask) X(rt_sigreturn) X(rt_sigpending) X(      \
-        rt_sigtimedwait) X(rt_sigqueueinfo) X(rt_tgsigqueueinfo) X(rt_sigsuspend) X(sigaltstack)   \
-        X(pause) X(kill) X(tkill) X(tgkill) X(sched_yield) X(nanosleep) X(clock_nanosleep)         \
+    X(mincore)                                                                                     \
+    X(mlock) X(rt_sigaction) X(rt_sigprocmask) X(rt_sigreturn) X(rt_sigpending) X(rt_sigtimedwait) \
+        X(rt_sigqueueinfo) X(rt_tgsigqueueinfo) X(rt_sigsuspend) X(sigaltstack) X(pause) X(        \
+            kill) X(tkill) X(tgkill) X(sched_yield) X(nanosleep) X(clock_nanosleep)                \
             X(clock_gettime) X(clock_getres) X(clock_settime) X(gettimeofday) X(settimeofday) X(   \
                 time) X(times) X(getitimer) X(setitimer) X(alarm) X(getpid) X(gettid) X(getppid)   \
                 X(clone) X(clone3) X(fork) X(vfork) X(execve) X(execveat) X(exit) X(exit_group) X( \

@@ -6,6 +6,7 @@
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include "files.h"
+#include "space.h"
 #include "sys_file.h"
 
 #define CWD       ((uint64_t)AT_FDCWD)
@@ -386,6 +387,7 @@ CALL(fallocate)
 
 static long give_statfs(struct place place, uint64_t address)
 {
+    struct space_figures figures;
     struct statfs s;
 
     memset(&s, 0, sizeof(s));
@@ -397,8 +399,10 @@ static long give_statfs(struct place place, uint64_t address)
         return user_write(address, &s, sizeof(s));
     }
     s.f_type = TREE_TYPE;
-    s.f_bfree = s.f_bavail = files_free_pages();
-    s.f_blocks = filetree.super->pages + s.f_bfree;
+    space_figures(&figures);
+    s.f_blocks = figures.total;
+    s.f_bfree = figures.free;
+    s.f_bavail = figures.files;
     s.f_files = FILETREE_INODES_MAX;
     s.f_ffree = FILETREE_INODES_MAX - filetree.super->inodes + filetree.super->free_count;
     return user_write(address, &s, sizeof(s));

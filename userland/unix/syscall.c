@@ -225,10 +225,14 @@ static long call_unknown(uint64_t number)
 
 long call_run(const struct regs *r)
 {
+    long result;
+
     if (r->rax >= CALLS || !calls[r->rax].run) {
         return call_unknown(r->rax);
     }
-    return calls[r->rax].run(r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9);
+    space_begin();
+    result = calls[r->rax].run(r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9);
+    return result >= 0 ? result : space_outcome(result);
 }
 
 long call_describe_unknown(char *buf, size_t size)

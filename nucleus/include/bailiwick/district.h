@@ -115,7 +115,7 @@ struct district_status {
     uint64_t snapshot_left; /* of a snapshot under way: not yet committed */
     uint64_t domains;
     bw_time_t committed_at; /* commons' MONOTONIC of the last commit or start */
-    uint64_t pressed;       /* memory is short and dirty: a checkpoint now would help */
+    uint64_t pressed;       /* memory or space is short: a checkpoint now would help */
     uint64_t crash_oid, crash_code, crash_error, crash_address, crash_rip;
     char name[DISTRICT_NAME_MAX];
 };

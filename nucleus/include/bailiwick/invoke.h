@@ -89,7 +89,8 @@ enum self_order {
     SELF_LOG = 10,    /* the string goes to the nucleus's log (for a district: prefixed) */
     SELF_SAME = 11,   /* -> w0 1 if sent keys 0 and 1 are the same key */
     SELF_SPACE = 12,  /* -> w0 blocks free in the district's store (as last told, less what became
-                         dirty since), w1 blocks it has (0: not known), w2 enum space_stage */
+                         dirty since), w1 blocks it has (0: not known), w2 enum space_stage.
+                         w0 1: asks for a checkpoint now, which may free some */
 };
 
 /** KEY_PAGE, and OP_SELF never faults itself: addresses here are offsets in the object. */

@@ -1,0 +1,166 @@
+/*
+ * How the space of the store is shared out.
+ *
+ * Space is promised before it is used, in objects: each that exists, and each that still may be
+ * made, has a block, though it be all zero now. What is not promised is the reserve, in which
+ * changed objects are written beside the old ones. Older generations have what is left over. So
+ * three things can run out, each with its own consequence: promises (new objects are refused: first
+ * by the district's own servers, which see how much is left, then by the nucleus), free blocks
+ * (fewer objects may become dirty before the district must wait for a commit), and room for old
+ * generations (the oldest goes).
+ */
+#include <stdio.h>
+#include "server.h"
+#include "space.h"
+
+#define GENERATIONS_MIN 2u /* are kept in any case */
+#define BUDGET_MIN      32u
+
+/* Parts of the store, in blocks. */
+#define RESERVE_FRACTION 16u
+#define RESERVE_MIN      256u
+#define RESERVE_MAX      16384u
+#define WANTED_FRACTION  8u /* free beside the reserve before older generations are kept */
+#define SCARCE_FRACTION  12u
+#define SCARCE_MIN       384u
+#define SCARCE_MAX       24576u
+#define INDEX_FRACTION   32u /* blocks of the index for so many objects, at most, in practice */
+#define INDEX_MIN        128u
+
+static enum space_stage stage;
+static uint64_t budget;
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+/** Blocks that no new object gets: so that what exists can change, and generations come and go. */
+static uint64_t reserve(const struct store_info *info)
+{
+    uint64_t part = info->blocks / RESERVE_FRACTION;
+
+    return part < RESERVE_MIN ? RESERVE_MIN : least(part, RESERVE_MAX);
+}
+
+static uint64_t current_objects(uint64_t current)
+{
+    struct store_generation g;
+
+    for (uint32_t i = 0; store_generation(server.store, i, &g) == STORE_OK; i++) {
+        if (g.number == current) {
+            return g.objects;
+        }
+    }
+    return 0;
+}
+
+/** New objects that the store would have room for if there were no older generations. */
+static uint64_t room_of_current(const struct store_info *info)
+{
+    uint64_t objects = current_objects(info->current);
+    uint64_t index = objects / INDEX_FRACTION + INDEX_MIN;
+
+    return less(info->blocks, objects + index + reserve(info));
+}
+
+/** New objects that it has room for as it is. */
+static uint64_t room(const struct store_info *info)
+{
+    return least(room_of_current(info), less(info->free_blocks, reserve(info)));
+}
+
+/** Old generations go, all that can or as far as that gives the district more.
+ * @return false if none could */
+static bool drop_old(bool all)
+{
+    struct store_generation oldest;
+    struct store_info info;
+    bool any = false;
+
+    for (;;) {
+        uint64_t wanted;
+
+        store_info(server.store, &info);
+        wanted = reserve(&info) + least(room_of_current(&info), info.blocks / WANTED_FRACTION);
+        if ((!all && info.free_blocks >= wanted) || info.generations <= GENERATIONS_MIN ||
+            store_generation(server.store, 0, &oldest) != STORE_OK ||
+            store_drop(server.store, oldest.number) != STORE_OK) {
+            return any;
+        }
+        any = true;
+    }
+}
+
+/** @param rest of what new objects may have. A store that was scarce stays so for a little more. */
+static enum space_stage stage_of(const struct store_info *info, uint64_t rest)
+{
+    uint64_t part = info->blocks / SCARCE_FRACTION;
+
+    part = part < SCARCE_MIN ? SCARCE_MIN : least(part, SCARCE_MAX);
+    if (stage != SPACE_PLENTY) {
+        part += part / 4;
+    }
+    return rest == 0 ? SPACE_FULL : rest < part ? SPACE_SCARCE : SPACE_PLENTY;
+}
+
+static void tell_stage(enum space_stage now)
+{
+    if (now != SPACE_PLENTY && stage == SPACE_PLENTY) {
+        bw_log("stored: %s: the store is nearly full", server.line.name);
+    }
+    stage = now;
+    if (now != SPACE_PLENTY && !server.line.message[0]) {
+        snprintf(server.line.message, sizeof(server.line.message), "%s",
+                 "the store is nearly full: grow it on the host with mkdistrict --grow");
+    }
+}
+
+/** How many objects may become dirty before the next commit. Two commits may come of them, and
+ * domains become dirty unasked when they run. */
+static uint64_t budget_for(const struct store_info *info, const struct district_status *status,
+                           uint64_t rest)
+{
+    uint64_t may = less(info->free_blocks / 2, status->dirty + status->domains);
+
+    if (stage != SPACE_FULL) { /* new ones among them: not beyond the reserve */
+        may = least(may, rest + reserve(info) / 4);
+    }
+    return may < BUDGET_MIN ? BUDGET_MIN : may;
+}
+
+void checkpoint_budget(void)
+{
+    struct district_status status = {0};
+    struct message ask = {.code = DISTRICT_STATUS, .buffer = &status, .size = sizeof(status)};
+    struct message m = {.code = DISTRICT_BUDGET};
+    struct store_info info;
+    uint64_t rest;
+
+    drop_old(false);
+    store_info(server.store, &info);
+    rest = room(&info);
+    bw_call(KEY_AT(KR_DISTRICT), &ask);
+    tell_stage(stage_of(&info, rest));
+    budget = budget_for(&info, &status, rest);
+    m.word[0] = budget;
+    m.word[1] = stage;
+    m.word[2] = less(rest, status.dirty);
+    m.word[3] = info.blocks;
+    bw_call(KEY_AT(KR_DISTRICT), &m);
+}
+
+bool space_budget_nears(uint64_t changed)
+{
+    return changed >= budget - budget / 4;
+}
+
+bool space_make_room(void)
+{
+    return drop_old(true);
+}

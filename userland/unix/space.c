@@ -1,0 +1,189 @@
+/*
+ * Room in the district's store (SELF_SPACE), shared out so that a full store is a message and not
+ * the end of anybody who did not fill it.
+ *
+ * New objects are refused by use, each use at a floor of its own below which it leaves the rest to
+ * the others: first files do not grow any more (ENOSPC), then processes get no more memory
+ * (ENOMEM), then a large one that touches what it was given before is ended, then there are no new
+ * processes. A shell that runs rm in a full store thus still can. Last of all the nucleus refuses
+ * everything.
+ *
+ * Before anything is refused, its thread waits if there is hope: what was destroyed lately is still
+ * held by the generations before it, and what is dirty needs a second place until it is committed.
+ * Both end with the next checkpoints, which waiting asks for. Invariant: a call waits for
+ * WAIT_EPOCHS checkpoints at most, and no longer than WAIT_LIMIT.
+ *
+ * Free is what the nucleus said at the last question, less what was taken since; it is asked again
+ * after some objects, and always before a refusal.
+ */
+#include <bailiwick/district.h>
+#include <bailiwick/runtime.h>
+#include "process.h"
+#include "space.h"
+
+#define ASK_EVERY     64u
+#define LARGE_PAGES   512u /* from here on a process is large: 2 MiB */
+#define FREED_EPOCHS  3u   /* until two generations were made without what was destroyed */
+#define DIRTY_EPOCHS  2u   /* until what was dirty is committed */
+#define WAIT_EPOCHS   4u
+#define WAIT_LIMIT    10000000000ull /* ns */
+#define WAIT_STEP     20000000ull
+#define UNIT_FRACTION 64u /* floors count in this part of the store, */
+#define UNIT_MIN      64u
+#define UNIT_MAX      4096u
+
+/** Floors, in halves of a unit. */
+static const uint8_t floor_halves[SPACE_USES] = {
+    [SPACE_FILES] = 8,   [SPACE_MAPPING] = 6, [SPACE_LARGE] = 4,
+    [SPACE_PROCESS] = 2, [SPACE_SMALL] = 1,   [SPACE_LAST] = 0,
+};
+
+static uint64_t total, left; /* as of the last question; total 0: not known */
+static uint64_t taken;       /* since then */
+static uint64_t stage;       /* enum space_stage */
+static bool destroyed;       /* objects, since the last question */
+static uint64_t freed_epoch; /* in which objects were destroyed last, at the latest */
+static uint64_t epoch;
+static bool refused; /* in this call or fault */
+static struct wait_queue waiting;
+
+/** @param press ask for a checkpoint as well */
+static void ask(bool press)
+{
+    struct message m = {.word = {press}};
+
+    if (bw_self(SELF_SPACE, &m) != BW_OK) {
+        return;
+    }
+    left = m.word[0];
+    total = m.word[1];
+    stage = m.word[2];
+    taken = 0;
+    m = (struct message){0};
+    bw_self(SELF_DISTRICT, &m);
+    epoch = m.word[2];
+    if (destroyed) {
+        destroyed = false;
+        freed_epoch = epoch;
+    }
+}
+
+static uint64_t floor_of(enum space_use use)
+{
+    uint64_t unit = total / UNIT_FRACTION;
+
+    unit = unit < UNIT_MIN ? UNIT_MIN : unit > UNIT_MAX ? UNIT_MAX : unit;
+    return unit * floor_halves[use] / 2;
+}
+
+static bool enough(enum space_use use, uint64_t objects)
+{
+    return total == 0 || left >= taken + objects + floor_of(use);
+}
+
+bool space_take(enum space_use use, uint64_t objects)
+{
+    if (taken >= ASK_EVERY || !enough(use, objects)) {
+        ask(false);
+        if (!enough(use, objects)) {
+            refused = true;
+            return false;
+        }
+    }
+    taken += objects;
+    return true;
+}
+
+bool space_protects(const struct process *p)
+{
+    return p == init_process || p->pid == p->sid;
+}
+
+bool space_take_page(const struct space *s)
+{
+    enum space_use use = s->resident > LARGE_PAGES ? SPACE_LARGE : SPACE_SMALL;
+
+    if (!current || space_protects(current->process)) {
+        use = SPACE_LAST;
+    }
+    return space_take(use, 1);
+}
+
+bool space_take_mapping(uint64_t pages)
+{
+    if (!space_take(SPACE_MAPPING, 0)) {
+        return false;
+    }
+    if (!enough(SPACE_MAPPING, pages)) {
+        ask(false);
+        refused = refused || !enough(SPACE_MAPPING, pages);
+    }
+    return enough(SPACE_MAPPING, pages);
+}
+
+void space_freed(void)
+{
+    destroyed = true;
+}
+
+void space_begin(void)
+{
+    refused = false;
+}
+
+void space_satisfied(void)
+{
+    current->space_epoch = 0;
+}
+
+/** May the next checkpoints bring space? */
+static bool hopeful(const struct thread *t)
+{
+    uint64_t until = stage == SPACE_PLENTY ? t->space_epoch + DIRTY_EPOCHS : 0;
+
+    if (freed_epoch != 0 && freed_epoch + FREED_EPOCHS > until) {
+        until = freed_epoch + FREED_EPOCHS;
+    }
+    return epoch < until && epoch < t->space_epoch + WAIT_EPOCHS &&
+           time_monotonic() < t->space_since + WAIT_LIMIT;
+}
+
+/** Enters current in the queue if there is hope. @return BLOCKED, -EINTR, -ENOMEM */
+static long wait_here(void)
+{
+    struct thread *t = current;
+
+    ask(true);
+    if (t->space_epoch == 0) {
+        t->space_epoch = epoch;
+        t->space_since = time_monotonic();
+    }
+    return hopeful(t) ? wait_on(&waiting, time_monotonic() + WAIT_STEP) : -ENOMEM;
+}
+
+long space_outcome(long result)
+{
+    if (result != -ENOSPC && (!refused || (result != -ENOMEM && result != -EAGAIN))) {
+        return result;
+    }
+    return wait_here() == BLOCKED ? BLOCKED : result;
+}
+
+long space_wait_fault(void)
+{
+    long r = wait_here();
+
+    if (r == BLOCKED) {
+        current->waits_in_fault = true;
+    }
+    return r == -EINTR ? RESULT_RETRY : r;
+}
+
+void space_figures(struct space_figures *f)
+{
+    ask(false);
+    *f = (struct space_figures){.total = total, .free = left};
+    if (left > floor_of(SPACE_FILES)) {
+        f->files = left - floor_of(SPACE_FILES);
+    }
+}

@@ -1,0 +1,53 @@
+/*
+ * What the district's store has room for, and who may still have it (space.c).
+ */
+#ifndef UNIX_SPACE_H
+#define UNIX_SPACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** Who wants new objects; the earlier ones are refused first. */
+enum space_use {
+    SPACE_FILES,   /* a file or a directory grows */
+    SPACE_MAPPING, /* a process asks for more memory */
+    SPACE_LARGE,   /* a large process touches memory that it was given */
+    SPACE_PROCESS, /* a process is made */
+    SPACE_SMALL,   /* a small process touches memory that it was given */
+    SPACE_LAST,    /* the shell or the first process does */
+    SPACE_USES,
+};
+
+struct space;
+
+/** May `objects` more be made? Counts them if so. */
+bool space_take(enum space_use use, uint64_t objects);
+/** The same for one page or node of a process's memory. */
+bool space_take_page(const struct space *s);
+/** A mapping of so many pages is asked for: refused if the store has not even room for it alone. */
+bool space_take_mapping(uint64_t pages);
+/** Objects were destroyed; the next checkpoints may bring their space back. */
+void space_freed(void);
+
+/** A call begins, or a fault: what was refused before does not count any more. */
+void space_begin(void);
+/** What becomes of a call that has failed with `result`, having changed nothing: BLOCKED if it was
+ * for lack of space and space may come back soon; then it is run again. */
+long space_outcome(long result);
+/** current's page fault found no room. @return BLOCKED, RESULT_RETRY if a signal came first, or
+ * -ENOMEM: there is no hope */
+long space_wait_fault(void);
+/** current goes on: its next refusal is a new one. */
+void space_satisfied(void);
+
+struct space_figures {
+    uint64_t total, free; /* pages; total 0: not known */
+    uint64_t files;       /* of free: what files may have */
+};
+void space_figures(struct space_figures *f);
+
+struct process;
+/** The first process and shells (leaders of sessions) are the last to suffer. */
+bool space_protects(const struct process *p);
+
+#endif
