@@ -32,10 +32,10 @@ static uint64_t size_of(int fd, const char *path)
 
 static void lock(int fd, const char *path, bool write)
 {
-    const char *why = lock_image(fd, write);
+    const char *who = lock_image(fd, write);
 
-    if (why)
-        fail("%s is in use: %s", path, why);
+    if (who)
+        fail("%s is in use by %s", path, who);
 }
 
 void file_open(struct file *f, const char *path, bool write)

@@ -67,7 +67,8 @@ void file_discard(struct file *f);
 struct store_io file_io(struct file *f);
 
 /* locks.c */
-/** Takes the locks that QEMU takes on an image. @return NULL, or who is in the way */
+/** Takes the locks that QEMU takes on an image. @return NULL, or who is in the way: "qemu, process
+ * 12" */
 const char *lock_image(int fd, bool write);
 
 /* builder.c: making objects */

@@ -98,6 +98,7 @@ def jobs(long):
     yield 'posix', system('posix')
     yield 'survive', system('survive')
     yield 'host', system('host')
+    yield 'locks', system('locks')
     yield 'fuzz', system('fuzz', *(['--long'] if long else []), '--seed', str(SEED))
     yield 'recorded', system('recorded', '--seed', str(SEED),
                              *(['--images', '50000', '--steps', '60', '--boots', '20'] if long else []))
