@@ -119,7 +119,7 @@ static void dump_super(struct opened *o)
 {
     char id[40];
 
-    for (uint64_t copy = 0; copy < SUPER_COPIES; copy++) {
+    for (uint64_t copy = 0; copy < SUPER_TWINS; copy++) {
         struct disk_super s;
 
         read_raw(o, copy, &s, 1);
@@ -133,6 +133,8 @@ static void dump_super(struct opened *o)
         number("first data block", s.first_data);
         dump_field("root slots", "%u of %u blocks from block %u", s.root_slots, s.root_slot_blocks,
                    s.root_first);
+        number("root twins", s.root_twins);
+        number("copy", s.copy);
         words("name", s.name, sizeof(s.name));
         words("owner", s.owner, sizeof(s.owner));
         sum("checksum", s.checksum, store_checksum(&s, offsetof(struct disk_super, checksum)));
@@ -154,6 +156,7 @@ static void dump_generation(const struct disk_generation *g)
     reference("index", &g->root);
     number("reason", g->reason);
     dump_field("flags", "%#x", g->flags);
+    number("index blocks", g->nodes);
 }
 
 static void dump_head(const struct disk_root *r, uint64_t found)
@@ -186,21 +189,26 @@ static void dump_head(const struct disk_root *r, uint64_t found)
                r->keep_hours, r->keep_days);
     number("generations", r->generations);
     number("points", r->points);
+    dump_field("flags", "%#x%s", r->flags, r->flags & ROOT_LEAKS ? ": leaks" : "");
+    number("copies", r->copies);
+    dump_field("in sync", "%#x", r->in_sync);
+    number("mirror changes", r->mirror_changes);
     words("ran by", r->ran_by, sizeof(r->ran_by));
 }
 
-/** Every slot, with all that its length covers. */
+/** Every slot's twins, with all that their length covers. */
 static void dump_roots(struct opened *o)
 {
-    uint8_t *slot = allocate((size_t)ROOT_SLOT_BLOCKS * STORE_BLOCK);
-    const size_t limit = (size_t)ROOT_SLOT_BLOCKS * STORE_BLOCK;
+    uint8_t *slot = allocate((size_t)ROOT_BLOCKS * STORE_BLOCK);
+    const size_t limit = (size_t)ROOT_BLOCKS * STORE_BLOCK;
 
-    for (unsigned s = 0; s < ROOT_SLOTS; s++) {
+    for (unsigned s = 0; s < ROOT_SLOTS * ROOT_TWINS; s++) {
         const struct disk_root *r = (const struct disk_root *)slot;
-        uint64_t block = ROOT_FIRST + (uint64_t)s * ROOT_SLOT_BLOCKS;
+        uint64_t block = ROOT_FIRST + (uint64_t)s * ROOT_BLOCKS;
 
-        read_raw(o, block, slot, ROOT_SLOT_BLOCKS);
-        printf("root slot %u, block %llu\n", s, (unsigned long long)block);
+        read_raw(o, block, slot, ROOT_BLOCKS);
+        printf("root slot %u, twin %u, block %llu\n", s / ROOT_TWINS, s % ROOT_TWINS,
+               (unsigned long long)block);
         if (r->magic == 0) {
             printf("  never written\n");
             continue;

@@ -3,16 +3,30 @@
  */
 #include "internal.h"
 
+int store_damaged_copy(struct store *st, const char *file, int line, struct store_damage *d)
+{
+    d->file = file;
+    d->line = line;
+    if (st->silent)
+        return STORE_DAMAGED;
+    st->damages++;
+    st->repaired += d->repaired;
+    if (st->io.damage)
+        st->io.damage(st->io.ctx, d);
+    return STORE_DAMAGED;
+}
+
 int store_damaged(struct store *st, const char *file, int line, const char *what, uint64_t block,
                   uint64_t generation, uint64_t oid, uint64_t expected, uint64_t found)
 {
-    st->damages++;
-    if (st->io.damage) {
-        struct store_damage d = {file, line, what, block, generation, oid, expected, found};
-
-        st->io.damage(st->io.ctx, &d);
-    }
-    return STORE_DAMAGED;
+    return store_damaged_copy(st, file, line,
+                              &(struct store_damage){.what = what,
+                                                     .block = block,
+                                                     .generation = generation,
+                                                     .oid = oid,
+                                                     .expected = expected,
+                                                     .found = found,
+                                                     .copy = st->super.copy});
 }
 
 const char *store_error_text(int error)

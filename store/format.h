@@ -2,10 +2,10 @@
  * What a store looks like on disk. docs/store-format.md explains it byte by byte. All numbers are
  * little-endian. On disk: do not change.
  *
- *   block 0, 1            superblock and its copy, written once
+ *   block 0, 1            superblock and its twin, written once
  *   block 8 ..            ROOT_SLOTS slots of ROOT_SLOT_BLOCKS blocks: the root with sequence s is
- * in slot s % ROOT_SLOTS; the valid one with the highest s counts block FIRST_DATA ..   objects'
- * bytes, index blocks, map blocks, anywhere
+ *                         in slot s % ROOT_SLOTS, twice; the whole one with the highest s counts
+ *   block FIRST_DATA ..   objects' bytes, index blocks, map blocks, anywhere
  */
 #ifndef STORE_FORMAT_H
 #define STORE_FORMAT_H
@@ -17,10 +17,12 @@
 #define ROOT_MAGIC  0x31746f6f72774942ull /* "BIwroot1" */
 #define NODE_MAGIC  0x65646e42u           /* "Bnde" */
 
-#define SUPER_COPIES     2u
+#define SUPER_TWINS      2u
 #define ROOT_FIRST       8u
 #define ROOT_SLOTS       4u
-#define ROOT_SLOT_BLOCKS 16u
+#define ROOT_TWINS       2u  /* times that a root is written into its slot */
+#define ROOT_BLOCKS      16u /* of one twin */
+#define ROOT_SLOT_BLOCKS (ROOT_TWINS * ROOT_BLOCKS)
 #define FIRST_DATA       (ROOT_FIRST + ROOT_SLOTS * ROOT_SLOT_BLOCKS)
 
 #define NONE UINT64_MAX /* a generation number that is none */
@@ -32,10 +34,11 @@ struct disk_super {
     uint8_t id[16];
     uint64_t created; /* ns since 1970 */
     uint64_t first_data;
-    uint32_t root_first, root_slots, root_slot_blocks, reserved0;
+    uint32_t root_first, root_slots, root_slot_blocks, root_twins;
     char name[STORE_NAME_MAX];
     char owner[STORE_NAME_MAX];
-    uint8_t reserved[3960];
+    uint32_t copy; /* of a mirror: which of its copies this is; else 0 */
+    uint8_t reserved[3956];
     uint64_t checksum; /* of all bytes before it */
 };
 _Static_assert(sizeof(struct disk_super) == STORE_BLOCK, "on disk: superblock");
@@ -60,9 +63,11 @@ struct disk_generation {
     struct disk_ref root;
     uint32_t reason;
     uint32_t flags;
-    uint64_t reserved;
+    uint64_t nodes; /* index blocks of its tree */
 };
 _Static_assert(sizeof(struct disk_generation) == 96, "on disk: generation");
+
+#define ROOT_LEAKS 1u /* some used blocks are needed by nobody: see generation_drop */
 
 /** Followed by `generations` struct disk_generation in ascending order, then `points` uint64_t. */
 struct disk_root {
@@ -89,9 +94,12 @@ struct disk_root {
     uint32_t keep_last, keep_minutes, keep_hours, keep_days;
     uint32_t generations;
     uint32_t points; /* the map is the tree with these ranges [p0,p1), [p2,p3).. inverted */
-    uint32_t reserved0;
+    uint32_t flags;
     char ran_by[STORE_NAME_MAX];
-    uint8_t reserved[256];
+    uint32_t copies;         /* devices that the store is on: 1, or 2 of a mirror */
+    uint32_t in_sync;        /* bit n: copy n has all of it */
+    uint64_t mirror_changes; /* of in_sync */
+    uint8_t reserved[240];
 };
 _Static_assert(sizeof(struct disk_root) == 512, "on disk: root");
 

@@ -60,6 +60,13 @@ struct parcel {
     uint8_t bytes[STORE_BLOCK];
 };
 
+/** What a root slot has. Twin t of copy c is number, and bit, 2 c + t. */
+struct slot {
+    uint64_t sequence; /* of the newest whole root in it; 0: none */
+    unsigned whole;    /* twins that have it */
+    bool torn;         /* a twin has the remains of one */
+};
+
 #define HASH_SIZE        1024u
 #define AREAS_LOADED_MAX 64u
 
@@ -81,10 +88,14 @@ struct store {
 
     /* standing */
     bool claimed;
-    uint64_t damages; /* reported so far */
-    bool must_reopen; /* a root write failed: what is durable is not known */
-    unsigned torn;    /* bit n: root slot n has the remains of a root */
-    bool pressed;     /* a commit ran out of space: drop generations first */
+    uint64_t damages;  /* reported so far */
+    uint64_t repaired; /* of that */
+    bool silent;       /* damage is met on the way to something else: not reported */
+    bool repairs;      /* bad copies are overwritten: nobody else writes here */
+    bool must_reopen;  /* a root write failed: what is durable is not known */
+    struct slot slot[ROOT_SLOTS];
+    unsigned bad_supers; /* bit of each twin (see struct slot) */
+    bool pressed;        /* a commit ran out of space: drop generations first */
 
     /* caches */
     struct node *hash[HASH_SIZE];
@@ -96,7 +107,7 @@ struct store {
     bool folding;           /* all loaded areas must stay */
     struct parcel *parcels; /* in flight */
     struct parcel *late;    /* MUTATION_ROOT_BEFORE_DATA only */
-    uint8_t *root_buffer;   /* ROOT_SLOT_BLOCKS */
+    uint8_t *root_buffer;   /* ROOT_BLOCKS */
 };
 
 /* store.c */
@@ -109,6 +120,8 @@ int store_make_durable(struct store *st);
 /* damage.c */
 int store_damaged(struct store *st, const char *file, int line, const char *what, uint64_t block,
                   uint64_t generation, uint64_t oid, uint64_t expected, uint64_t found);
+/** With the file and line filled in. */
+int store_damaged_copy(struct store *st, const char *file, int line, struct store_damage *d);
 #define DAMAGED(st, what, block, generation, oid, expected, found)                                 \
     store_damaged(st, __FILE__, __LINE__, what, block, generation, oid, expected, found)
 
@@ -130,6 +143,21 @@ void points_free(struct points *p);
 
 /* io.c */
 int io_read(struct store *st, uint64_t block, void *buf, size_t n);
+/** A block, and what it must be. */
+struct wanted {
+    const char *what; /* for naming damage, as are generation and oid */
+    uint64_t block, generation, oid;
+    uint64_t checksum;
+    bool believe; /* whatever its checksum is: for deliberate faults */
+};
+/** Reads a block from any copy that has it right. Damage is reported, and mended if it can be. */
+int io_read_checked(struct store *st, const struct wanted *w, void *buf);
+/** Looks at all copies. */
+int io_read_all(struct store *st, const struct wanted *w, void *buf);
+/** @return true if that copy's block is overwritten */
+bool io_repair(struct store *st, unsigned copy, uint64_t block, const void *bytes);
+/** From that copy of a mirror; else from the only one. */
+int io_read_from(struct store *st, unsigned copy, uint64_t block, void *buf, size_t n);
 int io_write(struct store *st, uint64_t block, const void *buf, size_t n);
 int io_wait(struct store *st);
 int io_flush(struct store *st);
@@ -199,11 +227,26 @@ uint64_t map_claim_target(const struct store *st);
 bool in_ring(uint64_t start, uint64_t length, uint64_t blocks, uint64_t b);
 uint64_t ring_at(uint64_t start, uint64_t offset, uint64_t blocks);
 
+/* super.c */
+int super_open(struct store *st);
+/** Names all twins that are not right, and mends them if st->repairs. */
+int super_check(struct store *st);
+/** Mends what super_open has found. */
+void super_mend(struct store *st);
+/** Makes it the superblock of that copy, checksum included. */
+void super_for_copy(struct disk_super *s, unsigned copy);
+
 /* root.c */
 int root_open(struct store *st);
+/** Names all twins of durable roots that are not whole, and mends them if st->repairs. */
+int root_check(struct store *st);
+uint32_t root_twins_lost(const struct store *st);
 /** Makes a state durable: flush, root, flush. On success it has the next sequence number. */
 int root_write(struct store *st, struct state *s, bool data_first);
 int state_copy(struct state *to, const struct state *from);
+
+/* policy.c */
+bool retention_valid(uint32_t last, uint32_t minutes, uint32_t hours, uint32_t days);
 
 /* generation.c */
 struct disk_generation *generation_find(struct state *s, uint64_t number);

@@ -58,20 +58,20 @@ static uint64_t minimum(uint64_t a, uint64_t b)
 static int area_read(struct store *st, struct area *a)
 {
     struct disk_entry e;
-    uint64_t sum;
     int r = tree_find(st, &st->now.head.map, NONE, a->index, &e);
 
     if (r)
         return r == STORE_ABSENT ? STORE_OK : r;
     if (e.type != MAP_TYPE || !(e.flags & ENTRY_BYTES))
         return DAMAGED(st, "map: entry", e.place, NONE, a->index, MAP_TYPE, e.type);
-    r = io_read(st, e.place, a->bits, 1);
-    if (r)
-        return r;
-    sum = store_checksum(a->bits, STORE_BLOCK);
-    if (sum != e.checksum && !MUTATED(MUTATION_NODE_CHECKSUM))
-        return DAMAGED(st, "map block: checksum", e.place, NONE, a->index, e.checksum, sum);
-    return STORE_OK;
+    return io_read_checked(st,
+                           &(struct wanted){.what = "map block: checksum",
+                                            .block = e.place,
+                                            .generation = NONE,
+                                            .oid = a->index,
+                                            .checksum = e.checksum,
+                                            .believe = MUTATED(MUTATION_NODE_CHECKSUM)},
+                           a->bits);
 }
 
 /** Inverts the bits of the area that `points` says. */
@@ -428,7 +428,7 @@ static int fold_once(struct store *st)
 
 /** As many always fit a root. */
 #define POINTS_MAX                                                                                 \
-    ((ROOT_SLOT_BLOCKS * STORE_BLOCK - sizeof(struct disk_root) -                                  \
+    ((ROOT_BLOCKS * STORE_BLOCK - sizeof(struct disk_root) -                                       \
       STORE_GENERATIONS_MAX * sizeof(struct disk_generation)) /                                    \
      sizeof(uint64_t))
 

@@ -123,8 +123,13 @@ static int check(struct store *st, const struct disk_ref *ref, const struct disk
 int node_get(struct store *st, const struct disk_ref *ref, uint64_t low, uint64_t generation,
              struct node **out)
 {
+    struct wanted wanted = {.what = "index block: checksum",
+                            .block = ref->place,
+                            .generation = generation,
+                            .oid = low,
+                            .checksum = ref->checksum,
+                            .believe = MUTATED(MUTATION_NODE_CHECKSUM)};
     struct node *n = cache_find(st, ref->place, ref->checksum);
-    uint64_t sum;
     int r;
 
     if (n) {
@@ -141,13 +146,7 @@ int node_get(struct store *st, const struct disk_ref *ref, uint64_t low, uint64_
     n = calloc(1, sizeof(*n));
     if (!n)
         return STORE_NOMEM;
-    r = io_read(st, ref->place, &n->disk, 1);
-    if (r == STORE_OK) {
-        sum = store_checksum(&n->disk, STORE_BLOCK);
-        if (sum != ref->checksum && !MUTATED(MUTATION_NODE_CHECKSUM))
-            r = DAMAGED(st, "index block: checksum", ref->place, generation, low, ref->checksum,
-                        sum);
-    }
+    r = io_read_checked(st, &wanted, &n->disk);
     if (r == STORE_OK)
         r = check(st, ref, &n->disk, low, generation);
     if (r) {

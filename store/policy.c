@@ -52,14 +52,35 @@ int store_set_crash_policy(struct store *st, uint32_t policy)
     return change_head(st, change_policy, &v);
 }
 
+/** A mask that is set again is no change. */
+static void change_in_sync(struct disk_root *h, const uint64_t *v)
+{
+    h->mirror_changes += h->in_sync != v[0];
+    h->in_sync = (uint32_t)v[0];
+}
+
+bool retention_valid(uint32_t last, uint32_t minutes, uint32_t hours, uint32_t days)
+{
+    return last >= 2 && (uint64_t)last + minutes + hours + days <= STORE_KEEP_MAX;
+}
+
 int store_set_retention(struct store *st, uint32_t last, uint32_t minutes, uint32_t hours,
                         uint32_t days)
 {
     uint64_t v[4] = {last, minutes, hours, days};
 
-    if (last < 2 || (uint64_t)last + minutes + hours + days > STORE_GENERATIONS_MAX / 2)
+    if (!retention_valid(last, minutes, hours, days))
         return STORE_ARGUMENT;
     return change_head(st, change_retention, v);
+}
+
+int store_set_in_sync(struct store *st, uint32_t mask)
+{
+    uint64_t v = mask;
+
+    if (mask == 0 || mask >= 1u << st->committed.head.copies)
+        return STORE_ARGUMENT;
+    return change_head(st, change_in_sync, &v);
 }
 
 /** A range that wraps at the old end has to go on meaning (at least) the same blocks. */

@@ -2,8 +2,13 @@
  * Roots: finding the newest whole one, and making the next one durable.
  *
  * The order that a commit rests on is here: everything that the new root needs is flushed, then the
- * root is written to the slot of the oldest one, then that is flushed. A root that is torn has a
- * wrong checksum and does not count.
+ * root is written, twice, to the slot of the oldest one, then that is flushed. A root is there if
+ * one of its twins is whole. If none is, it was torn and does not count.
+ *
+ *   slot of        | twins not whole mean      | and are
+ *   the next root  | nothing                   | wiped before they are written, if torn
+ *   the newest one | a power cut, or damage    | mended before the next root is written
+ *   older ones     | damage: they were flushed | reported, and mended when nobody else writes
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +26,32 @@ int state_copy(struct state *to, const struct state *from)
     return STORE_OK;
 }
 
-static uint64_t slot_block(uint64_t sequence)
+/** First block of a twin. */
+static uint64_t twin_block(uint64_t sequence, unsigned twin)
 {
     if (MUTATED(MUTATION_ONE_ROOT_SLOT))
         sequence = 0;
-    return ROOT_FIRST + sequence % ROOT_SLOTS * ROOT_SLOT_BLOCKS;
+    return ROOT_FIRST + sequence % ROOT_SLOTS * ROOT_SLOT_BLOCKS + twin % ROOT_TWINS * ROOT_BLOCKS;
+}
+
+/** The twins that a root has, as a mask: those of all copies in sync. */
+static unsigned all_twins(const struct store *st)
+{
+    unsigned mask = 0;
+
+    if (st->io.copies == 1)
+        return (1u << ROOT_TWINS) - 1;
+    for (unsigned c = 0; c < st->io.copies; c++)
+        if (st->committed.head.in_sync >> c & 1)
+            mask |= ((1u << ROOT_TWINS) - 1) << c * ROOT_TWINS;
+    return mask;
+}
+
+uint32_t root_twins_lost(const struct store *st)
+{
+    const struct slot *s = &st->slot[st->committed.head.sequence % ROOT_SLOTS];
+
+    return s->whole ? (uint32_t)__builtin_popcount(all_twins(st) & ~s->whole) : 0;
 }
 
 static uint64_t root_checksum(const uint8_t *buffer, size_t length)
@@ -41,7 +67,7 @@ static size_t encode(struct store *st, struct state *s)
     size_t length = sizeof(s->head) + table + points;
     struct disk_root *head = (struct disk_root *)st->root_buffer;
 
-    if (length > ROOT_SLOT_BLOCKS * STORE_BLOCK)
+    if (length > ROOT_BLOCKS * STORE_BLOCK)
         return 0;
     memset(st->root_buffer, 0, (length + STORE_BLOCK - 1) / STORE_BLOCK * STORE_BLOCK);
     s->head.magic = ROOT_MAGIC;
@@ -57,47 +83,158 @@ static size_t encode(struct store *st, struct state *s)
     return length;
 }
 
-static int wipe(struct store *st, uint64_t block)
+static unsigned blocks_of(size_t length)
+{
+    return (unsigned)((length + STORE_BLOCK - 1) / STORE_BLOCK);
+}
+
+/** Reads a twin into root_buffer. @return STORE_ABSENT: none is there; STORE_DAMAGED: what is there
+ * is not whole */
+static int read_twin(struct store *st, uint64_t sequence, unsigned twin)
+{
+    const struct disk_root *h = (const struct disk_root *)st->root_buffer;
+    uint64_t block = twin_block(sequence, twin);
+    unsigned copy = twin / ROOT_TWINS, more;
+    int r = io_read_from(st, copy, block, st->root_buffer, 1);
+
+    if (r)
+        return r;
+    if (h->magic != ROOT_MAGIC || memcmp(h->id, st->super.id, sizeof(h->id)) != 0)
+        return STORE_ABSENT;
+    if (h->length < sizeof(*h) || h->length > ROOT_BLOCKS * STORE_BLOCK)
+        return STORE_DAMAGED;
+    more = blocks_of(h->length) - 1;
+    if (more)
+        r = io_read_from(st, copy, block + 1, st->root_buffer + STORE_BLOCK, more);
+    if (r)
+        return r;
+    if (root_checksum(st->root_buffer, h->length) != h->checksum &&
+        !MUTATED(MUTATION_ROOT_CHECKSUM))
+        return STORE_DAMAGED;
+    return h->version == STORE_FORMAT_VERSION ? STORE_OK : STORE_VERSION;
+}
+
+/* --- writing ------------------------------------------------------------------------------------
+ */
+
+/** Writes the root in root_buffer to these twins of its slot. It is copied. */
+static int write_twins(struct store *st, uint64_t sequence, unsigned twins)
+{
+    const struct disk_root *h = (const struct disk_root *)st->root_buffer;
+
+    for (unsigned t = 0; t < st->io.copies * ROOT_TWINS; t++)
+        for (unsigned b = 0; (twins >> t & 1) && b < blocks_of(h->length); b++) {
+            const uint8_t *bytes = st->root_buffer + (size_t)b * STORE_BLOCK;
+            uint64_t block = twin_block(sequence, t) + b;
+            int r;
+
+            if (st->io.copies > 1)
+                r = io_repair(st, t / ROOT_TWINS, block, bytes) ? STORE_OK : STORE_IO;
+            else
+                r = io_write_copy(st, block, bytes);
+            if (r)
+                return r;
+        }
+    return STORE_OK;
+}
+
+/** Writes a twin that is whole over those that are not. */
+static int mend(struct store *st, uint64_t sequence)
+{
+    struct slot *s = &st->slot[sequence % ROOT_SLOTS];
+    unsigned bad = all_twins(st) & ~s->whole, good = 0;
+    int r;
+
+    while (!(s->whole >> good & 1))
+        good++;
+    r = read_twin(st, sequence, good);
+    if (r == STORE_OK)
+        r = write_twins(st, sequence, bad);
+    if (r == STORE_OK)
+        s->whole |= bad;
+    return r;
+}
+
+/** The newest root is the only one that is sure to count: it must be there in full before the next
+ * one is begun. */
+static int mend_newest(struct store *st)
+{
+    const struct slot *s = &st->slot[st->committed.head.sequence % ROOT_SLOTS];
+    int r;
+
+    super_mend(st);
+    if (s->whole == 0 || (all_twins(st) & ~s->whole) == 0)
+        return STORE_OK;
+    r = mend(st, st->committed.head.sequence);
+    return r ? r : io_flush(st);
+}
+
+/** What is torn and has that slot's next sequence number must not become whole by what is written
+ * there next. */
+static int wipe(struct store *st, uint64_t sequence)
 {
     static const uint8_t zeros[STORE_BLOCK];
-    int r = io_write(st, block, zeros, 1);
+    int r = STORE_OK;
 
-    return r ? r : io_flush(st);
+    for (unsigned t = 0; t < ROOT_TWINS && r == STORE_OK; t++)
+        r = io_write(st, twin_block(sequence, t), zeros, 1);
+    if (r == STORE_OK)
+        r = io_flush(st);
+    if (r == STORE_OK)
+        st->slot[sequence % ROOT_SLOTS] = (struct slot){0};
+    return r;
 }
 
 static int write_and_flush(struct store *st, uint64_t sequence, size_t length, bool data_first)
 {
     bool flush = !MUTATED(MUTATION_NO_FLUSH_AFTER_ROOT) &&
                  (data_first || !MUTATED(MUTATION_CLAIM_NOT_FLUSHED));
-    int r = io_write(st, slot_block(sequence), st->root_buffer,
-                     (length + STORE_BLOCK - 1) / STORE_BLOCK);
+    int r = STORE_OK;
 
+    st->slot[sequence % ROOT_SLOTS] = (struct slot){0};
+    for (unsigned t = 0; t < ROOT_TWINS && r == STORE_OK; t++)
+        r = io_write(st, twin_block(sequence, t), st->root_buffer, blocks_of(length));
     if (r == STORE_OK)
         r = flush ? io_flush(st) : io_wait(st);
     return r;
+}
+
+/** A copy of a mirror that is written to alone says so in whatever root it gets. */
+static void note_alone(struct store *st, struct state *s)
+{
+    uint32_t alone = 1u << st->super.copy;
+
+    if (st->io.copies > 1 || s->head.copies < 2 || s->head.in_sync == alone)
+        return;
+    s->head.in_sync = st->now.head.in_sync = alone;
+    s->head.mirror_changes++;
+    st->now.head.mirror_changes = s->head.mirror_changes;
 }
 
 int root_write(struct store *st, struct state *s, bool data_first)
 {
     uint64_t sequence = st->committed.head.sequence + 1;
     size_t length;
-    int r = STORE_OK;
+    int r;
 
+    st->repairs = true;
+    r = mend_newest(st);
+    if (r)
+        return r;
+    note_alone(st, s);
     s->head.sequence = sequence;
     length = encode(st, s);
     if (length == 0)
-        return STORE_NOSPACE;
-    if (points_reserve(&st->committed.points, s->points.count))
-        return STORE_NOMEM;
-    if (data_first)
+        r = STORE_NOSPACE;
+    else if (points_reserve(&st->committed.points, s->points.count))
+        r = STORE_NOMEM;
+    else if (data_first)
         r = MUTATED(MUTATION_NO_FLUSH_BEFORE_ROOT) ? io_wait(st) : io_flush(st);
-    if (r)
+    if (r == STORE_OK && st->slot[sequence % ROOT_SLOTS].torn)
+        r = wipe(st, sequence);
+    if (r) {
+        s->head.sequence = sequence - 1;
         return r;
-    if (st->torn >> sequence % ROOT_SLOTS & 1) {
-        r = wipe(st, slot_block(sequence));
-        if (r)
-            return r;
-        st->torn &= ~(1u << sequence % ROOT_SLOTS);
     }
     /* From here on the new root may be durable, whatever the device says. */
     r = write_and_flush(st, sequence, length, data_first);
@@ -105,6 +242,8 @@ int root_write(struct store *st, struct state *s, bool data_first)
         r = state_copy(&st->committed, s);
     if (r)
         st->must_reopen = true;
+    else
+        st->slot[sequence % ROOT_SLOTS] = (struct slot){sequence, all_twins(st), false};
     if (MUTATED(MUTATION_ROOT_BEFORE_DATA) && data_first && r == STORE_OK)
         r = io_late(st);
     st->now.head.sequence = sequence;
@@ -113,34 +252,6 @@ int root_write(struct store *st, struct state *s, bool data_first)
 
 /* --- opening -------------------------------------------------------------------------------------
  */
-
-static int read_super(struct store *st)
-{
-    struct disk_super *s = &st->super;
-    int r = STORE_FOREIGN, last;
-
-    for (uint64_t copy = 0; copy < SUPER_COPIES && copy < st->io.blocks; copy++) {
-        last = io_read(st, copy, s, 1);
-        if (last)
-            return last;
-        if (s->magic != SUPER_MAGIC)
-            continue;
-        if (store_checksum(s, offsetof(struct disk_super, checksum)) != s->checksum) {
-            r = DAMAGED(st, "superblock: checksum", copy, NONE, 0,
-                        store_checksum(s, offsetof(struct disk_super, checksum)), s->checksum);
-            continue;
-        }
-        if (s->version != STORE_FORMAT_VERSION)
-            return STORE_VERSION;
-        if (s->block_size != STORE_BLOCK || s->first_data != FIRST_DATA ||
-            s->root_first != ROOT_FIRST || s->root_slots != ROOT_SLOTS ||
-            s->root_slot_blocks != ROOT_SLOT_BLOCKS)
-            return STORE_VERSION;
-        s->name[STORE_NAME_MAX - 1] = s->owner[STORE_NAME_MAX - 1] = 0;
-        return STORE_OK;
-    }
-    return r;
-}
 
 /** Are the places, counts and ranges in the head possible? */
 static bool head_sane(const struct disk_root *h)
@@ -156,6 +267,9 @@ static bool head_sane(const struct disk_root *h)
     if (h->avoid_length && (h->avoid_start < FIRST_DATA || h->avoid_start >= h->blocks))
         return false;
     if (h->map.place && (h->map.place < FIRST_DATA || h->map.place >= h->blocks))
+        return false;
+    if (h->copies == 0 || h->copies > STORE_COPIES_MAX || h->in_sync == 0 ||
+        h->in_sync >= 1u << h->copies)
         return false;
     return h->map.level < LEVEL_MAX && h->generations <= STORE_GENERATIONS_MAX &&
            h->points % 2 == 0;
@@ -202,69 +316,121 @@ static int decode(struct store *st, struct state *s)
     return table_sane(s) ? STORE_OK : STORE_DAMAGED;
 }
 
-/** Reads the root in a slot into root_buffer. @return STORE_ABSENT if there is no whole one */
-static int read_root(struct store *st, uint64_t slot)
-{
-    const struct disk_root *h = (const struct disk_root *)st->root_buffer;
-    uint64_t block = ROOT_FIRST + slot * ROOT_SLOT_BLOCKS;
-    size_t more;
-    int r = io_read(st, block, st->root_buffer, 1);
-
-    if (r)
-        return r;
-    if (h->magic != ROOT_MAGIC || memcmp(h->id, st->super.id, sizeof(h->id)) != 0)
-        return STORE_ABSENT;
-    st->torn |= 1u << slot;
-    if (h->length < sizeof(*h) || h->length > ROOT_SLOT_BLOCKS * STORE_BLOCK)
-        return STORE_ABSENT;
-    more = (h->length - 1) / STORE_BLOCK;
-    if (more)
-        r = io_read(st, block + 1, st->root_buffer + STORE_BLOCK, more);
-    if (r)
-        return r;
-    if (root_checksum(st->root_buffer, h->length) != h->checksum &&
-        !MUTATED(MUTATION_ROOT_CHECKSUM))
-        return STORE_ABSENT;
-    st->torn &= ~(1u << slot);
-    return h->version == STORE_FORMAT_VERSION ? STORE_OK : STORE_VERSION;
-}
-
 static bool newer(uint64_t a, uint64_t b)
 {
     return MUTATED(MUTATION_OLDEST_ROOT) ? a < b : a > b;
 }
 
-int root_open(struct store *st)
+/** What root_buffer has is the newest one so far: takes it. */
+static int take(struct store *st, uint64_t slot, uint64_t *best)
 {
     const struct disk_root *h = (const struct disk_root *)st->root_buffer;
+    int r;
+
+    if (*best && !newer(h->sequence, *best))
+        return STORE_OK;
+    *best = h->sequence;
+    r = decode(st, &st->committed);
+    return r == STORE_DAMAGED
+               ? DAMAGED(st, "root: contents", ROOT_FIRST + slot * ROOT_SLOT_BLOCKS, NONE, 0, 0, 0)
+               : r;
+}
+
+/** Looks at all twins in a slot. best: not NULL when opening. */
+static int look(struct store *st, uint64_t slot, uint64_t *best)
+{
+    const struct disk_root *h = (const struct disk_root *)st->root_buffer;
+    unsigned twins = st->io.copies * ROOT_TWINS, unreadable = 0;
+    struct slot *s = &st->slot[slot];
+
+    *s = (struct slot){0};
+    for (unsigned t = 0; t < twins; t++) {
+        int r = read_twin(st, slot, t);
+
+        if (r == STORE_VERSION)
+            return r;
+        unreadable += r == STORE_IO;
+        s->torn |= r == STORE_DAMAGED;
+        if (r || h->sequence == 0 || h->sequence < s->sequence)
+            continue;
+        if (h->sequence > s->sequence)
+            s->whole = 0;
+        s->sequence = h->sequence;
+        s->whole |= 1u << t;
+        r = best ? take(st, slot, best) : STORE_OK;
+        if (r)
+            return r;
+    }
+    /* The newest root may be where nothing can be read. */
+    if (s->whole == 0 && (unreadable == twins || (unreadable && st->io.copies == 1)))
+        return STORE_IO;
+    return STORE_OK;
+}
+
+/** Names the twins that a root lacks, which has been flushed with all of them. */
+static void check_whole(struct store *st, uint64_t sequence)
+{
+    struct slot *s = &st->slot[sequence % ROOT_SLOTS];
+    unsigned lacks;
+    bool mended;
+
+    if (s->sequence != sequence)
+        s->whole = 0;
+    lacks = all_twins(st) & ~s->whole;
+    mended = lacks && s->whole && st->repairs && mend(st, sequence) == STORE_OK;
+    for (unsigned t = 0; t < st->io.copies * ROOT_TWINS; t++)
+        if (lacks >> t & 1)
+            store_damaged_copy(
+                st, __FILE__, __LINE__,
+                &(struct store_damage){.what = "root: not whole",
+                                       .block = twin_block(sequence, t),
+                                       .generation = NONE,
+                                       .expected = sequence,
+                                       .found = s->sequence == sequence ? 0 : s->sequence,
+                                       .copy = st->io.copies > 1 ? t / ROOT_TWINS : st->super.copy,
+                                       .repaired = mended});
+}
+
+static void check_older(struct store *st)
+{
+    uint64_t newest = st->committed.head.sequence;
+
+    for (uint64_t k = 1; k < ROOT_SLOTS - 1 && k < newest; k++)
+        check_whole(st, newest - k);
+}
+
+int root_check(struct store *st)
+{
+    int r = STORE_OK;
+
+    for (uint64_t slot = 0; slot < ROOT_SLOTS && r == STORE_OK; slot++)
+        r = look(st, slot, NULL);
+    if (r)
+        return r;
+    /* One that was written since the store was opened cannot have been cut off. */
+    if (st->claimed)
+        check_whole(st, st->committed.head.sequence);
+    check_older(st);
+    return STORE_OK;
+}
+
+int root_open(struct store *st)
+{
     uint64_t best = 0;
-    bool any = false;
-    int r = read_super(st);
+    int r = super_open(st);
 
     if (r)
         return r;
     if (st->io.blocks < FIRST_DATA)
         return STORE_TRUNCATED;
-    for (uint64_t slot = 0; slot < ROOT_SLOTS; slot++) {
-        r = read_root(st, slot);
-        if (r == STORE_ABSENT)
-            continue;
-        if (r)
-            return r;
-        if (any && !newer(h->sequence, best))
-            continue;
-        best = h->sequence;
-        any = true;
-        r = decode(st, &st->committed);
-        if (r == STORE_DAMAGED)
-            return DAMAGED(st, "root: contents", ROOT_FIRST + slot * ROOT_SLOT_BLOCKS, NONE, 0, 0,
-                           0);
-        if (r)
-            return r;
-    }
-    if (!any)
+    for (uint64_t slot = 0; slot < ROOT_SLOTS && r == STORE_OK; slot++)
+        r = look(st, slot, &best);
+    if (r)
+        return r;
+    if (best == 0)
         return DAMAGED(st, "root: none is whole", ROOT_FIRST, NONE, 0, 1, 0);
     if (st->committed.head.blocks > st->io.blocks)
         return STORE_TRUNCATED;
+    check_older(st);
     return state_copy(&st->now, &st->committed);
 }

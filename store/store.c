@@ -14,6 +14,11 @@ bool store_probe(const void *block)
     return s->magic == SUPER_MAGIC;
 }
 
+static unsigned copies_of(const struct store_io *io)
+{
+    return io->copies > 1 ? io->copies : 1;
+}
+
 static struct store *store_new(const struct store_io *io)
 {
     struct store *st = calloc(1, sizeof(*st));
@@ -21,12 +26,13 @@ static struct store *store_new(const struct store_io *io)
     if (!st)
         return NULL;
     st->io = *io;
+    st->io.copies = copies_of(io);
     if (st->io.cache_blocks == 0)
         st->io.cache_blocks = 1024;
     if (st->io.fold_limit == 0)
         st->io.fold_limit = 300;
     st->io_epoch = 1;
-    st->root_buffer = malloc((size_t)ROOT_SLOT_BLOCKS * STORE_BLOCK);
+    st->root_buffer = malloc((size_t)ROOT_BLOCKS * STORE_BLOCK);
     if (!st->root_buffer) {
         free(st);
         return NULL;
@@ -58,7 +64,7 @@ int store_open(const struct store_io *io, struct store **out)
     *out = NULL;
     if (!st)
         return STORE_NOMEM;
-    r = root_open(st);
+    r = st->io.copies > STORE_COPIES_MAX ? STORE_ARGUMENT : root_open(st);
     if (r) {
         store_close(st);
         return r;
@@ -74,10 +80,29 @@ void store_copy_name(char *to, const char *from)
         to[i] = from[i];
 }
 
+/** Block 0 or 1, the same on all devices but for which of them it is. */
+static int write_super_twins(struct store *st)
+{
+    struct disk_super other = st->super;
+    int r = STORE_OK;
+
+    for (uint64_t twin = 0; twin < SUPER_TWINS && r == STORE_OK; twin++)
+        r = io_write(st, twin, &st->super, 1);
+    if (r || st->io.copies == 1)
+        return r;
+    r = io_flush(st);
+    st->repairs = true;
+    for (unsigned copy = 1; copy < st->io.copies && r == STORE_OK; copy++) {
+        super_for_copy(&other, copy);
+        for (uint64_t twin = 0; twin < SUPER_TWINS && r == STORE_OK; twin++)
+            r = io_repair(st, copy, twin, &other) ? STORE_OK : STORE_IO;
+    }
+    return r;
+}
+
 static int write_super(struct store *st, const struct store_format_params *p)
 {
     struct disk_super *s = &st->super;
-    int r = STORE_OK;
 
     s->magic = SUPER_MAGIC;
     s->version = STORE_FORMAT_VERSION;
@@ -86,14 +111,13 @@ static int write_super(struct store *st, const struct store_format_params *p)
     s->root_first = ROOT_FIRST;
     s->root_slots = ROOT_SLOTS;
     s->root_slot_blocks = ROOT_SLOT_BLOCKS;
+    s->root_twins = ROOT_TWINS;
     s->created = p->time;
     memcpy(s->id, p->id, sizeof(s->id));
     store_copy_name(s->name, p->name);
     store_copy_name(s->owner, p->owner);
-    s->checksum = store_checksum(s, offsetof(struct disk_super, checksum));
-    for (uint64_t copy = 0; copy < SUPER_COPIES && r == STORE_OK; copy++)
-        r = io_write(st, copy, s, 1);
-    return r;
+    super_for_copy(s, 0);
+    return write_super_twins(st);
 }
 
 static int write_first_root(struct store *st, const struct store_format_params *p)
@@ -108,7 +132,18 @@ static int write_first_root(struct store *st, const struct store_format_params *
     h->crash_policy = p->crash_policy;
     h->abi_version = p->abi_version;
     h->image_version = p->image_version;
-    h->keep_last = 8;
+    h->keep_last = p->keep_last;
+    h->keep_minutes = p->keep_minutes;
+    h->keep_hours = p->keep_hours;
+    h->keep_days = p->keep_days;
+    if (!p->keep_last && !p->keep_minutes && !p->keep_hours && !p->keep_days) {
+        h->keep_last = STORE_KEEP_LAST;
+        h->keep_minutes = STORE_KEEP_MINUTES;
+        h->keep_hours = STORE_KEEP_HOURS;
+        h->keep_days = STORE_KEEP_DAYS;
+    }
+    h->copies = st->io.copies;
+    h->in_sync = (1u << st->io.copies) - 1;
     h->claim_start = FIRST_DATA;
     st->committed.head = *h;
     r = map_claim(st, h, map_claim_target(st));
@@ -122,6 +157,11 @@ int store_format(const struct store_io *io, const struct store_format_params *p,
 
     *out = NULL;
     if (p->blocks < STORE_MIN_BLOCKS || p->blocks > STORE_MAX_BLOCKS || p->blocks > io->blocks)
+        return STORE_ARGUMENT;
+    if (p->copies > STORE_COPIES_MAX || (p->copies > 1 ? p->copies : 1) != copies_of(io))
+        return STORE_ARGUMENT;
+    if (p->keep_last + p->keep_minutes + p->keep_hours + p->keep_days &&
+        !retention_valid(p->keep_last, p->keep_minutes, p->keep_hours, p->keep_days))
         return STORE_ARGUMENT;
     st = store_new(io);
     if (!st)
@@ -164,6 +204,12 @@ void store_info(const struct store *st, struct store_info *info)
         .keep_minutes = h->keep_minutes,
         .keep_hours = h->keep_hours,
         .keep_days = h->keep_days,
+        .copies = h->copies,
+        .copy = st->super.copy,
+        .in_sync = h->in_sync,
+        .mirror_changes = h->mirror_changes,
+        .roots_lost = root_twins_lost(st),
+        .leaks = (h->flags & ROOT_LEAKS) != 0,
     };
     memcpy(info->id, st->super.id, sizeof(info->id));
     memcpy(info->name, st->super.name, STORE_NAME_MAX);
@@ -174,6 +220,19 @@ void store_info(const struct store *st, struct store_info *info)
 /* --- reading -------------------------------------------------------------------------------------
  */
 
+/** The nearest kept generation that it grew from. */
+static uint64_t ancestor(const struct state *s, const struct disk_generation *g)
+{
+    while (g->base != NONE) {
+        g = generation_find((struct state *)s, g->base);
+        if (!g)
+            return NONE;
+        if (!(g->flags & GENERATION_GHOST))
+            return g->number;
+    }
+    return NONE;
+}
+
 int store_generation(const struct store *st, uint32_t index, struct store_generation *out)
 {
     const struct state *s = &st->committed;
@@ -183,8 +242,8 @@ int store_generation(const struct store *st, uint32_t index, struct store_genera
 
         if (g->flags & GENERATION_GHOST || index-- > 0)
             continue;
-        *out = (struct store_generation){g->number,  g->parent,  g->time,
-                                         g->objects, g->changed, g->reason};
+        *out = (struct store_generation){g->number,  g->parent, g->time,       g->objects,
+                                         g->changed, g->reason, ancestor(s, g)};
         return STORE_OK;
     }
     return STORE_ABSENT;
@@ -200,7 +259,6 @@ int store_get(struct store *st, uint64_t generation, oid_t oid, struct store_obj
 {
     const struct disk_generation *g = generation_kept(&st->committed, generation);
     struct disk_entry e;
-    uint64_t sum;
     int r;
 
     if (!g)
@@ -215,14 +273,17 @@ int store_get(struct store *st, uint64_t generation, oid_t oid, struct store_obj
         memset(buf, 0, STORE_BLOCK);
         return STORE_OK;
     }
-    r = io_read(st, e.place, buf, 1);
-    if (r)
-        return r;
-    sum = store_checksum(buf, STORE_BLOCK);
-    if (sum == e.checksum || MUTATED(MUTATION_OBJECT_CHECKSUM))
-        return STORE_OK;
-    memset(buf, 0, STORE_BLOCK);
-    return DAMAGED(st, "object: checksum", e.place, g->number, oid, e.checksum, sum);
+    r = io_read_checked(st,
+                        &(struct wanted){.what = "object: checksum",
+                                         .block = e.place,
+                                         .generation = g->number,
+                                         .oid = oid,
+                                         .checksum = e.checksum,
+                                         .believe = MUTATED(MUTATION_OBJECT_CHECKSUM)},
+                        buf);
+    if (r == STORE_DAMAGED)
+        memset(buf, 0, STORE_BLOCK);
+    return r;
 }
 
 int store_walk(struct store *st, uint64_t generation, oid_t first,

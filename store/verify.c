@@ -15,7 +15,7 @@ struct verifier {
     uint8_t *buffer;
     uint64_t areas;
     uint64_t used, total;
-    uint64_t before; /* damage reported before this verification */
+    uint64_t before, repaired; /* damage reported before this verification */
 };
 
 static bool seen(const struct verifier *v, uint64_t b)
@@ -40,21 +40,19 @@ static int go_on(int r)
 
 static int check_data(struct verifier *v, const struct disk_entry *e, const char *what)
 {
-    uint64_t sum;
-    int r;
-
     if (seen(v, e->place))
         return STORE_OK;
     note(v, e->place);
     if (v->v->structure_only && v->generation != NONE)
         return STORE_OK;
-    r = io_read(v->st, e->place, v->buffer, 1);
-    if (r)
-        return r;
-    sum = store_checksum(v->buffer, STORE_BLOCK);
-    if (sum != e->checksum && !MUTATED(MUTATION_OBJECT_CHECKSUM))
-        return DAMAGED(v->st, what, e->place, v->generation, e->oid, e->checksum, sum);
-    return STORE_OK;
+    return io_read_all(v->st,
+                       &(struct wanted){.what = what,
+                                        .block = e->place,
+                                        .generation = v->generation,
+                                        .oid = e->oid,
+                                        .checksum = e->checksum,
+                                        .believe = MUTATED(MUTATION_OBJECT_CHECKSUM)},
+                       v->buffer);
 }
 
 static int check_entry(struct verifier *v, const struct node *n, const struct disk_entry *e,
@@ -153,8 +151,10 @@ static int check_map(struct verifier *v)
 static int check_all(struct verifier *v)
 {
     struct state *s = &v->st->committed;
-    int r = STORE_OK;
+    int r = super_check(v->st);
 
+    if (r == STORE_OK)
+        r = root_check(v->st);
     for (uint32_t i = 0; i < s->head.generations && r == STORE_OK; i++) {
         v->generation = s->generation[i].number;
         r = check_tree(v, &s->generation[i].root);
@@ -171,10 +171,12 @@ int store_verify(struct store *st, struct store_verify *out)
     uint64_t blocks = st->committed.head.blocks;
     int r;
 
-    out->errors = out->blocks = 0;
+    out->errors = out->repaired = out->blocks = 0;
     if (st->begun)
         return STORE_STATE;
     v.before = st->damages;
+    v.repaired = st->repaired;
+    st->repairs |= out->repair;
     v.areas = (blocks + AREA_BLOCKS - 1) / AREA_BLOCKS;
     v.total = blocks - FIRST_DATA - st->committed.head.free_blocks;
     v.seen = calloc((size_t)v.areas, AREA_BLOCKS / 8);
@@ -185,5 +187,7 @@ int store_verify(struct store *st, struct store_verify *out)
     free(v.seen);
     free(v.buffer);
     out->errors = st->damages - v.before;
-    return r ? r : out->errors ? STORE_DAMAGED : STORE_OK;
+    out->repaired = st->repaired - v.repaired;
+    st->repairs &= st->claimed;
+    return r ? r : out->errors > out->repaired ? STORE_DAMAGED : STORE_OK;
 }

@@ -30,6 +30,16 @@
 #define STORE_MAX_BLOCKS      (1ull << 40)
 #define STORE_GENERATIONS_MAX 256u       /* kept at once */
 #define STORE_NEWEST          UINT64_MAX /* as a generation: the current one (see store_info.current) */
+#define STORE_COPIES_MAX      2u         /* devices of a mirror */
+
+/* What is kept if a new store says nothing: so many of the last generations, and so many older
+ * ones, a minute, an hour and a day apart. */
+#define STORE_KEEP_LAST    8u
+#define STORE_KEEP_MINUTES 60u
+#define STORE_KEEP_HOURS   24u
+#define STORE_KEEP_DAYS    30u
+/* last + minutes + hours + days is no more than that. */
+#define STORE_KEEP_MAX 124u
 
 enum store_error {
     STORE_OK = 0,
@@ -59,16 +69,29 @@ struct store_damage {
     uint64_t oid;        /* of the object; for index blocks: the lowest id below it; 0: none */
     uint64_t expected;
     uint64_t found;
+    unsigned copy; /* of a mirror; else 0 */
+    bool repaired; /* another copy was good, and has been written over this one */
 };
 
 /**
  * Block I/O and what else the library needs from outside. Each returns 0, or anything else for
- * failure. read    has the bytes in buf when it returns. write   may return before it is done. buf
- * then stays unchanged until `wait` or `flush` has returned, except the bytes given to store_put,
- * which are the caller's business. Writes to one block are never issued twice without a flush
- * between them. wait    returns when no write is under way any more (without durability). NULL:
- * write never lingers. flush   returns when every write issued before is durable. Reports failures
- * of those writes too. damage  may be NULL.
+ * failure.
+ *   read       has the bytes in buf when it returns.
+ *   write      may return before it is done. buf then stays unchanged until `wait` or `flush` has
+ *              returned, except the bytes given to store_put, which are the caller's business.
+ *              Writes to one block are never issued twice without a flush between them. Of a
+ *              mirror: goes to all copies that are in sync.
+ *   wait       returns when no write is under way any more (without durability). NULL: write never
+ *              lingers.
+ *   flush      returns when every write issued before is durable. Reports failures of those writes
+ *              too.
+ *   damage     may be NULL.
+ *
+ * A mirror (copies > 1) also has
+ *   read_copy  reads from that copy only. Fails for one that is missing or not in sync.
+ *   repair     writes one block in that copy only; buf may be reused when it returns. NULL:
+ *              nothing is repaired.
+ * A copy that becomes in sync again must have everything that the other one has, roots included.
  */
 struct store_io {
     void *ctx;
@@ -78,6 +101,9 @@ struct store_io {
     int (*wait)(void *ctx);
     int (*flush)(void *ctx);
     void (*damage)(void *ctx, const struct store_damage *d);
+    unsigned copies; /* 0 or 1: one */
+    int (*read_copy)(void *ctx, unsigned copy, uint64_t block, void *buf, size_t nblocks);
+    int (*repair)(void *ctx, unsigned copy, uint64_t block, const void *buf);
     size_t cache_blocks; /* index blocks kept in memory; 0: 1024 */
     size_t fold_limit;   /* ranges of the map, twice, that a root may list; 0: 300 */
 };
@@ -95,6 +121,9 @@ struct store_format_params {
     uint32_t crash_policy;  /* 0 rollback, 1 stop, 2 continue */
     uint32_t abi_version;   /* NUCLEUS_ABI_VERSION */
     uint32_t image_version; /* of the programs that mkdistrict put in */
+    uint32_t copies;        /* 2: a mirror; io has as many. 0 or 1: one */
+    /* retention; all 0: STORE_KEEP_LAST.. */
+    uint32_t keep_last, keep_minutes, keep_hours, keep_days;
 };
 
 /** Everything that a store says of itself. */
@@ -122,6 +151,13 @@ struct store_info {
     uint32_t generations;    /* kept */
     uint32_t keep_last;      /* retention: how many of the last are kept, */
     uint32_t keep_minutes, keep_hours, keep_days; /* and of sparser older ones (0: none) */
+    uint32_t copies;         /* that the store is made of: 1, or 2 of a mirror */
+    uint32_t copy;           /* which one this is, as its superblock says */
+    uint32_t in_sync;        /* bit n: copy n has all of it */
+    uint64_t mirror_changes; /* counts changes of in_sync: the copy that has counted on is right */
+    uint32_t roots_lost;     /* twins of the newest root that are not whole, as after a power cut;
+                                the next write mends them */
+    bool leaks;              /* used blocks may be needed by nobody: see store_drop */
 };
 
 /** Why a generation was made; on disk: do not change. */
@@ -136,11 +172,12 @@ enum store_reason {
 
 struct store_generation {
     uint64_t number;
-    uint64_t parent;  /* STORE_NEWEST: none (the first one) */
-    uint64_t time;    /* ns since 1970 */
-    uint64_t objects; /* in it */
-    uint64_t changed; /* put or deleted by it */
-    uint32_t reason;  /* enum store_reason */
+    uint64_t parent;   /* STORE_NEWEST: none (the first one) */
+    uint64_t time;     /* ns since 1970 */
+    uint64_t objects;  /* in it */
+    uint64_t changed;  /* put or deleted by it */
+    uint32_t reason;   /* enum store_reason */
+    uint64_t ancestor; /* the nearest one that is still kept; STORE_NEWEST: none */
 };
 
 struct store_object {
@@ -159,7 +196,8 @@ struct store_object {
  *  The result is claimed already (incarnation 0). io is copied. */
 int store_format(const struct store_io *io, const struct store_format_params *p,
                  struct store **out);
-/** Opens at the newest root that is whole. Writes nothing. On failure, *out is NULL. */
+/** Opens at the newest root that is whole. Writes nothing. Damage in what there is two of is
+ * reported, and no error. On failure, *out is NULL. */
 int store_open(const struct store_io *io, struct store **out);
 /** Forgets everything not committed. NULL is fine. */
 void store_close(struct store *st);
@@ -214,8 +252,24 @@ int store_set_retention(struct store *st, uint32_t last, uint32_t minutes, uint3
                         uint32_t days);
 /** Makes the capacity larger: at most what the device has. Durable when it returns. */
 int store_grow(struct store *st, uint64_t blocks);
-/** Drops one kept generation, not the current one, never below two. Durable when it returns. */
+/** Drops one kept generation, not the current one, never below two. Durable when it returns. One
+ * whose index is damaged goes too: then all others are read to find out what only it held, and if
+ * they cannot be read either, what is not known to be free stays used (store_info.leaks) until a
+ * later store_drop finds it out. */
 int store_drop(struct store *st, uint64_t generation);
+/** Which copies of a mirror have all of it. Durable when it returns. */
+int store_set_in_sync(struct store *st, uint32_t mask);
+
+/* --- space ---------------------------------------------------------------------------------------
+ */
+
+/** How many objects may be put or deleted (each time counts) in the next generation such that
+ * store_commit cannot fail for want of space, and that dropping, claiming, going back and growing
+ * still work afterwards. 0 in a store that is full: then generations can be dropped, and it can
+ * grow. Of a generation begun: as of its begin. */
+int store_room(const struct store *st, uint64_t *objects);
+/** Blocks that only this kept generation holds: what dropping it gives. */
+int store_held(struct store *st, uint64_t generation, uint64_t *blocks);
 
 /* --- checking ------------------------------------------------------------------------------------
  */
@@ -225,13 +279,30 @@ struct store_verify {
     void (*progress)(void *ctx, uint64_t done, uint64_t total);
     void *ctx;
     bool structure_only; /* objects' bytes are not read: the index and the map alone */
+    bool repair;         /* of a mirror: bad copies are overwritten. Nobody else has it open */
     /* out */
-    uint64_t errors; /* damage found, all reported through io.damage */
-    uint64_t blocks; /* read and compared */
+    uint64_t errors;   /* damage found, all reported through io.damage */
+    uint64_t repaired; /* of that */
+    uint64_t blocks;   /* read and compared */
 };
 /** Reads every block that any kept generation needs, checks all structure, and compares the
- * allocation map with what is reachable. Goes on after damage. @return STORE_OK, STORE_DAMAGED if
- * errors, STORE_IO, STORE_NOMEM */
+ * allocation map with what is reachable. Of a mirror, in all copies. Goes on after damage.
+ * @return STORE_OK, STORE_DAMAGED if errors were not all repaired, STORE_IO, STORE_NOMEM */
 int store_verify(struct store *st, struct store_verify *v);
+
+/** Verification of an open store, a little at a time, while it goes on being written. */
+struct store_scrub {
+    uint64_t done, total;      /* blocks read, of about so many */
+    uint64_t errors, repaired; /* damage found, reported through io.damage, and repaired of that */
+    /* where it is: of the library */
+    unsigned phase;
+    uint64_t key, end, generation;
+};
+/** Every block that is there now, and still is when its turn comes, will have been read. */
+int store_scrub_begin(struct store *st, struct store_scrub *s);
+/** Reads max_blocks blocks, or up to one index block and what it names more. Of a mirror, in all
+ * copies, and repairs. @return STORE_OK: there is more; STORE_ABSENT: it is complete;
+ * STORE_NOMEM. What cannot be read is damage. */
+int store_scrub_step(struct store *st, struct store_scrub *s, uint64_t max_blocks);
 
 #endif
