@@ -106,6 +106,7 @@ int store_begin(struct store *st, uint64_t number)
         return STORE_STATE;
     if (number < st->now.head.next_generation || number >= NONE - 1)
         return STORE_ARGUMENT;
+    st->allocated = 0;
     if (st->pressed && generations_kept(&st->now) > 2) {
         r = generation_retain(st, 2, true);
         if (r == STORE_OK)
@@ -258,18 +259,20 @@ static int build(struct store *st, uint64_t time, enum store_reason reason)
                                 .base = h->current,
                                 .time = time,
                                 .reason = reason};
+    struct tree_counts counts = {0};
     int r = single_updates(st);
 
     if (parent) {
         g.root = parent->root;
-        g.objects = parent->objects;
+        counts = (struct tree_counts){parent->objects, parent->nodes};
     }
     g.changed = st->updates;
     if (MUTATED(MUTATION_FREED_EARLY) && r == STORE_OK && h->keep_last > 2)
         r = generation_retain(st, h->keep_last - 1, false);
     if (r == STORE_OK)
-        r = tree_update(st, &g.root, st->update, st->updates, g.number, g.number, false,
-                        &g.objects);
+        r = tree_update(st, &g.root, st->update, st->updates, g.number, g.number, false, &counts);
+    g.objects = counts.objects;
+    g.nodes = counts.nodes;
     if (r == STORE_OK)
         r = generation_add(&st->now, &g);
     if (r)

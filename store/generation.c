@@ -284,90 +284,49 @@ static int drop_node(struct dropping *d, const struct disk_ref *ref, uint64_t ke
     return r;
 }
 
+/** Finds the blocks that only that generation holds. */
+static int collect(struct dropping *d)
+{
+    const struct disk_generation *g = generation_find(&d->st->now, d->generation);
+    int r = find_relatives(d);
+
+    return r ? r : drop_node(d, &g->root, 0);
+}
+
+int generation_held(struct store *st, uint64_t number, uint64_t *blocks)
+{
+    struct dropping d = {.st = st, .generation = number};
+    int r = collect(&d);
+
+    *blocks = d.count;
+    free(d.garbage);
+    return r;
+}
+
+/** It is in the table no more, but perhaps as a ghost. */
+static void strike(struct store *st, uint64_t number)
+{
+    struct disk_generation *g = generation_find(&st->now, number);
+
+    if (children(&st->now, number) > 1) {
+        g->flags |= GENERATION_GHOST;
+        g->root = (struct disk_ref){0};
+        g->nodes = 0;
+    } else {
+        unhook(&st->now, g);
+    }
+}
+
 int generation_drop(struct store *st, uint64_t number)
 {
     struct dropping d = {.st = st, .generation = number};
-    struct disk_generation *g = generation_find(&st->now, number);
-    int r = find_relatives(&d);
+    int r = collect(&d);
 
-    if (r == STORE_OK)
-        r = drop_node(&d, &g->root, 0);
     /* Everything has been read and checked: from here on only memory can run out. */
     if (r == STORE_OK)
         r = garbage_free(&d);
     free(d.garbage);
-    if (r)
-        return r;
-    if (children(&st->now, number) > 1) {
-        g->flags |= GENERATION_GHOST;
-        g->root = (struct disk_ref){0};
-    } else {
-        unhook(&st->now, g);
-    }
-    return STORE_OK;
-}
-
-static uint64_t bucket(const struct disk_generation *g, uint64_t seconds)
-{
-    return g->time / 1000000000ull / seconds;
-}
-
-/** Is g, which is older than the last ones, the first of its minute, hour or day, and in time?
- * `before` is the kept one before it, or NULL. */
-static bool sparse(const struct disk_root *h, const struct disk_generation *g,
-                   const struct disk_generation *before, uint64_t now)
-{
-    const struct {
-        uint64_t seconds, keep;
-    } class[] = {{60, h->keep_minutes}, {3600, h->keep_hours}, {86400, h->keep_days}};
-
-    for (size_t i = 0; i < sizeof(class) / sizeof(class[0]); i++) {
-        uint64_t b = bucket(g, class[i].seconds), last = now / 1000000000ull / class[i].seconds;
-
-        if (last < b + class[i].keep && (!before || bucket(before, class[i].seconds) != b))
-            return true;
-    }
-    return false;
-}
-
-/** The first one from number `from` on that retention does not keep, or NULL. */
-static const struct disk_generation *dispensable(const struct state *s, uint32_t last,
-                                                 bool only_last, uint64_t from)
-{
-    const struct disk_generation *newest = generation_kept(s, s->head.newest), *before = NULL;
-    uint32_t n = generations_kept(s);
-
-    for (uint32_t i = 0; i < s->head.generations && n > last; i++) {
-        const struct disk_generation *g = &s->generation[i];
-
-        if (!kept(g))
-            continue;
-        if (g->number >= from && g->number != s->head.current &&
-            (only_last || !sparse(&s->head, g, before, newest ? newest->time : g->time)))
-            return g;
-        before = g;
-        n -= g->number != s->head.current;
-    }
-    return NULL;
-}
-
-int generation_retain(struct store *st, uint32_t last, bool only_last)
-{
-    const struct disk_generation *g;
-    uint64_t from = 0;
-    int r = STORE_OK;
-
-    if (last < 2)
-        last = 2;
-    while (r == STORE_OK && (g = dispensable(&st->now, last, only_last, from))) {
-        uint64_t number = g->number;
-
-        r = generation_drop(st, number);
-        /* What cannot be read cannot be dropped; that must not keep the district from going on. */
-        if (r == STORE_DAMAGED) {
-            from = number + 1;
-            r = STORE_OK;
-        }
-    }
+    if (r == STORE_OK)
+        strike(st, number);
     return r;
 }

@@ -200,11 +200,15 @@ int cursor_next(struct cursor *c);
 void cursor_end(struct cursor *c);
 
 /* update.c */
+struct tree_counts {
+    uint64_t objects; /* in it */
+    uint64_t nodes;   /* index blocks */
+};
 /** Applies updates (sorted by oid, each once) by copying the path to each. release: the blocks
- * replaced are freed (the map's tree; those of a generation belong to it). *objects is counted up
- * and down. */
+ * replaced are freed (the map's tree; those of a generation belong to it). What *counts has is
+ * counted up and down. */
 int tree_update(struct store *st, struct disk_ref *root, const struct update *u, size_t n,
-                uint64_t birth, uint64_t generation, bool release, uint64_t *objects);
+                uint64_t birth, uint64_t generation, bool release, struct tree_counts *counts);
 
 /* map.c */
 int map_allocate(struct store *st, uint64_t *place);
@@ -245,6 +249,10 @@ uint32_t root_twins_lost(const struct store *st);
 int root_write(struct store *st, struct state *s, bool data_first);
 int state_copy(struct state *to, const struct state *from);
 
+/* room.c */
+/** Blocks that writing the whole map anew may take. */
+uint64_t room_for_fold(const struct store *st);
+
 /* policy.c */
 bool retention_valid(uint32_t last, uint32_t minutes, uint32_t hours, uint32_t days);
 
@@ -256,6 +264,10 @@ int generation_add(struct state *s, const struct disk_generation *g);
 uint32_t generations_kept(const struct state *s);
 /** Takes one out of `now`, freeing what only it needed. */
 int generation_drop(struct store *st, uint64_t number);
+/** How many blocks that would free. */
+int generation_held(struct store *st, uint64_t number, uint64_t *blocks);
+
+/* retain.c */
 /** Drops what retention no longer keeps; only_last: of the older ones, all. At least 2 stay. */
 int generation_retain(struct store *st, uint32_t last, bool only_last);
 

@@ -402,7 +402,7 @@ static int fold_once(struct store *st)
 {
     struct update *u = NULL;
     size_t n = 0, capacity = 0;
-    uint64_t ignored = 0;
+    struct tree_counts ignored = {0};
     int r = STORE_OK;
 
     for (uint64_t i = touched(&st->now.points, 0); i != UINT64_MAX && r == STORE_OK;
@@ -436,23 +436,22 @@ static int fold_once(struct store *st)
  * room. */
 static bool too_full_to_fold(const struct store *st)
 {
-    uint64_t areas = st->now.head.blocks / AREA_BLOCKS + 1;
-    uint64_t needed = 2 * minimum(areas, st->now.points.count) + LEVEL_MAX;
-
-    return st->committed.head.free_blocks < st->allocated + needed &&
+    return st->committed.head.free_blocks < st->allocated + 2 * room_for_fold(st) &&
            st->now.points.count <= POINTS_MAX;
 }
 
 int map_fold(struct store *st)
 {
+    size_t before = SIZE_MAX;
     int r = STORE_OK;
 
-    if (too_full_to_fold(st))
-        return STORE_OK;
-
     st->folding = true;
-    for (int i = 0; i < 8 && st->now.points.count > st->io.fold_limit && r == STORE_OK; i++)
+    /* What folding itself writes and frees is folded again, as long as that makes it less. */
+    while (r == STORE_OK && st->now.points.count > st->io.fold_limit &&
+           st->now.points.count < before && !too_full_to_fold(st)) {
+        before = st->now.points.count / 2;
         r = fold_once(st);
+    }
     st->folding = false;
     return r; /* what is left fits the root, or encoding it fails */
 }

@@ -109,6 +109,14 @@ int store_grow(struct store *st, uint64_t blocks)
     return r;
 }
 
+int store_held(struct store *st, uint64_t generation, uint64_t *blocks)
+{
+    const struct disk_generation *g = generation_kept(&st->committed, generation);
+
+    *blocks = 0;
+    return g ? generation_held(st, g->number, blocks) : STORE_ABSENT;
+}
+
 int store_drop(struct store *st, uint64_t generation)
 {
     int r;
@@ -120,6 +128,7 @@ int store_drop(struct store *st, uint64_t generation)
     if (generation == STORE_NEWEST || generation == st->now.head.current ||
         generations_kept(&st->now) <= 2)
         return STORE_ARGUMENT;
+    st->allocated = 0;
     r = generation_drop(st, generation);
     if (r == STORE_OK)
         r = store_make_durable(st);

@@ -28,7 +28,7 @@ struct updater {
     const struct update *update;
     uint64_t birth, generation;
     bool release;
-    uint64_t *objects;
+    struct tree_counts *counts;
 };
 
 static int list_add(struct list *l, struct built b)
@@ -62,8 +62,10 @@ static uint64_t item_key(unsigned level, const void *items, size_t i)
                  : ((const struct disk_entry *)items)[i].oid;
 }
 
+/** An index block of the old tree is not in the new one. */
 static int release(struct updater *u, const struct disk_ref *ref)
 {
+    u->counts->nodes -= ref->place != 0;
     return u->release && ref->place ? map_free(u->st, ref->place, 1) : STORE_OK;
 }
 
@@ -118,11 +120,11 @@ static size_t merge_leaf(struct updater *u, const struct disk_entry *old, size_t
         }
         if (i < n && old[i].oid == e->oid) {
             i++;
-            --*u->objects;
+            u->counts->objects--;
         }
         if (e->type != OBJECT_NONE) {
             to[count++] = *e;
-            ++*u->objects;
+            u->counts->objects++;
         }
         lo++;
     }
@@ -234,6 +236,7 @@ static int write_list(struct updater *u, struct list *l)
         r = node_write(u->st, b->node, u->birth, &ref);
         if (r)
             return r;
+        u->counts->nodes++;
         b->node = NULL;
         b->child.place = ref.place;
         b->child.checksum = ref.checksum;
@@ -339,6 +342,7 @@ static int shrink(struct updater *u, struct disk_ref *root)
         node_put(n);
         if (!one)
             return STORE_OK;
+        u->counts->nodes--;
         r = u->release || root->birth == u->birth ? map_free(u->st, root->place, 1) : STORE_OK;
         if (r)
             return r;
@@ -378,9 +382,9 @@ static int finish(struct updater *u, unsigned level, struct list *top, struct di
 }
 
 int tree_update(struct store *st, struct disk_ref *root, const struct update *update, size_t n,
-                uint64_t birth, uint64_t generation, bool release_old, uint64_t *objects)
+                uint64_t birth, uint64_t generation, bool release_old, struct tree_counts *counts)
 {
-    struct updater u = {st, update, birth, generation, release_old, objects};
+    struct updater u = {st, update, birth, generation, release_old, counts};
     struct disk_ref result = {0};
     struct list top = {0};
     int r;

@@ -1,9 +1,10 @@
 // sources: ../../store/checksum.c ../../store/damage.c ../../store/generation.c
 // sources: ../../store/io.c ../../store/map.c ../../store/node.c ../../store/points.c
 // sources: ../../store/commit.c ../../store/policy.c ../../store/root.c
+// sources: ../../store/retain.c ../../store/room.c ../../store/scrub.c
 // sources: ../../store/store.c ../../store/super.c ../../store/tree.c ../../store/update.c
 // sources: ../../store/verify.c ../../store/server/disk.c ../../store/server/checkpoint.c
-// sources: ../../store/server/supply.c ../../store/server/space.c
+// sources: ../../store/server/supply.c ../../store/server/space.c ../../store/server/whole.c
 /*
  * The store server's checkpoints: a district that changes all the time, a disk that fails now and
  * then, and people who ask. Whatever happens, each is answered once; what is committed is one
@@ -27,6 +28,7 @@ static struct {
     uint64_t epoch, frozen_epoch;
     bool snapshot;
     bool broken; /* pulling finds it out */
+    bool crashed;
     bool full;
     uint64_t committed;
     struct state durable[OBJECTS]; /* as of `committed` */
@@ -36,6 +38,7 @@ static unsigned asked, answered;
 static int64_t last_code;
 static uint64_t last_generation;
 static enum ended_why last_ended;
+static unsigned events;
 struct server server = {.next = BW_NO_DEADLINE};
 
 /* --- the nucleus
@@ -233,22 +236,38 @@ void bw_panic(const char *file, int line, const char *what)
 int server_open_store(void)
 {
     struct store_io io = {.cache_blocks = 64};
+    struct store *opened;
+    int error;
 
     disk_io(&io);
-    store_close(server.store);
-    server.store = NULL;
-    return store_open(&io, &server.store);
+    error = store_open(&io, &opened);
+    if (error == STORE_OK) {
+        store_close(server.store);
+        server.store = opened;
+    }
+    return error;
 }
 
-uint64_t server_damaged_block(void)
+bool server_look_for_crash(void)
 {
-    return 0;
+    server.doomed |= district.crashed;
+    return server.doomed;
 }
 
-void server_ended(enum ended_why why, const char *format, ...)
+void server_ended(enum ended_why why, uint64_t object, const char *format, ...)
 {
+    (void)object;
     (void)format;
     last_ended = why;
+    server.doomed = true;
+}
+
+void server_event(enum event_kind kind, bool important, const char *format, ...)
+{
+    (void)format;
+    ck_assert(important);
+    ck_assert(kind == EVENT_CHECKPOINT || kind == EVENT_SPACE);
+    events++;
 }
 
 int64_t server_result(int error)
@@ -406,19 +425,64 @@ START_TEST(failing_writes_lose_nothing)
         driver.fail_write = driver.fail_flush = 0;
         ck_assert_uint_eq(answered, asked);
         ck_assert_int_ne(last_ended, ENDED_BROKEN);
-        if (last_ended == ENDED_STORE) {
-            struct store_info info;
-            last_ended = 0;
-            ck_assert_int_eq(server_open_store(), STORE_OK);
-            store_info(server.store, &info);
-            ck_assert_int_eq(
-                store_claim(server.store, STORE_NEWEST, 5, "test", 2, &info.incarnation), STORE_OK);
-        }
         if (last_code == BW_OK)
             ck_assert_uint_gt(district.committed, before);
         check_store(district.durable);
     }
     ck_assert_uint_gt(district.committed, 20);
+}
+END_TEST
+
+START_TEST(what_is_frozen_after_a_crash_is_not_committed)
+{
+    change(400);
+    district.crashed = true;
+    ask();
+    ck_assert(!server.writing);
+    ck_assert(!district.snapshot);
+    checkpoint_begin(STORE_MADE_INTERVAL);
+    ck_assert(!server.writing);
+    ck_assert_uint_eq(district.committed, 0);
+    ck_assert_uint_eq(answered, 0);
+    server.running = false;
+    checkpoint_reset(); /* the district was ended */
+    ck_assert_uint_eq(answered, 1);
+    ck_assert_int_eq(last_code, BW_REFUSED);
+}
+END_TEST
+
+/** A disk on which nothing works for a while, from some request on. */
+START_TEST(a_disk_that_comes_back_gets_everything)
+{
+    for (int round = 0; round < 60; round++) {
+        uint64_t before = district.committed;
+        unsigned told = events;
+
+        change(1 + (unsigned)rand() % 200);
+        driver.fail_from = 1 + rand() % 40;
+        ask();
+        change((unsigned)rand() % 20);
+        finish();
+        if (driver.fail_from < 0) {
+            ck_assert_int_eq(last_code, BW_IO);
+            ck_assert_uint_eq(district.committed, before);
+            change(20);
+            ask(); /* still not */
+            finish();
+            ck_assert_int_eq(last_code, BW_IO);
+            ck_assert_uint_le(events, told + 1);
+        }
+        driver.fail_from = 0;
+        change(1);
+        ask();
+        finish();
+        ck_assert_int_eq(last_code, BW_OK);
+        ck_assert_uint_eq(answered, asked);
+        ck_assert_int_eq(last_ended, 0);
+        ck_assert(!server.doomed);
+        check_store(district.now);
+    }
+    ck_assert_uint_gt(events, 20);
 }
 END_TEST
 
@@ -455,6 +519,8 @@ int main(void)
     tcase_add_test(tests, an_end_answers_everybody);
     tcase_add_test(tests, a_broken_district_is_not_committed);
     tcase_add_test(tests, failing_writes_lose_nothing);
+    tcase_add_test(tests, what_is_frozen_after_a_crash_is_not_committed);
+    tcase_add_test(tests, a_disk_that_comes_back_gets_everything);
     tcase_add_test(tests, old_generations_make_room);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

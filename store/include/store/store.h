@@ -88,7 +88,8 @@ struct store_damage {
  *   damage     may be NULL.
  *
  * A mirror (copies > 1) also has
- *   read_copy  reads from that copy only. Fails for one that is missing or not in sync.
+ *   read_copy  reads from that copy only. Fails for one that is missing, and for roots and
+ *              superblocks of one that is not in sync. What else that one lacks is repaired.
  *   repair     writes one block in that copy only; buf may be reused when it returns. NULL:
  *              nothing is repaired.
  * A copy that becomes in sync again must have everything that the other one has, roots included.
@@ -296,6 +297,7 @@ struct store_scrub {
     uint64_t errors, repaired; /* damage found, reported through io.damage, and repaired of that */
     /* where it is: of the library */
     unsigned phase;
+    bool blind;
     uint64_t key, end, generation;
 };
 /** Every block that is there now, and still is when its turn comes, will have been read. */
