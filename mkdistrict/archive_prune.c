@@ -75,7 +75,7 @@ static uint64_t sweep(struct vault *v, char kind, const struct hash_set *used, u
     uint64_t bytes = 0;
     struct progress p;
 
-    progress_start(&p, "looking for unused blocks", 0);
+    progress_start(&p, "looking for unused blocks", vault_size(v, kind));
     for (; leveldb_iter_valid(i); leveldb_iter_next(i)) {
         size_t n, size;
         const char *key = leveldb_iter_key(i, &n);
@@ -150,7 +150,8 @@ static void verify_kind(struct verifying *y, char kind)
     struct progress p;
     char text[80];
 
-    progress_start(&p, kind == VAULT_BLOCK ? "verifying blocks" : "verifying pieces", 0);
+    progress_start(&p, kind == VAULT_BLOCK ? "verifying blocks" : "verifying pieces",
+                   vault_size(y->v, kind));
     for (; leveldb_iter_valid(i); leveldb_iter_next(i)) {
         size_t n, size, room = sizeof(bytes);
         const char *key = leveldb_iter_key(i, &n), *value;

@@ -286,6 +286,31 @@ static void get_named(struct getting *g, const char *name, uint32_t number)
     set_times(g->folder, name, &inode);
 }
 
+/** Adds up the sizes of the files that are to be copied. Damage is told when its turn comes. */
+struct adding {
+    struct files *t;
+    unsigned depth;
+    uint64_t bytes;
+};
+
+static int add_size(void *ctx, const char *name, uint32_t number)
+{
+    struct filetree_inode inode;
+    struct adding *a = ctx;
+
+    (void)name;
+    if (!files_inode(a->t, number, &inode))
+        return 0;
+    if (S_ISREG(inode.mode))
+        a->bytes += inode.size;
+    if (S_ISDIR(inode.mode) && a->depth < DEPTH_MAX) {
+        a->depth++;
+        files_each(a->t, number, &inode, add_size, a);
+        a->depth--;
+    }
+    return 0;
+}
+
 /** The last part of a path that the file's copy is to be named by. */
 static const char *last_name(const char *path, char copy[4096])
 {
@@ -304,6 +329,7 @@ int command_get(int argc, char **argv)
     struct filetree_inode inode;
     struct opened o;
     struct files t;
+    struct adding sum = {.t = &t};
     struct stat s;
     char from[4096], to[4096];
     uint32_t number;
@@ -326,7 +352,9 @@ int command_get(int argc, char **argv)
         snprintf(to, sizeof(to), "%s", argv[optind + 2]);
     g.t = &t;
     g.seen = allocate(t.super.inodes / 8 + 1);
-    progress_start(&g.progress, "reading", S_ISREG(inode.mode) ? inode.size : 0);
+    if (isatty(STDERR_FILENO))
+        add_size(&sum, "", number);
+    progress_start(&g.progress, "reading", sum.bytes);
     get_named(&g, to, number);
     progress_end(&g.progress);
     if (g.left_out)

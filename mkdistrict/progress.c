@@ -2,7 +2,9 @@
  * Progress of long work: one line on standard error, rewritten at most five times a second, if that
  * is a terminal and the work takes longer than a moment.
  */
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -55,9 +57,19 @@ void progress_text(const struct progress *p, uint64_t elapsed, char *to, size_t 
     }
 }
 
+/** Both ends of a pipe may be on one terminal: the first to come has its line there. */
+static void take_terminal(struct progress *p)
+{
+    const char *name = ttyname(STDERR_FILENO);
+
+    p->lock = name ? open(name, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC) : -1;
+    p->terminal = name && (p->lock < 0 || flock(p->lock, LOCK_EX | LOCK_NB) == 0);
+}
+
 void progress_start(struct progress *p, const char *what, uint64_t total)
 {
-    *p = (struct progress){.what = what, .total = total, .terminal = isatty(STDERR_FILENO) == 1};
+    *p = (struct progress){.what = what, .total = total};
+    take_terminal(p);
     p->start = p->shown = monotonic();
 }
 
@@ -90,4 +102,7 @@ void progress_end(struct progress *p)
 {
     p->terminal = false;
     progress_clear();
+    if (p->lock >= 0)
+        close(p->lock);
+    p->lock = -1;
 }

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
@@ -289,13 +290,27 @@ static uint32_t find_place(struct putting *u, const char *path, const char *sour
     return number;
 }
 
+static uint64_t total; /* of size_of */
+
+static int add_size(const char *path, const struct stat *s, int kind, struct FTW *where)
+{
+    (void)path;
+    (void)where;
+    total += kind == FTW_F && S_ISREG(s->st_mode) ? (uint64_t)s->st_blocks * 512 : 0;
+    return 0;
+}
+
+/** Of a file, or of all in a folder. What cannot be read is told when its turn comes. */
 static uint64_t size_of(const char *source)
 {
     struct stat s;
 
     if (stat(source, &s))
         fail("%s: %s", source, strerror(errno));
-    return S_ISREG(s.st_mode) ? (uint64_t)s.st_blocks * 512 : 0;
+    total = S_ISREG(s.st_mode) ? (uint64_t)s.st_blocks * 512 : 0;
+    if (S_ISDIR(s.st_mode))
+        nftw(source, add_size, 32, FTW_PHYS);
+    return total;
 }
 
 /** What is clear from the start is said before anything is written. */

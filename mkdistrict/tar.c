@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "mkdistrict.h"
+#include "tools.h"
 
 #define FILE_SIZE_MAX ((int64_t)1 << 44) /* what a segment of height 4 spans */
 
@@ -30,20 +30,24 @@ static void set_attributes(struct filetree_inode *a, struct archive_entry *e)
 }
 
 static void read_data(struct tree *t, struct inode *i, struct archive *a, const char *tar,
-                      const char *path)
+                      const char *path, struct progress *p)
 {
     const void *bytes;
     size_t n;
     int64_t offset;
     int r;
 
-    while ((r = archive_read_data_block(a, &bytes, &n, &offset)) == ARCHIVE_OK)
+    while ((r = archive_read_data_block(a, &bytes, &n, &offset)) == ARCHIVE_OK) {
         inode_write(t, i, (uint64_t)offset, bytes, n);
+        progress_add(p,
+                     (uint64_t)archive_filter_bytes(a, -1) - p->done); /* as read of the archive */
+    }
     if (r != ARCHIVE_EOF)
         fail("%s: %s: %s", tar, path, archive_error_string(a));
 }
 
-static void add_entry(struct tree *t, struct archive *a, struct archive_entry *e, const char *tar)
+static void add_entry(struct tree *t, struct archive *a, struct archive_entry *e, const char *tar,
+                      struct progress *p)
 {
     const char *path = archive_entry_pathname(e), *hardlink = archive_entry_hardlink(e),
                *why = NULL;
@@ -68,7 +72,7 @@ static void add_entry(struct tree *t, struct archive *a, struct archive_entry *e
         if (archive_entry_size(e) > FILE_SIZE_MAX)
             fail("%s: %s: the file is too large", tar, path);
         attributes->size = (uint64_t)archive_entry_size(e);
-        read_data(t, i, a, tar, path);
+        read_data(t, i, a, tar, path, p);
         inode_finish(t, i);
     } else if (S_ISLNK(mode)) {
         const char *target = archive_entry_symlink(e);
@@ -86,6 +90,8 @@ void tar_read(struct tree *t, const char *path)
 {
     struct archive *a = archive_read_new();
     struct archive_entry *e;
+    struct progress p;
+    struct stat s;
     int r;
 
     if (!a)
@@ -96,10 +102,13 @@ void tar_read(struct tree *t, const char *path)
     if (archive_read_open_filename(a, strcmp(path, "-") == 0 ? NULL : path, 1 << 16) != ARCHIVE_OK)
         fail("%s: %s", path,
              archive_errno(a) > 0 ? strerror(archive_errno(a)) : archive_error_string(a));
+    progress_start(&p, "reading",
+                   stat(path, &s) == 0 && S_ISREG(s.st_mode) ? (uint64_t)s.st_size : 0);
     while ((r = archive_read_next_header(a, &e)) != ARCHIVE_EOF) {
         if (r < ARCHIVE_WARN)
             fail("%s: %s", path, archive_error_string(a));
-        add_entry(t, a, e, path);
+        add_entry(t, a, e, path, &p);
     }
+    progress_end(&p);
     archive_read_free(a);
 }

@@ -65,6 +65,7 @@ struct progress {
     uint64_t done;
     uint64_t start, shown; /* ns */
     bool terminal;
+    int lock; /* of the terminal, -1: none */
 };
 void progress_start(struct progress *p, const char *what, uint64_t total);
 void progress_add(struct progress *p, uint64_t bytes);

@@ -239,6 +239,16 @@ void vault_remove(struct vault *v, const char *key, size_t size)
     leveldb_writebatch_delete(v->batch, key, size);
 }
 
+uint64_t vault_size(struct vault *v, char kind)
+{
+    const char *from = &kind, *to = (const char[]){(char)(kind + 1)};
+    const size_t one = 1;
+    uint64_t size = 0;
+
+    leveldb_approximate_sizes(v->db, 1, &from, &one, &to, &one, &size);
+    return size;
+}
+
 leveldb_iterator_t *vault_iterate(struct vault *v, const char *from, size_t n)
 {
     leveldb_iterator_t *i = leveldb_create_iterator(v->db, v->reading);

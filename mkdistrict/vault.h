@@ -65,6 +65,8 @@ void vault_flush(struct vault *v);
 /** Removes a key at the next flush. */
 void vault_remove(struct vault *v, const char *key, size_t size);
 
+/** About how many bytes the entries of a kind take. */
+uint64_t vault_size(struct vault *v, char kind);
 /** An iterator over the keys from there on. Behind its end it is asked what it could not read. */
 leveldb_iterator_t *vault_iterate(struct vault *v, const char *from, size_t n);
 bool vault_end_whole(struct vault *v, leveldb_iterator_t *i); /* false: something */

@@ -2,6 +2,7 @@
 """mkdistrict's commands on the host, under ASan and UBSan if that build is there: files of a generation, streams,
 the vault, what is on disk. No emulator."""
 import os
+import pty
 import random
 import re
 import shutil
@@ -555,6 +556,34 @@ def killed(after, *arguments):
     child.stderr.close()
     check.true(child.returncode in (0, -signal.SIGKILL), error[-2000:])
     return child.returncode != 0
+
+
+def seen_on_a_terminal(command):
+    """Runs a shell's line with a terminal as its standard error; what appears there."""
+    master, slave = pty.openpty()
+    child = subprocess.Popen(['sh', '-c', command], env=dict(ENVIRONMENT, T=TOOL), stdout=subprocess.DEVNULL, stderr=slave)
+    os.close(slave)
+    shown = b''
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:  # the last one has closed it
+            part = b''
+        if not part:
+            break
+        shown += part
+    os.close(master)
+    check.equal(child.wait(), 0, shown)
+    return shown.decode()
+
+
+def test_progress_on_a_terminal():
+    """What has to wait (for a pipe, here) shows how far it is, and takes that away; at the ends of a pipe, one of them."""
+    shown = seen_on_a_terminal('"$T" export %s | (sleep 1; cat)' % big())
+    check.true(re.search(r'\rexporting: [\d.]+ \w+ of [\d.]+ \w+ \(\d+ %\), [\d.]+ \w+/s, \d+ s left', shown), shown)
+    check.true(shown.endswith('\r\x1b[K'), shown)
+    shown = seen_on_a_terminal('"$T" export %s | (sleep 1; cat) | "$T" import --force %s' % (big(), at('watched.district')))
+    check.true(('exporting' in shown) + ('importing' in shown) == 1, shown)
 
 
 def test_push_that_is_interrupted():
