@@ -1,138 +1,107 @@
 /*
- * Crash tests of the store: every sequence of two operations, then random ones for a given time;
- * and proof that they can fail: each deliberate fault of the library (store/mutation.h) must be
- * caught.
+ * Crash tests of the store (workloads.c), and proof that they can fail (mutations.c).
  *
- *   crash [--seconds N] [--seed N] [--long]    no faults
+ *   crash [--sequences N] [--images N] [--seed N] [--workers N] [--thorough]
+ *                            all sequences of up to N operations (1 to 3), then random ones until
+ *                            so many different images have been opened
  *   crash --mutations [--seconds N]            each fault in turn; N is the most that one may take
  *   crash --mutation NUMBER                    that fault, to look at
+ *   crash --lies [--seed N] [--rounds N]       disks that lie and fail
  *   crash --allocations                        each allocation fails in turn
  *   crash --forge [--seconds N] [--seed N]     index blocks and roots with anything in them
  */
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../../store/mutation.h"
 #include "allocate.h"
-#include "explore.h"
+#include "workloads.h"
 
-int store_mutation;
+extern int store_mutation;
 
-static const char *const mutation_name[MUTATION_LAST + 1] = {
-    [MUTATION_NO_FLUSH_BEFORE_ROOT] = "no flush before the root",
-    [MUTATION_NO_FLUSH_AFTER_ROOT] = "no flush after the root",
-    [MUTATION_NODE_CHECKSUM] = "checksums of index and map blocks not compared",
-    [MUTATION_OBJECT_CHECKSUM] = "checksums of objects not compared",
-    [MUTATION_ROOT_CHECKSUM] = "checksums of roots not compared",
-    [MUTATION_ONE_ROOT_SLOT] = "the root overwrites its predecessor",
-    [MUTATION_FREED_EARLY] = "space freed one generation early",
-    [MUTATION_INCARNATION] = "incarnation not bumped",
-    [MUTATION_CLAIM_NOT_FLUSHED] = "a claim not flushed",
-    [MUTATION_ROOT_BEFORE_DATA] = "the root made durable before the data",
-    [MUTATION_NUMBER_REUSED] = "generation numbers used again after going back",
-    [MUTATION_DROP_SHARED] = "dropping frees what the next generation shares",
-    [MUTATION_CLAIM_NOT_EXTENDED] = "writes outside the claim",
-    [MUTATION_DROP_LEAKS] = "dropping keeps index blocks",
-    [MUTATION_AVOID_IGNORED] = "the predecessor's claim not avoided",
-    [MUTATION_MAP_IN_PLACE] = "map blocks overwritten in place",
-    [MUTATION_OLDEST_ROOT] = "the oldest root counts",
+struct options {
+    unsigned sequences, workers;
+    uint64_t images, seed, rounds;
+    double seconds;
+    struct effort effort;
 };
 
-static double now(void)
+static void report(double start)
 {
-    struct timespec t;
+    struct statistics s = distinct_sum();
+    double seconds = workload_now() - start;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+    printf("%llu different images opened and compared (%.0f a second; %llu opened, of %llu made),\n"
+           "at %llu power cuts, after %llu commits; %llu recovered, %llu with cuts of their own, "
+           "%llu damaged\n",
+           (unsigned long long)s.distinct, (double)s.distinct / seconds,
+           (unsigned long long)s.opened, (unsigned long long)s.images, (unsigned long long)s.points,
+           (unsigned long long)s.commits, (unsigned long long)s.recoveries,
+           (unsigned long long)s.nested, (unsigned long long)s.damaged);
+    fflush(stdout);
 }
 
-static void prepare(struct explorer *x)
+static void work(const struct options *o, unsigned worker)
 {
-    static const enum operation first[] = {OPERATION_PUT_SOME, OPERATION_PUT_ONE,
-                                           OPERATION_PUT_SOME};
+    double start = workload_now();
 
-    for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++)
-        explorer_run(x, first[i]);
-}
-
-/** All sequences of two operations on a store with four generations. */
-static void pairs(const struct effort *e, double deadline)
-{
-    for (unsigned a = 0; a < OPERATIONS && now() < deadline; a++)
-        for (unsigned b = 0; b < OPERATIONS && now() < deadline; b++) {
-            struct explorer *x = explorer_new(300, 12, 1, e);
-
-            snprintf(explorer_where, sizeof(explorer_where), "%s, %s", operation_name[a],
-                     operation_name[b]);
-            prepare(x);
-            explorer_run(x, (enum operation)a);
-            explorer_run(x, (enum operation)b);
-            explorer_free(x);
+    distinct_worker(worker);
+    for (unsigned length = 1; length <= o->sequences; length++) {
+        workload_sequences(&o->effort, length, length > 2 && !o->effort.twice, worker, o->workers);
+        if (worker == 0) {
+            printf("up to %u operation%s: ", length, length > 1 ? "s" : "");
+            report(start);
         }
-}
-
-static void random_round(uint64_t seed, const struct effort *e, unsigned length, double deadline)
-{
-    static const struct {
-        uint64_t blocks;
-        unsigned objects;
-    } size[] = {{300, 12}, {300, 40}, {340, 60}, {800, 150}};
-    unsigned which = (unsigned)seed % 4;
-    struct explorer *x = explorer_new(size[which].blocks, size[which].objects, seed, e);
-
-    for (unsigned i = 0; i < length && now() < deadline; i++) {
-        enum operation o = explorer_choose(x);
-
-        snprintf(explorer_where, sizeof(explorer_where), "--seed %llu, operation %u (%s)",
-                 (unsigned long long)seed, i, operation_name[o]);
-        explorer_run(x, o);
-        if (i % 8 == 0)
-            explorer_damage(x, 16);
     }
-    explorer_free(x);
-}
-
-static void report(double seconds)
-{
-    printf("%llu power cuts, %llu images (%.0f a second), %llu recovered, %llu commits\n",
-           (unsigned long long)statistics.points, (unsigned long long)statistics.images,
-           (double)statistics.images / seconds, (unsigned long long)statistics.recoveries,
-           (unsigned long long)statistics.commits);
+    for (uint64_t s = o->seed + worker; distinct_sum().distinct < o->images; s += o->workers)
+        workload_random(s, &o->effort, 50);
 }
 
 /** No mutation: everything must hold. */
-static int run(uint64_t seed, double seconds, const struct effort *e)
+static int run(const struct options *o)
 {
-    double start = now();
+    double start = workload_now();
+    int failed = 0, status;
 
-    pairs(e, start + seconds * 0.5);
-    printf("pairs of operations: ");
-    report(now() - start);
+    distinct_begin(o->images * 2, o->workers);
     fflush(stdout);
-    for (uint64_t s = seed; now() < start + seconds; s++)
-        random_round(s, e, 50, start + seconds);
-    printf("with random ones from --seed %llu: ", (unsigned long long)seed);
-    report(now() - start);
-    printf("1 passed, 0 failed\n");
+    for (unsigned w = 0; w < o->workers; w++)
+        if (fork() == 0) {
+            work(o, w);
+            exit(0);
+        }
+    while (wait(&status) > 0)
+        failed += status != 0;
+    printf("with random ones from --seed %llu: ", (unsigned long long)o->seed);
+    report(start);
+    printf("%d passed, %d failed\n", !failed, !!failed);
+    return failed ? 1 : 0;
+}
+
+static int lies(const struct options *o)
+{
+    for (uint64_t s = o->seed; s < o->seed + o->rounds; s++)
+        explorer_lies(s);
+    printf("%llu disks that lied\n1 passed, 0 failed\n", (unsigned long long)o->rounds);
     return 0;
 }
 
 /** Hostile stores: there is nothing to compare, but sanitizers are watching. */
 static int forge(uint64_t seed, double seconds)
 {
-    static const struct effort none = {0, 0, 0, 0};
-    double start = now();
+    double start = workload_now();
 
-    for (uint64_t s = seed; now() < start + seconds; s++) {
-        struct explorer *x = explorer_new(s % 2 ? 300 : 800, s % 2 ? 30 : 400, s, &none);
+    for (uint64_t s = seed; workload_now() < start + seconds; s++) {
+        struct explorer *x = explorer_new(s % 2 ? 300 : 800, s % 2 ? 30 : 400, s, NULL);
 
         for (unsigned i = 0; i < 6; i++)
             explorer_run(x, explorer_choose(x));
+        explorer_run(x, OPERATION_COMMIT);
         store_mutation = s % 3 ? MUTATION_NODE_CHECKSUM : MUTATION_ROOT_CHECKSUM;
         snprintf(explorer_where, sizeof(explorer_where), "--forge --seed %llu",
                  (unsigned long long)s);
@@ -140,7 +109,7 @@ static int forge(uint64_t seed, double seconds)
         store_mutation = 0;
         explorer_free(x);
     }
-    report(now() - start);
+    report(start);
     printf("1 passed, 0 failed\n");
     return 0;
 }
@@ -173,84 +142,59 @@ static int fail_allocations(uint64_t seed)
     return 0;
 }
 
-static void caught(void)
-{
-    fflush(stderr);
-    _exit(3);
-}
-
-/** Runs with one fault until it is caught. @return 0 if it was */
-static int run_mutated(int mutation, double seconds)
-{
-    static const struct effort e = {6, 4, 4, 0};
-    double start = now();
-    int status = 0;
-    pid_t child;
-
-    fflush(stdout);
-    child = fork();
-    if (child == 0) {
-        store_mutation = mutation;
-        model_failed = caught;
-        if (!freopen("/dev/null", "w", stderr))
-            _exit(4);
-        for (uint64_t s = 1; now() < start + seconds; s++)
-            random_round(s, &e, 50, start + seconds);
-        _exit(0);
-    }
-    if (child < 0 || waitpid(child, &status, 0) < 0)
-        return 1;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 3) {
-        printf("caught after %4.1f s: %s\n", now() - start, mutation_name[mutation]);
-        return 0;
-    }
-    printf("NOT CAUGHT: %s (status %#x)\n", mutation_name[mutation], status);
-    return 1;
-}
-
-static int run_mutations(double seconds)
-{
-    int missed = 0;
-
-    for (int m = 1; m <= MUTATION_LAST; m++)
-        missed += run_mutated(m, seconds);
-    printf("%d passed, %d failed\n", MUTATION_LAST - missed, missed);
-    return missed ? 1 : 0;
-}
-
 int main(int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"seconds", required_argument, NULL, 's'},  {"seed", required_argument, NULL, 'r'},
-        {"mutation", required_argument, NULL, 'm'}, {"mutations", no_argument, NULL, 'M'},
-        {"long", no_argument, NULL, 'l'},           {"allocations", no_argument, NULL, 'a'},
-        {"forge", no_argument, NULL, 'f'},          {0}};
-    struct effort e = {8, 16, 6, 24};
-    double seconds = 20;
-    uint64_t seed = 1;
-    int c, mutations = 0, forged = 0, starve = 0;
+    static const struct option known[] = {{"sequences", required_argument, NULL, 'n'},
+                                          {"images", required_argument, NULL, 'i'},
+                                          {"seed", required_argument, NULL, 'r'},
+                                          {"workers", required_argument, NULL, 'w'},
+                                          {"seconds", required_argument, NULL, 's'},
+                                          {"mutation", required_argument, NULL, 'm'},
+                                          {"mutations", no_argument, NULL, 'M'},
+                                          {"thorough", no_argument, NULL, 't'},
+                                          {"allocations", no_argument, NULL, 'a'},
+                                          {"forge", no_argument, NULL, 'f'},
+                                          {"lies", no_argument, NULL, 'l'},
+                                          {"rounds", required_argument, NULL, 'R'},
+                                          {0}};
+    struct options o = {2, 1, 100000, 1, 1000, 20, {10, 16, 6, 24}};
+    int c, what = 0;
 
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        if (c == 's')
-            seconds = atof(optarg);
+        if (c == 'n')
+            o.sequences = (unsigned)atoi(optarg);
+        else if (c == 'i')
+            o.images = strtoull(optarg, NULL, 0);
         else if (c == 'r')
-            seed = strtoull(optarg, NULL, 0);
+            o.seed = strtoull(optarg, NULL, 0);
+        else if (c == 'R')
+            o.rounds = strtoull(optarg, NULL, 0);
+        else if (c == 'w')
+            o.workers = (unsigned)atoi(optarg);
+        else if (c == 's')
+            o.seconds = atof(optarg);
         else if (c == 'm')
             store_mutation = atoi(optarg);
-        else if (c == 'M')
-            mutations = 1;
-        else if (c == 'a')
-            starve = 1;
-        else if (c == 'f')
-            forged = 1;
-        else if (c == 'l')
-            e = (struct effort){12, 200, 2, 8};
-        else
+        else if (c == 't')
+            o.effort = (struct effort){16, 200, 2, 8};
+        else if (c == '?')
             return 2;
+        else
+            what = c;
     }
-    if (starve)
-        return fail_allocations(seed);
-    if (forged)
-        return forge(seed, seconds);
-    return mutations ? run_mutations(seconds) : run(seed, seconds, &e);
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    distinct_begin(o.images, 1);
+    switch (what) {
+    case 'M':
+        return mutations_run(o.seconds);
+    case 'a':
+        return fail_allocations(o.seed);
+    case 'f':
+        return forge(o.seed, o.seconds);
+    case 'l':
+        return lies(&o);
+    default:
+        return run(&o);
+    }
 }

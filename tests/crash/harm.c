@@ -36,7 +36,7 @@ static void damage_once(struct explorer *x, uint64_t block, uint64_t other)
 static void believe_nothing(struct explorer *x, struct store *st)
 {
     const struct model_state *s = &x->m->state;
-    uint64_t page[512], expected[512];
+    uint64_t page[512];
 
     for (uint32_t k = 0; k < s->count; k++)
         for (oid_t oid = 1; oid < s->kept[k].limit; oid++) {
@@ -53,9 +53,8 @@ static void believe_nothing(struct explorer *x, struct store *st)
                 explorer_bad(x, "a damaged object is said not to exist");
             if (r != STORE_OK)
                 continue;
-            model_bytes(e->seed, oid, expected);
             if (o.type != e->type || o.version != e->version ||
-                memcmp(page, expected, sizeof(page)) != 0)
+                !model_bytes_are(e->seed, e->made, page))
                 explorer_bad(x, "damaged bytes are believed");
         }
 }
@@ -72,8 +71,7 @@ void explorer_damage(struct explorer *x, unsigned times)
     for (uint64_t b = FIRST_DATA; b < x->m->state.blocks && count < 4096; b++)
         if (map_used(x->m->st, b, &r))
             used[count++] = b;
-    image_base(x->image, x->disk->current);
-    for (unsigned i = 0; i < times; i++) {
+    for (unsigned i = 0; i < times && count; i++) {
         struct store_verify v = {0};
         struct store *st;
         unsigned n = 1 + (unsigned)explorer_any(x, 3);
@@ -81,7 +79,7 @@ void explorer_damage(struct explorer *x, unsigned times)
         image_restore(x->image);
         for (unsigned k = 0; k < n; k++)
             damage_once(x, used[explorer_any(x, count)], used[explorer_any(x, count)]);
-        statistics.images++;
+        statistics->damaged++;
         if (store_open(&io, &st))
             explorer_bad(x, "does not open though its roots are whole");
         believe_nothing(x, st);
@@ -167,6 +165,8 @@ void explorer_forge(struct explorer *x, unsigned times)
     size_t count = 0;
     int r;
 
+    if (x->disk->flying.count)
+        return;
     for (uint64_t b = FIRST_DATA; b < x->m->state.blocks && count < 4000; b++)
         if (map_used(x->m->st, b, &r) &&
             ((const struct disk_node *)(x->disk->current + b * STORE_BLOCK))->magic == NODE_MAGIC)
@@ -174,14 +174,13 @@ void explorer_forge(struct explorer *x, unsigned times)
     if (MUTATED(MUTATION_ROOT_CHECKSUM))
         for (count = 0; count < ROOT_SLOTS; count++)
             used[count] = ROOT_FIRST + count * ROOT_SLOT_BLOCKS;
-    image_base(x->image, x->disk->current);
     for (unsigned i = 0; i < times && count; i++) {
         struct store *st;
 
         image_restore(x->image);
         for (unsigned k = 1 + (unsigned)explorer_any(x, 3); k > 0; k--)
             forge_block(x, used[explorer_any(x, count)]);
-        statistics.images++;
+        statistics->damaged++;
         if (store_open(&io, &st) == STORE_OK)
             use_all(st);
         store_close(st);

@@ -2,13 +2,14 @@
  * What must hold for every image that a power cut can leave:
  *
  *  1. It opens, at the state of the last operation that returned, or of the one under way, whole:
- * all kept generations with all their objects, and what the head says.
+ *     all kept generations with all their objects, and what the head says. Opening and looking
+ *     writes nothing, and reads no more than a fixed number of blocks before it is open.
  *  2. Its allocation map is exactly what is reachable.
  *  3. A new incarnation can be claimed, is higher than every one that was acknowledged, and can
- * commit.
+ *     commit. Claiming takes a bounded number of reads and writes; opened again, it is there.
  *  4. If writes of the one that was cut off still arrive, in flight or new ones inside its claim,
- * none of that is harmed.
- *  5. Recovering may itself be cut off (1 to 3 hold again).
+ *     none of that is harmed.
+ *  5. Recovering may itself be cut off, and recovering from that as well (1 to 4 hold again).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +17,19 @@
 
 #include "explorer.h"
 
+#define OPEN_READS_MAX   (2u + 2u * ROOT_SLOTS * ROOT_SLOT_BLOCKS)
+#define CLAIM_READS_MAX  32u /* blocks of the map, and the tree above them */
+#define CLAIM_WRITES_MAX (2u * ROOT_SLOT_BLOCKS + 2u)
+#define CLAIM_FLUSHES    3u
+#define DEPTH_MAX        2u
+
 void explorer_bad(struct explorer *x, const char *what)
 {
-    model_fail("%s%s: %s", explorer_where, x->nested ? ", while recovering" : "", what);
+    model_fail("%s%s: %s", explorer_where,
+               x->depth == 0   ? ""
+               : x->depth == 1 ? ", while recovering"
+                               : ", while recovering from a cut while recovering",
+               what);
 }
 
 static const struct model_state *matching(struct explorer *x, struct store *st)
@@ -70,7 +81,7 @@ static void stale_writes(struct explorer *x)
         if (x->claimed[b])
             image_write(x->image, b, junk);
     for (size_t i = 0; i < f->count; i++)
-        if (f->at[i].block >= FIRST_DATA)
+        if (f->at[i].block % x->disk->blocks >= FIRST_DATA)
             image_write(x->image, f->at[i].block, f->at[i].bytes);
 }
 
@@ -88,63 +99,99 @@ static void small_commit(struct model *m, uint64_t seed)
         model_fail("%s: recovering: %s", explorer_where, store_error_text(r));
 }
 
+static void open_again(struct explorer *x, struct model *m, const char *when)
+{
+    const char *what;
+
+    store_close(m->st);
+    if (store_open(&m->io, &m->st))
+        explorer_bad(x, "does not open again");
+    what = model_differs(m->st, &m->state);
+    if (what) {
+        fprintf(stderr, "%s: %s\n", when, what);
+        explorer_bad(x, what);
+    }
+}
+
+/** Claims, and counts what that takes. */
+static void claim(struct explorer *x, struct model *m)
+{
+    struct image *i = x->image;
+
+    i->reads = i->writes = i->flushes = 0;
+    model_claim(m, m->state.current);
+    if (i->reads > CLAIM_READS_MAX || i->writes > CLAIM_WRITES_MAX || i->flushes > CLAIM_FLUSHES)
+        model_fail("%s: claiming took %llu reads, %llu writes, %llu flushes", explorer_where,
+                   (unsigned long long)i->reads, (unsigned long long)i->writes,
+                   (unsigned long long)i->flushes);
+}
+
 /** Claims, commits, lets stale writes arrive, and looks at everything once more. */
 static void recover(struct explorer *x, struct store *st, const struct model_state *state)
 {
     struct model m = {.io = explorer_image_io(x), .st = st};
+    bool again = x->recoveries++ % 4 == 3; /* then the writer is two incarnations back */
     struct store_info info;
-    const char *what;
-    int r;
 
-    statistics.recoveries++;
+    statistics->recoveries++;
     model_state_copy(&m.state, state);
     if (x->m->state.incarnation > m.state.incarnation)
         m.state.incarnation = x->m->state.incarnation;
     note_claim(x, st);
-    model_claim(&m, m.state.current);
-    small_commit(&m, statistics.images);
-    small_commit(&m, statistics.images + 77);
-    store_info(m.st, &info);
-    if (info.avoided_blocks) /* else the store was so full that it had to use them */
-        stale_writes(x);
-    store_close(m.st);
-    r = store_open(&m.io, &m.st);
-    if (r)
-        explorer_bad(x, "does not open after a stale writer");
-    what = model_differs(m.st, &m.state);
-    if (what) {
-        fprintf(stderr, "after recovery and a stale writer: %s\n", what);
-        explorer_bad(x, what);
+    claim(x, &m);
+    if (again) {
+        open_again(x, &m, "after claiming");
+        claim(x, &m);
     }
+    small_commit(&m, x->opened);
+    small_commit(&m, x->opened + 77);
+    store_info(m.st, &info);
+    if (info.avoided_blocks && !again) /* else the store was so full that it had to use them */
+        stale_writes(x);
+    open_again(x, &m, "after recovery and a stale writer");
     check_map(x, m.st);
     store_close(m.st);
     model_state_free(&m.state);
 }
 
-void explorer_judge(struct explorer *x)
+/** Opens the image and looks at all of it. */
+static const struct model_state *look(struct explorer *x, struct store **st)
 {
     struct store_io io = explorer_image_io(x);
     const struct model_state *state;
-    const struct effort *e = x->effort;
-    struct store *st;
-    int r = store_open(&io, &st);
+    int r;
 
-    statistics.images++;
+    x->image->watched = true;
+    r = store_open(&io, st);
     if (r)
         explorer_bad(x, store_error_text(r));
-    state = matching(x, st);
-    check_map(x, st);
+    if (x->image->reads > OPEN_READS_MAX)
+        explorer_bad(x, "opening reads without bound");
+    state = matching(x, *st);
+    check_map(x, *st);
     if (x->image->damages)
         explorer_bad(x, "damage is reported");
-    if (x->nested || !e->deeper || statistics.images % e->deeper || state->count == 0) {
+    if (x->image->writes || x->image->flushes)
+        explorer_bad(x, "looking at it writes to it");
+    x->image->watched = false;
+    return state;
+}
+
+void explorer_judge(struct explorer *x)
+{
+    struct store_io io = explorer_image_io(x);
+    const struct effort *e = x->effort;
+    struct store *st;
+    const struct model_state *state = look(x, &st);
+
+    if (!e->deeper || x->opened % e->deeper || state->count == 0) {
         store_close(st);
         return;
     }
-    if (e->twice && statistics.images / e->deeper % e->twice == 0) {
+    if (x->depth < DEPTH_MAX && e->twice && x->opened / e->deeper % e->twice == 0) {
         store_close(st);
         explore_recovery(x, state);
-        r = store_open(&io, &st);
-        if (r)
+        if (store_open(&io, &st))
             explorer_bad(x, "it was changed");
     }
     recover(x, st, state);
@@ -153,13 +200,16 @@ void explorer_judge(struct explorer *x)
 /** The crashes of the next incarnation's first steps, from the image as it is. */
 static void explore_recovery(struct explorer *x, const struct model_state *state)
 {
-    static const struct effort less = {6, 6, 0, 0};
-    struct explorer *y = explorer_on(simdisk_from(x->image->bytes, x->disk->blocks), x->objects,
-                                     statistics.images, &less);
+    static const struct effort less[DEPTH_MAX] = {{6, 6, 12, 8}, {6, 6, 12, 0}};
+    struct explorer *y =
+        explorer_on(simdisk_from(x->image->bytes, x->disk->blocks, x->disk->copies), x->objects,
+                    x->opened, &less[x->depth]);
 
-    y->nested = true;
+    statistics->nested++;
+    y->depth = x->depth + 1;
     y->m = calloc(1, sizeof(*y->m));
     y->fold_limit = x->fold_limit;
+    y->values = x->values;
     y->m->io = explorer_disk_io(y);
     if (store_open(&y->m->io, &y->m->st))
         explorer_bad(x, "it does not open again");

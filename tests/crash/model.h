@@ -34,6 +34,7 @@ struct model_object {
     uint64_t seed; /* of its bytes; 0: zeros */
     uint32_t version;
     uint32_t type;
+    oid_t made; /* the id that its bytes were made for: its own, or where it was copied from */
 };
 
 struct model_generation {
@@ -69,9 +70,12 @@ void model_state_free(struct model_state *s);
 /** Formats the disk. */
 struct model *model_new(struct memory_disk *d, uint64_t blocks);
 struct model *model_new_io(const struct store_io *io, uint64_t blocks);
+struct model *model_new_named(const struct store_io *io, uint64_t blocks, char id);
 void model_free(struct model *m);
 /** Bytes of an object. */
 void model_bytes(uint64_t seed, oid_t oid, uint64_t page[512]);
+/** Are these they? */
+bool model_bytes_are(uint64_t seed, oid_t oid, const uint64_t page[512]);
 
 /* Each does the same to the store and to the model. Those that return an int leave the model as it
  * was if the store refuses. */
@@ -80,6 +84,11 @@ int model_try_begin(struct model *m);
 void model_put(struct model *m, oid_t oid, uint32_t type, uint64_t seed);
 int model_try_put(struct model *m, oid_t oid, uint32_t type, uint64_t seed);
 int model_try_delete(struct model *m, oid_t oid);
+/** Puts bytes, those of an object of another store, as they were read there. */
+int model_try_put_as(struct model *m, oid_t oid, const struct model *from, oid_t other,
+                     const void *page);
+/** In the generation begun. */
+bool model_pending_exists(const struct model *m, oid_t oid);
 void model_commit(struct model *m);
 int model_try_commit(struct model *m);
 void model_abort(struct model *m);
@@ -93,6 +102,8 @@ void model_after_begin(const struct model *m,
 void model_after_commit(const struct model *m, struct model_state *to);
 void model_after_claim(const struct model *m, uint64_t generation, struct model_state *to);
 void model_after_drop(const struct model *m, uint64_t generation, struct model_state *to);
+void model_after_retention(const struct model *m, uint32_t keep, struct model_state *to);
+int model_try_retention(struct model *m, uint32_t keep);
 void model_after_grow(const struct model *m, uint64_t blocks, struct model_state *to);
 int model_try_grow(struct model *m, uint64_t blocks);
 /** Closes, opens and claims again. */

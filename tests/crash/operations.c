@@ -1,6 +1,10 @@
 /*
  * The operations that crashes are explored in: each is done to the store and to the model, and says
  * before what the state after it will be.
+ *
+ * A generation may be begun by one operation and committed by a later one. What goes back in time
+ * (a roll back, a restart) drops it, as it would in the system; what needs a store without one
+ * commits it first.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,9 +12,7 @@
 
 #include "explorer.h"
 
-const char *const operation_name[OPERATIONS] = {
-    "put one", "put some", "put many",    "put zero",    "delete", "delete all", "empty", "abort",
-    "restart", "go back",  "drop oldest", "drop middle", "policy", "reopen",     "grow"};
+typedef void (*foresight)(const struct explorer *x, struct model_state *to);
 
 static void foresee_begin(const struct explorer *x, struct model_state *to)
 {
@@ -32,9 +34,17 @@ static void foresee_drop(const struct explorer *x, struct model_state *to)
     model_after_drop(x->m, x->argument, to);
 }
 
-static void begin_operation(struct explorer *x,
-                            void (*foresee)(const struct explorer *, struct model_state *),
-                            uint64_t argument)
+static void foresee_grow(const struct explorer *x, struct model_state *to)
+{
+    model_after_grow(x->m, x->argument, to);
+}
+
+static void foresee_retention(const struct explorer *x, struct model_state *to)
+{
+    model_after_retention(x->m, (uint32_t)x->argument, to);
+}
+
+static void begin_operation(struct explorer *x, foresight foresee, uint64_t argument)
 {
     x->foresee = foresee;
     x->argument = argument;
@@ -48,138 +58,331 @@ static void end_operation(struct explorer *x)
         model_state_free(&x->under_way);
     x->has_under_way = false;
     x->foresee = NULL;
-    if (x->disk->flying.count)
+    if (x->disk->flying.count && x->disk->before_flush)
         explorer_cut(x);
 }
 
-static void operation_commit(struct explorer *x, unsigned puts, unsigned deletes, bool zero,
-                             bool commit)
+void explorer_failed(struct explorer *x, const char *what, int error)
 {
-    struct model *m = x->m;
+    x->failed = true;
+    if (!x->tolerant)
+        model_fail("%s: %s: %s", explorer_where, what, store_error_text(error));
+}
+
+static uint64_t any_value(struct explorer *x)
+{
+    return x->values + (1u << 20) + explorer_any(x, 1u << 30);
+}
+
+/* --- a generation --------------------------------------------------------------------------------
+ */
+
+static int begin(struct explorer *x)
+{
     int r;
 
+    if (x->m->begun)
+        return STORE_OK;
     begin_operation(x, foresee_begin, 0);
-    r = model_try_begin(m);
+    r = model_try_begin(x->m);
     end_operation(x);
-    for (unsigned i = 0; i < puts && r == STORE_OK; i++) {
-        uint64_t seed = zero ? 0 : 1 + explorer_any(x, 1u << 30);
-
-        r = model_try_put(m, 1 + explorer_any(x, x->objects), 1 + (uint32_t)explorer_any(x, 3),
-                          seed);
-    }
-    for (unsigned i = 0; i < deletes && r == STORE_OK; i++)
-        r = model_try_delete(m, deletes > 5 ? 1 + i : 1 + explorer_any(x, x->objects));
-    if (r == STORE_OK && commit) {
-        begin_operation(x, foresee_commit, 0);
-        r = model_try_commit(m);
-        end_operation(x);
-        statistics.commits++;
-    }
-    if (m->begun)
-        model_abort(m);
-    if (r && r != STORE_NOSPACE)
-        model_fail("%s: %s", explorer_where, store_error_text(r));
+    return r;
 }
 
-static void operation_claim(struct explorer *x, uint64_t generation)
+/** In the end, of a failure: forgets the generation. */
+static void settle(struct explorer *x, int r)
 {
-    begin_operation(x, foresee_claim, generation);
-    model_claim(x->m, generation);
+    if (r && x->m->begun)
+        model_abort(x->m);
+    if (r && r != STORE_NOSPACE)
+        explorer_failed(x, "a generation", r);
     end_operation(x);
 }
 
-static void operation_drop(struct explorer *x, uint32_t index)
+static int commit(struct explorer *x)
+{
+    int r;
+
+    begin_operation(x, foresee_commit, 0);
+    r = model_try_commit(x->m);
+    end_operation(x);
+    statistics->commits++;
+    return r;
+}
+
+/** What may happen to a store in between, needs a store in which nothing is begun. */
+static void finish(struct explorer *x)
+{
+    if (x->m->begun)
+        settle(x, commit(x));
+}
+
+static int put(struct explorer *x, oid_t oid, uint64_t seed)
+{
+    return model_try_put(x->m, oid, 1 + (uint32_t)explorer_any(x, 3), seed);
+}
+
+static void whole_commit(struct explorer *x, unsigned puts, unsigned deletes, bool zero,
+                         bool committed)
+{
+    int r = begin(x);
+
+    for (unsigned i = 0; i < puts && r == STORE_OK; i++)
+        r = put(x, 1 + explorer_any(x, x->objects), zero ? 0 : any_value(x));
+    for (unsigned i = 0; i < deletes && r == STORE_OK; i++)
+        r = model_try_delete(x->m, deletes > 5 ? 1 + i : 1 + explorer_any(x, x->objects));
+    if (r == STORE_OK && committed)
+        r = commit(x);
+    if (r == STORE_OK && !committed)
+        model_abort(x->m);
+    settle(x, r);
+}
+
+/** An object that exists in what is begun, or one that does not. 0: there is none. */
+static oid_t find(struct explorer *x, bool exists)
+{
+    oid_t first = explorer_any(x, x->objects);
+
+    for (oid_t i = 0; i < x->objects; i++) {
+        oid_t oid = 1 + (first + i) % x->objects;
+
+        if (model_pending_exists(x->m, oid) == exists)
+            return oid;
+    }
+    return 0;
+}
+
+static void change(struct explorer *x, bool exists, bool deleted)
+{
+    int r = begin(x);
+    oid_t oid = r ? 0 : find(x, exists);
+
+    if (oid)
+        r = deleted ? model_try_delete(x->m, oid) : put(x, oid, any_value(x));
+    settle(x, r);
+}
+
+/* --- each operation
+ * ------------------------------------------------------------------------------ */
+
+static void claim(struct explorer *x, uint64_t generation)
+{
+    int r;
+
+    if (x->m->begun)
+        model_abort(x->m);
+    end_operation(x);
+    begin_operation(x, foresee_claim, generation);
+    r = model_try_claim(x->m, generation);
+    if (r)
+        explorer_failed(x, "claim", r);
+    end_operation(x);
+}
+
+/** From that kept generation, counted from the oldest. */
+static void go_to(struct explorer *x, uint32_t index)
+{
+    claim(x, x->m->state.kept[index].number);
+}
+
+static uint32_t index_of_current(const struct explorer *x)
+{
+    const struct model_state *s = &x->m->state;
+    uint32_t i = 0;
+
+    while (i + 1 < s->count && s->kept[i].number != s->current)
+        i++;
+    return i;
+}
+
+static void drop(struct explorer *x, bool middle)
 {
     struct model_state *s = &x->m->state;
+    uint32_t index;
+    int r;
 
+    finish(x);
     if (s->count <= 2)
         return;
+    index = middle ? s->count / 2 : 0;
     if (s->kept[index].number == s->current)
         index = index ? index - 1 : 1;
     begin_operation(x, foresee_drop, s->kept[index].number);
-    model_drop(x->m, s->kept[index].number);
+    r = model_try_drop(x->m, s->kept[index].number);
+    if (r)
+        explorer_failed(x, "drop", r);
     end_operation(x);
 }
 
-static void foresee_grow(const struct explorer *x, struct model_state *to)
-{
-    model_after_grow(x->m, x->argument, to);
-}
-
-static void operation_grow(struct explorer *x)
+static void grow(struct explorer *x)
 {
     uint64_t blocks = x->m->state.blocks + 1 + explorer_any(x, 24);
+    int r;
 
+    finish(x);
     if (blocks > x->disk->blocks)
         return;
     begin_operation(x, foresee_grow, blocks);
-    if (model_try_grow(x->m, blocks))
-        model_fail("%s: it cannot grow", explorer_where);
+    r = model_try_grow(x->m, blocks);
+    if (r)
+        explorer_failed(x, "grow", r);
     end_operation(x);
 }
 
-static void operation_policy(struct explorer *x)
+static void policy(struct explorer *x)
 {
+    int r;
+
     begin_operation(x, NULL, 0);
-    if (store_set_interval(x->m->st, explorer_any(x, 1u << 30)))
-        model_fail("%s: the interval cannot be set", explorer_where);
+    r = store_set_interval(x->m->st, explorer_any(x, 1u << 30));
+    if (r)
+        explorer_failed(x, "setting the interval", r);
     end_operation(x);
 }
 
-static void operation_reopen(struct explorer *x)
+static void retention(struct explorer *x)
 {
-    begin_operation(x, foresee_claim, x->m->state.current);
-    model_reopen(x->m);
+    uint32_t keep = 2 + (uint32_t)explorer_any(x, 8);
+    int r;
+
+    begin_operation(x, foresee_retention, keep);
+    r = model_try_retention(x->m, keep);
+    if (r)
+        explorer_failed(x, "setting the retention", r);
     end_operation(x);
 }
+
+static void reopen(struct explorer *x)
+{
+    int r;
+
+    if (x->disk->flying.count) /* who closed it has ended, and what it wrote has come to rest */
+        x->m->io.flush(x->m->io.ctx);
+    begin_operation(x, foresee_claim, x->m->state.current);
+    r = model_try_reopen(x->m);
+    if (r)
+        explorer_failed(x, "opening again", r);
+    end_operation(x);
+}
+
+static void scrub(struct explorer *x)
+{
+    struct store_verify v = {0};
+
+    finish(x);
+    if (store_verify(x->m->st, &v) != STORE_OK && !x->tolerant)
+        explorer_bad(x, "verification finds damage");
+}
+
+void explorer_check(struct explorer *x)
+{
+    const char *what = model_differs(x->m->st, &x->m->state);
+
+    if (what)
+        explorer_bad(x, what);
+}
+
+void explorer_move(struct explorer *from, struct explorer *to)
+{
+    uint64_t page[512];
+    struct store_object o;
+    oid_t oid;
+    int r = begin(from);
+
+    oid = r ? 0 : find(from, true);
+    if (oid == 0 || store_get(from->m->st, STORE_NEWEST, oid, &o, page) != STORE_OK) {
+        settle(from, r);
+        return;
+    }
+    r = begin(to);
+    if (r == STORE_OK)
+        r = model_try_put_as(to->m, 1 + explorer_any(to, to->objects), from->m, oid, page);
+    if (r == STORE_OK)
+        r = commit(to);
+    settle(to, r);
+    if (r == STORE_OK)
+        r = model_try_delete(from->m, oid);
+    settle(from, r);
+}
+
+const char *const operation_name[OPERATIONS] = {
+    "dirty",   "create",    "destroy",     "commit",   "roll back",  "drop",   "grow",  "scrub",
+    "put one", "put some",  "put many",    "put zero", "delete all", "empty",  "abort", "restart",
+    "go back", "undo back", "drop middle", "policy",   "retention",  "reopen",
+};
 
 void explorer_run(struct explorer *x, enum operation o)
 {
+    const struct model_state *s = &x->m->state;
+    uint32_t at;
+
     switch (o) {
-    case OPERATION_PUT_ONE:
-        operation_commit(x, 1, 0, false, true);
+    case OPERATION_DIRTY:
+        change(x, true, false);
         break;
-    case OPERATION_PUT_SOME:
-        operation_commit(x, 3 + (unsigned)explorer_any(x, 6), 1, false, true);
+    case OPERATION_CREATE:
+        change(x, false, false);
         break;
-    case OPERATION_PUT_MANY:
-        operation_commit(x, 10 + (unsigned)explorer_any(x, 2 * x->objects), 0, false, true);
+    case OPERATION_DESTROY:
+        change(x, true, true);
         break;
-    case OPERATION_PUT_ZERO:
-        operation_commit(x, 2, 0, true, true);
+    case OPERATION_COMMIT:
+        finish(x);
         break;
-    case OPERATION_DELETE:
-        operation_commit(x, 0, 2, false, true);
+    case OPERATION_ROLL_BACK:
+        at = index_of_current(x);
+        go_to(x, at ? at - 1 : 0);
         break;
-    case OPERATION_DELETE_ALL:
-        operation_commit(x, 0, x->objects, false, true);
-        break;
-    case OPERATION_EMPTY:
-        operation_commit(x, 0, 0, false, true);
-        break;
-    case OPERATION_ABORT:
-        operation_commit(x, 4, 1, false, false);
-        break;
-    case OPERATION_RESTART:
-        operation_claim(x, x->m->state.current);
-        break;
-    case OPERATION_GO_BACK:
-        operation_claim(x, x->m->state.kept[0].number);
-        break;
-    case OPERATION_DROP_OLDEST:
-        operation_drop(x, 0);
+    case OPERATION_DROP:
+        drop(x, false);
         break;
     case OPERATION_DROP_MIDDLE:
-        operation_drop(x, x->m->state.count / 2);
-        break;
-    case OPERATION_POLICY:
-        operation_policy(x);
+        drop(x, true);
         break;
     case OPERATION_GROW:
-        operation_grow(x);
+        grow(x);
+        break;
+    case OPERATION_SCRUB:
+        scrub(x);
+        break;
+    case OPERATION_PUT_ONE:
+        whole_commit(x, 1, 0, false, true);
+        break;
+    case OPERATION_PUT_SOME:
+        whole_commit(x, 3 + (unsigned)explorer_any(x, 6), 1, false, true);
+        break;
+    case OPERATION_PUT_MANY:
+        whole_commit(x, 10 + (unsigned)explorer_any(x, 2 * x->objects), 0, false, true);
+        break;
+    case OPERATION_PUT_ZERO:
+        whole_commit(x, 2, 0, true, true);
+        break;
+    case OPERATION_DELETE_ALL:
+        whole_commit(x, 0, x->objects, false, true);
+        break;
+    case OPERATION_EMPTY:
+        whole_commit(x, 0, 0, false, true);
+        break;
+    case OPERATION_ABORT:
+        whole_commit(x, 4, 1, false, false);
+        break;
+    case OPERATION_RESTART:
+        claim(x, s->current);
+        break;
+    case OPERATION_GO_BACK:
+        go_to(x, 0);
+        break;
+    case OPERATION_UNDO_BACK:
+        go_to(x, s->count - 1);
+        break;
+    case OPERATION_POLICY:
+        policy(x);
+        break;
+    case OPERATION_RETENTION:
+        retention(x);
         break;
     default:
-        operation_reopen(x);
+        reopen(x);
         break;
     }
 }
@@ -187,8 +390,8 @@ void explorer_run(struct explorer *x, enum operation o)
 enum operation explorer_choose(struct explorer *x)
 {
     static const enum operation often[] = {OPERATION_PUT_ONE, OPERATION_PUT_SOME,
-                                           OPERATION_PUT_MANY};
+                                           OPERATION_PUT_MANY, OPERATION_DIRTY};
 
-    return explorer_any(x, 3) ? often[explorer_any(x, 3)]
+    return explorer_any(x, 3) ? often[explorer_any(x, 4)]
                               : (enum operation)explorer_any(x, OPERATIONS);
 }

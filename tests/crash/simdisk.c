@@ -1,10 +1,18 @@
 /*
- * The simulated disk, and images of it after a power cut.
+ * The simulated disk.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../store/internal.h"
 #include "simdisk.h"
+
+uint64_t sector_hash(uint64_t sector, const uint8_t *bytes)
+{
+    uint64_t z = store_checksum(bytes, SECTOR) + (sector + 1) * 0x9e3779b97f4a7c15ull;
+
+    return model_random_number(&z);
+}
 
 static void add(struct flights *f, uint64_t block, const void *bytes)
 {
@@ -16,22 +24,47 @@ static void add(struct flights *f, uint64_t block, const void *bytes)
     memcpy(f->at[f->count++].bytes, bytes, STORE_BLOCK);
 }
 
-struct simdisk *simdisk_new(uint64_t blocks)
+uint64_t simdisk_total(const struct simdisk *d)
+{
+    return d->blocks * d->copies;
+}
+
+static void hash_all(struct simdisk *d)
+{
+    d->hash = 0;
+    for (uint64_t s = 0; s < simdisk_total(d) * SECTORS_PER_BLOCK; s++)
+        d->hash ^= sector_hash(s, d->durable + s * SECTOR);
+}
+
+static struct simdisk *make(uint64_t blocks, unsigned copies)
 {
     struct simdisk *d = calloc(1, sizeof(*d));
 
     d->blocks = blocks;
-    d->durable = calloc(blocks, STORE_BLOCK);
-    d->current = calloc(blocks, STORE_BLOCK);
+    d->copies = copies;
+    for (unsigned c = 0; c < copies; c++)
+        d->copy[c] = (struct simdisk_copy){d, c * blocks};
+    d->durable = calloc(simdisk_total(d), STORE_BLOCK);
+    d->current = calloc(simdisk_total(d), STORE_BLOCK);
+    d->in_flight = calloc(simdisk_total(d), sizeof(*d->in_flight));
     return d;
 }
 
-struct simdisk *simdisk_from(const uint8_t *bytes, uint64_t blocks)
+struct simdisk *simdisk_new(uint64_t blocks, unsigned copies)
 {
-    struct simdisk *d = simdisk_new(blocks);
+    struct simdisk *d = make(blocks, copies);
 
-    memcpy(d->durable, bytes, blocks * STORE_BLOCK);
-    memcpy(d->current, bytes, blocks * STORE_BLOCK);
+    hash_all(d);
+    return d;
+}
+
+struct simdisk *simdisk_from(const uint8_t *bytes, uint64_t blocks, unsigned copies)
+{
+    struct simdisk *d = make(blocks, copies);
+
+    memcpy(d->durable, bytes, simdisk_total(d) * STORE_BLOCK);
+    memcpy(d->current, bytes, simdisk_total(d) * STORE_BLOCK);
+    hash_all(d);
     return d;
 }
 
@@ -39,161 +72,159 @@ void simdisk_free(struct simdisk *d)
 {
     free(d->durable);
     free(d->current);
+    free(d->in_flight);
     free(d->flying.at);
     free(d);
 }
 
+/** Is it time for a lie of that kind? */
+static bool lies(struct simdisk *d, enum lie from, enum lie to)
+{
+    if (d->lied || d->lie < from || d->lie > to || d->lie_after-- > 0)
+        return false;
+    d->lied = true;
+    return true;
+}
+
+static uint64_t any(struct simdisk *d, uint64_t n)
+{
+    return model_random_number(&d->lie_random) % n;
+}
+
 static int sim_read(void *ctx, uint64_t block, void *buf, size_t n)
 {
-    struct simdisk *d = ctx;
+    const struct simdisk_copy *c = ctx;
+    struct simdisk *d = c->disk;
 
-    memcpy(buf, d->current + block * STORE_BLOCK, n * STORE_BLOCK);
+    if (lies(d, LIE_READ_FAILS, LIE_READ_CORRUPTED)) {
+        d->lied_at = c->first + block;
+        if (d->lie == LIE_READ_FAILS)
+            return -1;
+        memcpy(buf, d->current + (c->first + block) * STORE_BLOCK, n * STORE_BLOCK);
+        ((uint8_t *)buf)[any(d, n * STORE_BLOCK)] ^= (uint8_t)(1u << any(d, 8));
+        return 0;
+    }
+    memcpy(buf, d->current + (c->first + block) * STORE_BLOCK, n * STORE_BLOCK);
     return 0;
+}
+
+static void write_one(struct simdisk *d, uint64_t block, const uint8_t *bytes)
+{
+    if (d->in_flight[block] && !d->lied)
+        model_fail("block %llu is written twice without a flush between",
+                   (unsigned long long)block);
+    d->in_flight[block] = true;
+    memcpy(d->current + block * STORE_BLOCK, bytes, STORE_BLOCK);
+    add(&d->flying, block, bytes);
+}
+
+static void write_wrongly(struct simdisk *d, uint64_t block, const uint8_t *bytes)
+{
+    uint8_t wrong[STORE_BLOCK];
+
+    d->lied_at = block;
+    memcpy(wrong, bytes, sizeof(wrong));
+    switch (d->lie) {
+    case LIE_LOST:
+        break;
+    case LIE_MISDIRECTED:
+        write_one(d, any(d, simdisk_total(d)), bytes);
+        break;
+    case LIE_CORRUPTED:
+        wrong[any(d, any(d, 2) ? 256 : STORE_BLOCK)] ^= (uint8_t)(1u << any(d, 8));
+        write_one(d, block, wrong);
+        break;
+    default: {
+        size_t whole = any(d, SECTORS_PER_BLOCK) * SECTOR;
+
+        memcpy(wrong + whole, d->current + block * STORE_BLOCK + whole, STORE_BLOCK - whole);
+        write_one(d, block, wrong);
+        break;
+    }
+    }
 }
 
 static int sim_write(void *ctx, uint64_t block, const void *buf, size_t n)
 {
-    struct simdisk *d = ctx;
+    const struct simdisk_copy *c = ctx;
+    struct simdisk *d = c->disk;
 
-    memcpy(d->current + block * STORE_BLOCK, buf, n * STORE_BLOCK);
-    for (size_t i = 0; i < n; i++)
-        add(&d->flying, block + i, (const uint8_t *)buf + i * STORE_BLOCK);
+    if (lies(d, LIE_WRITE_FAILS, LIE_WRITE_FAILS)) {
+        d->lied_at = c->first + block;
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *bytes = (const uint8_t *)buf + i * STORE_BLOCK;
+
+        if (lies(d, LIE_LOST, LIE_TORN))
+            write_wrongly(d, c->first + block + i, bytes);
+        else
+            write_one(d, c->first + block + i, bytes);
+    }
     return 0;
+}
+
+static void make_durable(struct simdisk *d, const struct flight *f)
+{
+    uint8_t *to = d->durable + f->block * STORE_BLOCK;
+
+    for (unsigned s = 0; s < SECTORS_PER_BLOCK; s++) {
+        const uint8_t *bytes = f->bytes + s * SECTOR;
+        uint64_t sector = f->block * SECTORS_PER_BLOCK + s;
+
+        if (memcmp(to + s * SECTOR, bytes, SECTOR) == 0)
+            continue;
+        d->hash ^= sector_hash(sector, to + s * SECTOR) ^ sector_hash(sector, bytes);
+        memcpy(to + s * SECTOR, bytes, SECTOR);
+    }
+    if (d->became_durable)
+        d->became_durable(d->ctx, f->block);
 }
 
 static int sim_flush(void *ctx)
 {
-    struct simdisk *d = ctx;
+    const struct simdisk_copy *c = ctx;
+    struct simdisk *d = c->disk;
+    bool fails = false;
+    size_t left = 0;
 
     if (d->before_flush)
         d->before_flush(d->ctx);
-    for (size_t i = 0; i < d->flying.count; i++)
-        memcpy(d->durable + d->flying.at[i].block * STORE_BLOCK, d->flying.at[i].bytes,
-               STORE_BLOCK);
-    d->flying.count = 0;
-    return 0;
+    fails = lies(d, LIE_FLUSH_FAILS, LIE_FLUSH_FAILS);
+    for (size_t i = 0; i < d->flying.count; i++) {
+        struct flight *f = &d->flying.at[i];
+
+        if (f->block < c->first || f->block >= c->first + d->blocks) {
+            if (left++ != i)
+                d->flying.at[left - 1] = *f;
+            continue;
+        }
+        d->in_flight[f->block] = false;
+        if (!fails || any(d, 2))
+            make_durable(d, f);
+        else
+            memcpy(d->current + f->block * STORE_BLOCK, d->durable + f->block * STORE_BLOCK,
+                   STORE_BLOCK);
+    }
+    d->flying.count = left;
+    return fails ? -1 : 0;
 }
 
 static void sim_damage(void *ctx, const struct store_damage *g)
 {
-    struct simdisk *d = ctx;
+    const struct simdisk_copy *c = ctx;
 
     (void)g;
-    d->damages++;
+    c->disk->damages++;
 }
 
-struct store_io simdisk_io(struct simdisk *d)
+struct store_io simdisk_io(struct simdisk *d, unsigned copy)
 {
-    return (struct store_io){.ctx = d,
+    return (struct store_io){.ctx = &d->copy[copy],
                              .blocks = d->blocks,
                              .read = sim_read,
                              .write = sim_write,
                              .flush = sim_flush,
                              .damage = sim_damage,
-                             .cache_blocks = 16};
-}
-
-/* --- images --------------------------------------------------------------------------------------
- */
-
-struct image *image_new(uint64_t blocks)
-{
-    struct image *i = calloc(1, sizeof(*i));
-
-    i->blocks = blocks;
-    i->bytes = calloc(blocks, STORE_BLOCK);
-    return i;
-}
-
-void image_free(struct image *i)
-{
-    free(i->bytes);
-    free(i->dirty);
-    free(i);
-}
-
-void image_base(struct image *i, const uint8_t *base)
-{
-    i->base = base;
-    i->operations = i->damages = 0;
-    i->dirty_count = 0;
-    memcpy(i->bytes, base, i->blocks * STORE_BLOCK);
-}
-
-void image_restore(struct image *i)
-{
-    for (size_t k = 0; k < i->dirty_count; k++)
-        memcpy(i->bytes + i->dirty[k] * STORE_BLOCK, i->base + i->dirty[k] * STORE_BLOCK,
-               STORE_BLOCK);
-    i->dirty_count = 0;
-    i->operations = i->damages = 0;
-}
-
-static void touch(struct image *i, uint64_t block)
-{
-    if (i->dirty_count && i->dirty[i->dirty_count - 1] == block)
-        return;
-    if (i->dirty_count == i->dirty_capacity) {
-        i->dirty_capacity = i->dirty_capacity ? i->dirty_capacity * 2 : 256;
-        i->dirty = realloc(i->dirty, i->dirty_capacity * sizeof(*i->dirty));
-    }
-    i->dirty[i->dirty_count++] = block;
-}
-
-void image_write(struct image *i, uint64_t block, const void *bytes)
-{
-    touch(i, block);
-    memcpy(i->bytes + block * STORE_BLOCK, bytes, STORE_BLOCK);
-}
-
-void image_write_sector(struct image *i, uint64_t sector, const void *bytes)
-{
-    touch(i, sector / SECTORS_PER_BLOCK);
-    memcpy(i->bytes + sector * SECTOR, bytes, SECTOR);
-}
-
-static int image_io_read(void *ctx, uint64_t block, void *buf, size_t n)
-{
-    struct image *i = ctx;
-
-    i->operations++;
-    memcpy(buf, i->bytes + block * STORE_BLOCK, n * STORE_BLOCK);
-    return 0;
-}
-
-static int image_io_write(void *ctx, uint64_t block, const void *buf, size_t n)
-{
-    struct image *i = ctx;
-
-    i->operations++;
-    for (size_t k = 0; k < n; k++)
-        image_write(i, block + k, (const uint8_t *)buf + k * STORE_BLOCK);
-    return 0;
-}
-
-static int image_io_flush(void *ctx)
-{
-    struct image *i = ctx;
-
-    i->operations++;
-    return 0;
-}
-
-static void image_damage(void *ctx, const struct store_damage *g)
-{
-    struct image *i = ctx;
-
-    (void)g;
-    i->damages++;
-}
-
-struct store_io image_io(struct image *i)
-{
-    return (struct store_io){.ctx = i,
-                             .blocks = i->blocks,
-                             .read = image_io_read,
-                             .write = image_io_write,
-                             .flush = image_io_flush,
-                             .damage = image_damage,
                              .cache_blocks = 16};
 }
