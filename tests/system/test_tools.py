@@ -582,7 +582,7 @@ def test_progress_on_a_terminal():
     shown = seen_on_a_terminal('"$T" export %s | (sleep 1; cat)' % big())
     check.true(re.search(r'\rexporting: [\d.]+ \w+ of [\d.]+ \w+ \(\d+ %\), [\d.]+ \w+/s, \d+ s left', shown), shown)
     check.true(shown.endswith('\r\x1b[K'), shown)
-    shown = seen_on_a_terminal('"$T" export %s | (sleep 1; cat) | "$T" import --force %s' % (big(), at('watched.district')))
+    shown = seen_on_a_terminal('"$T" export %s | (head -c 1000000; sleep 1; cat) | "$T" import --force %s' % (big(), at('watched.district')))
     check.true(('exporting' in shown) + ('importing' in shown) == 1, shown)
 
 
