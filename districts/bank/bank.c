@@ -9,6 +9,7 @@
  */
 #include <string.h>
 #include <bailiwick/bank.h>
+#include <bailiwick/district.h>
 #include <bailiwick/image.h>
 #include <bailiwick/runtime.h>
 #include "ledger.h"
@@ -35,25 +36,46 @@ static void destroy_objects(uint64_t start, uint64_t count)
     }
 }
 
+/** New objects that the store has room for. What was sold and not yet made counts as room: objects
+ * need space, not ids. */
+static uint64_t room_in_store(void)
+{
+    struct message m = {0};
+
+    if (bw_self(SELF_SPACE, &m) != BW_OK || m.word[1] == 0) {
+        return BANK_UNLIMITED;
+    }
+    return m.word[2] == SPACE_FULL ? 0 : m.word[0];
+}
+
+/** Ids that the bank can sell now. */
+static uint64_t can_sell(const struct bank *b)
+{
+    uint64_t left = ledger_left(&ledger, b), room = room_in_store();
+
+    return left < room ? left : room;
+}
+
 static void serve_buy(struct bank *b, uint64_t count, struct message *reply)
 {
-    uint64_t start;
+    uint64_t start, left = can_sell(b);
     struct message m;
 
     if (count == 0 || count > BANK_BUY_MAX) {
         reply->code = BW_ARGUMENT;
         return;
     }
-    if (count > ledger_left(&ledger, b)) {
+    if (count > left) {
         reply->code = BW_NOSPACE;
+        reply->word[0] = left;
         return;
     }
     start = bw_next_id(count);
     m = (struct message){.code = RANGE_SUB, .word = {start, count}, .take = {KR_SOLD}};
-    reply->code =
-        bw_call(KEY_AT(KR_RANGE), &m) == BW_OK ? ledger_sell(&ledger, b, start, count) : BW_NOSPACE;
-    if (reply->code == BW_OK) {
+    if (bw_call(KEY_AT(KR_RANGE), &m) == BW_OK && ledger_sell(&ledger, b, start, count) == BW_OK) {
         reply->send[0] = KR_SOLD;
+    } else {
+        reply->code = BW_NOSPACE; /* our own memory, too, grows only while the store has room */
     }
 }
 
@@ -141,6 +163,7 @@ static void serve(const struct message *request, struct message *reply)
         reply->word[0] = b->limit;
         reply->word[1] = b->sold;
         reply->word[2] = b->subs;
+        reply->word[3] = can_sell(b);
         break;
     default:
         reply->code = BW_ORDER;

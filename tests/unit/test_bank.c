@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <bailiwick/bank.h>
+#include <bailiwick/district.h>
 #include <bailiwick/image.h>
 #include <bailiwick/runtime.h>
 
@@ -39,9 +40,12 @@ static struct client {
     uint64_t start[64], count[64]; /* bought */
     unsigned bought;
 } clients[BANKS];
+static struct {
+    uint64_t left, total, stage;
+} store; /* as the nucleus tells */
 static struct message pending;
 static int actor, target; /* who asked; which sub-bank or purchase is meant */
-static unsigned done, sales, refusals;
+static unsigned done, sales, refusals, full;
 
 int64_t bw_call(uint16_t key, struct message *m)
 {
@@ -76,6 +80,12 @@ int64_t bw_call(uint16_t key, struct message *m)
 
 int64_t bw_self(enum self_order order, struct message *m)
 {
+    if (order == SELF_SPACE) {
+        m->word[0] = store.left;
+        m->word[1] = store.total;
+        m->word[2] = store.stage;
+        return BW_OK;
+    }
     ck_assert_int_eq(order, SELF_IDENTIFY);
     m->word[0] = keys[m->send[0]].type;
     return BW_OK;
@@ -114,12 +124,14 @@ static uint64_t sold_below(int c)
     return n;
 }
 
-static bool may_buy(int c, uint64_t count)
+static uint64_t can_buy(int c)
 {
+    uint64_t n = store.total == 0 ? UINT64_MAX : store.stage == SPACE_FULL ? 0 : store.left;
+
     for (; c >= 0; c = clients[c].parent)
-        if (sold_below(c) + count > clients[c].limit)
-            return false;
-    return true;
+        if (clients[c].limit - sold_below(c) < n)
+            n = clients[c].limit - sold_below(c);
+    return n;
 }
 
 static void closed(int c)
@@ -146,10 +158,13 @@ static void check_answer(const struct message *m)
     }
     switch (pending.code) {
     case BANK_BUY:
-        ck_assert_int_eq(m->code, may_buy(actor, pending.word[0]) ? BW_OK : BW_NOSPACE);
+        ck_assert_int_eq(m->code, pending.word[0] <= can_buy(actor) ? BW_OK : BW_NOSPACE);
         refusals += m->code != BW_OK;
-        if (m->code != BW_OK)
+        if (m->code != BW_OK) {
+            ck_assert_uint_eq(m->word[0], can_buy(actor));
+            full += store.stage == SPACE_FULL;
             break;
+        }
         sales++;
         c->start[at] = keys[m->send[0]].start - FIRST;
         c->count[at] = keys[m->send[0]].count;
@@ -183,6 +198,7 @@ static void check_answer(const struct message *m)
         ck_assert_int_eq(m->code, BW_OK);
         ck_assert_uint_eq(m->word[0], c->limit);
         ck_assert_uint_eq(m->word[1], sold_below(actor));
+        ck_assert_uint_eq(m->word[3], can_buy(actor));
     }
 }
 
@@ -191,6 +207,11 @@ static void make_request(void)
 {
     struct client *c;
 
+    if (rand() % 16 == 0) {
+        store.total = rand() % 4 ? 10000 : 0;
+        store.stage = rand() % 4 ? SPACE_PLENTY : SPACE_FULL;
+        store.left = (uint64_t)rand() % 2000;
+    }
     actor = rand() % (int)BANKS;
     c = &clients[actor];
     pending = (struct message){.code = BANK_STATUS, .badge = c->badge};
@@ -250,6 +271,7 @@ START_TEST(every_id_is_sold_once_and_destroyed_once)
         main_native(0);
     ck_assert_uint_gt(sales, 1000);
     ck_assert_uint_gt(refusals, 100);
+    ck_assert_uint_gt(full, 100);
     for (uint64_t i = 0; i < cursor; i++)
         if (state[i] == 1) {
             bool owned = false;

@@ -85,27 +85,34 @@ static uint64_t elapsed(uint64_t from, uint64_t to)
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-/** The process that has most memory; the shells and the first process only if `p` is one of them
- * and has much more than all others. */
-static struct process *largest_besides(struct process *p)
+/** Who must go so that `p` can go on: the process that has most memory; if none has much, which is
+ * how a crowd of small ones eats a store up, the youngest. The first process and shells only if
+ * there is nobody else, or if it is they who have it. */
+static struct process *victim_for(struct process *p)
 {
-    struct process *largest = NULL;
+    struct process *largest = NULL, *youngest = NULL;
 
     for (struct process *c = process_next(NULL); c; c = process_next(c)) {
-        if (c->space && !c->doomed && !space_protects(c) &&
-            (!largest || c->space->resident > largest->space->resident)) {
+        if (!c->space || c->doomed || space_protects(c)) {
+            continue;
+        }
+        if (!largest || c->space->resident > largest->space->resident) {
             largest = c;
         }
+        if (!youngest || c->started > youngest->started) {
+            youngest = c;
+        }
     }
-    return largest && (!space_protects(p) || largest->space->resident > p->space->resident / 4)
-               ? largest
-               : p;
+    if (!largest || (space_protects(p) && largest->space->resident < p->space->resident / 4)) {
+        return p;
+    }
+    return space_is_large(largest->space) ? largest : youngest;
 }
 
 /** No page can be had for a process that needs one to go on: who has most must go. */
 static void out_of_memory(struct process *p)
 {
-    struct process *victim = largest_besides(p);
+    struct process *victim = victim_for(p);
     char line[96];
 
     snprintf(line, sizeof line, "[the store is full: process %d (%s) is killed for its memory]\r\n",

@@ -38,11 +38,11 @@ static const uint8_t floor_halves[SPACE_USES] = {
     [SPACE_PROCESS] = 2, [SPACE_SMALL] = 1,   [SPACE_LAST] = 0,
 };
 
-static uint64_t total, left; /* as of the last question; total 0: not known */
-static uint64_t taken;       /* since then */
-static uint64_t stage;       /* enum space_stage */
-static bool destroyed;       /* objects, since the last question */
-static uint64_t freed_epoch; /* in which objects were destroyed last, at the latest */
+static uint64_t total, left;       /* as of the last question; total 0: not known */
+static uint64_t taken = ASK_EVERY; /* since then */
+static uint64_t stage;             /* enum space_stage */
+static bool destroyed;             /* objects, since the last question */
+static uint64_t freed_epoch;       /* in which objects were destroyed last, at the latest */
 static uint64_t epoch;
 static bool refused; /* in this call or fault */
 static struct wait_queue waiting;
@@ -76,19 +76,25 @@ static uint64_t floor_of(enum space_use use)
     return unit * floor_halves[use] / 2;
 }
 
-static bool enough(enum space_use use, uint64_t objects)
+static bool fits(enum space_use use, uint64_t objects)
 {
     return total == 0 || left >= taken + objects + floor_of(use);
 }
 
+static bool enough(enum space_use use, uint64_t objects)
+{
+    if (taken < ASK_EVERY && fits(use, objects)) {
+        return true;
+    }
+    ask(false);
+    refused = refused || !fits(use, objects);
+    return fits(use, objects);
+}
+
 bool space_take(enum space_use use, uint64_t objects)
 {
-    if (taken >= ASK_EVERY || !enough(use, objects)) {
-        ask(false);
-        if (!enough(use, objects)) {
-            refused = true;
-            return false;
-        }
+    if (!enough(use, objects)) {
+        return false;
     }
     taken += objects;
     return true;
@@ -99,9 +105,14 @@ bool space_protects(const struct process *p)
     return p == init_process || p->pid == p->sid;
 }
 
+bool space_is_large(const struct space *s)
+{
+    return s->resident > LARGE_PAGES;
+}
+
 bool space_take_page(const struct space *s)
 {
-    enum space_use use = s->resident > LARGE_PAGES ? SPACE_LARGE : SPACE_SMALL;
+    enum space_use use = space_is_large(s) ? SPACE_LARGE : SPACE_SMALL;
 
     if (!current || space_protects(current->process)) {
         use = SPACE_LAST;
@@ -109,16 +120,19 @@ bool space_take_page(const struct space *s)
     return space_take(use, 1);
 }
 
+/** A small process that asks for little is one that starts. */
+static enum space_use mapping_use(uint64_t pages)
+{
+    const struct process *p = current->process;
+
+    return p->space->resident + pages > LARGE_PAGES ? SPACE_MAPPING
+           : space_protects(p)                      ? SPACE_LAST
+                                                    : SPACE_PROCESS;
+}
+
 bool space_take_mapping(uint64_t pages)
 {
-    if (!space_take(SPACE_MAPPING, 0)) {
-        return false;
-    }
-    if (!enough(SPACE_MAPPING, pages)) {
-        ask(false);
-        refused = refused || !enough(SPACE_MAPPING, pages);
-    }
-    return enough(SPACE_MAPPING, pages);
+    return enough(mapping_use(pages), pages);
 }
 
 void space_freed(void)

@@ -49,5 +49,7 @@ void space_figures(struct space_figures *f);
 struct process;
 /** The first process and shells (leaders of sessions) are the last to suffer. */
 bool space_protects(const struct process *p);
+/** Does it count as a large process's memory? */
+bool space_is_large(const struct space *s);
 
 #endif
