@@ -19,7 +19,6 @@ void district_init(void)
     COMMONS->incarnation_random = rdtsc();
     COMMONS->budget = COMMONS->granted = INT64_MAX;
     memcpy(COMMONS->name, "commons", 8);
-    assert(link_init(COMMONS) == BW_OK, "there is memory for the commons' link table");
 }
 
 struct key district_key(const struct district *d)
@@ -54,14 +53,13 @@ int district_create(const struct district_params *p, struct key *out)
             d = &districts[i];
     if (d == NULL)
         return BW_LIMIT;
-    struct district fresh = {.slot = d->slot, .instance = d->instance + 1, .links = d->links};
+    struct district fresh = {.slot = d->slot, .instance = d->instance + 1};
     *d = fresh;
-    if (link_init(d) != BW_OK)
-        return BW_NOMEM;
     d->persistent = true;
     d->incarnation = p->incarnation;
     d->incarnation_random = p->incarnation_random;
     memcpy(d->entropy, p->entropy, sizeof d->entropy);
+    memcpy(d->id, p->id, sizeof d->id);
     d->generation = p->generation;
     d->epoch = p->generation + 1;
     memcpy(d->name, p->name, sizeof d->name - 1);
@@ -143,7 +141,8 @@ static void fail(struct district *d, const char *why)
 static bool system_valid(const struct system_page *s)
 {
     return s->magic == SYSTEM_MAGIC && s->abi_version == NUCLEUS_ABI_VERSION &&
-           s->domain_places <= OID_DOMAIN_LIST_PAGES * 512u &&
+           s->domain_places <= OID_DOMAIN_LIST_PAGES * 512u && s->link_places <= LINK_NAMED_MAX &&
+           s->publication_places <= PUBLICATIONS_MAX &&
            (s->cpu_features & ~fpu_features()) == 0;
 }
 
@@ -175,6 +174,10 @@ static void start_domain(struct district *d, struct activity *a)
 static void run(struct district *d)
 {
     struct system_page *s = district_system(d);
+    if (named_start(d) != BW_OK) {
+        fail(d, "there is no memory for its link table");
+        return;
+    }
     d->state = DISTRICT_RUNNING;
     if (s->cpu_features != fpu_features() && object_make_writable(d->system) == BW_OK)
         s->cpu_features = fpu_features();
@@ -220,8 +223,13 @@ void district_load(struct district *d)
         d->system = o;
         set_clocks(d, district_system(d));
     }
+    r = named_load(d);
+    if (r == BW_VOID) {
+        fail(d, "a page of its link tables is missing");
+        return;
+    }
     size_t places = district_system(d)->domain_places;
-    bool waiting = false;
+    bool waiting = r != BW_OK;
     /* Many are asked for at a time; the cursor passes those that are there. */
     for (size_t p = d->load_cursor; p < places && d->want_count < WANTS; p++) {
         r = load_place(d, p);
@@ -266,14 +274,16 @@ int district_supply(struct district *d, const struct object_header *h, const uin
 int district_kill(struct district *d)
 {
     if (d->state != DISTRICT_ENDING) {
-        link_sever_all(d);
         d->state = DISTRICT_ENDING;
         d->snapshot = false; /* what is left of it must not be committed */
     }
+    if (!link_sever_waiters(d))
+        return BW_AGAIN;
     for (unsigned i = 0; i < 1024 && d->all != NULL; i++)
         object_discard(d->all);
     if (d->all != NULL)
         return BW_AGAIN;
+    link_forget_all(d);
     d->state = DISTRICT_EMPTY;
     return BW_OK;
 }

@@ -17,7 +17,8 @@
 
 #define WANTS             128u
 #define GRANTS            16u
-#define LINKS             1024u
+#define LINKS             16384u /* unnamed ones, at most */
+#define LINK_CHUNKS       ((LINKS + 256u) / 64u) /* frames of link entries; the last: named ones */
 #define DISTRICT_LOG_SIZE 2048u
 
 struct want {
@@ -30,11 +31,20 @@ struct grant {
     struct key key; /* of the commons */
 };
 
-struct link_entry {
-    struct key target; /* a key of that district; void: free */
-    uint32_t version;  /* of this entry, as in the link key */
-    uint32_t instance; /* of the target's district when the link was made */
-    uint16_t district;
+struct link_entry;
+
+struct link_peer {
+    uint32_t instance;
+    uint16_t count;
+};
+
+/** A district's link table; link.c. Lists by index + 1. */
+struct links {
+    struct link_entry *chunk[LINK_CHUNKS];
+    uint16_t *hash; /* heads of chains: interned links */
+    uint16_t free, waiters;
+    unsigned limit, used, hand; /* entries there are; in use; the next to be swept */
+    struct link_peer peer[DISTRICT_MAX]; /* entries by the district they lead to */
 };
 
 struct district {
@@ -45,6 +55,7 @@ struct district {
     uint32_t instance; /* of this slot; distinguishes runs */
     uint64_t incarnation, incarnation_random;
     uint64_t entropy[4];
+    uint8_t id[16]; /* of its store */
     char name[DISTRICT_NAME_MAX];
 
     /* epochs and changes; snapshot.c */
@@ -79,9 +90,8 @@ struct district {
     /* outside */
     struct key binding; /* start key of the commons: its store server */
     struct grant grants[GRANTS];
-    struct link_entry *links; /* LINKS of them */
-    uint32_t link_hint;
-    uint16_t link_count[DISTRICT_MAX]; /* entries by the district they lead to */
+    struct key watcher; /* start key of the commons: the broker */
+    struct links links;
 
     struct space *spaces; /* derivable */
 

@@ -196,6 +196,15 @@ static int find_ends(struct activity *to, const struct parcel *p, struct ends *e
     return BW_OK;
 }
 
+/** Every message that crosses a border says whose it is. */
+static void stamp(struct domain_frame *f, const struct district *from)
+{
+    f->regs.rcx = f->sender_slot = from->slot + 1u;
+    f->sender_incarnation = from->incarnation;
+    f->sender_random = from->incarnation_random;
+    f->sender_epoch = from->epoch;
+}
+
 /** Moves the parcel. Nothing fails from here on. The receiver is left RUNNING. */
 static void deliver(struct activity *to, const struct parcel *p, const struct ends *e)
 {
@@ -217,7 +226,9 @@ static void deliver(struct activity *to, const struct parcel *p, const struct en
     f->regs.r8 = p->words[2];
     f->regs.r9 = p->words[3];
     f->regs.r13 = e->buffer.length;
-    f->regs.rcx = p->from == d ? 0 : p->from->slot + 1u;
+    f->regs.rcx = 0;
+    if (p->from != d)
+        stamp(f, p->from);
     queue_remove(to);
     domain_set_state(to, DOMAIN_RUNNING);
 }
@@ -453,13 +464,14 @@ static order_handler *const handlers[] = {
     [KEY_IRQ] = order_irq,
 };
 
-/** Runs an order of the nucleus itself for domain a and stores its reply. */
-static int run_order(struct activity *a, struct key k, order_handler *handler)
+/** Runs an order of the nucleus itself for domain a, on objects of district d, and stores its reply.
+ */
+static int run_order(struct activity *a, struct district *d, struct key k, order_handler *handler)
 {
     static struct call c; /* not cleared as a whole: that is most of the cost of a short order */
     struct regs *r = &activity_frame(a)->regs;
     c.a = a;
-    c.d = object_district(a->domain);
+    c.d = d;
     c.regs = r;
     c.key = k;
     c.order = r->rdi;
@@ -515,6 +527,33 @@ static int find_own_ends(struct activity *a)
     return INVOKE_FLAGS(r->rax) & INVOKE_RECEIVE ? pieces_find(a, r->r14, r->r15, true, &p) : BW_OK;
 }
 
+/** Memory of another district is read and written by message. What must be fetched there first is
+ * asked for, and the caller asks again: nobody waits for another district's objects. */
+static int call_memory(struct activity *a, struct key link)
+{
+    struct district *home;
+    struct key k;
+    int r = link_resolve(object_district(a->domain), link, &home, &k);
+    if (r != BW_OK)
+        return r;
+    switch (activity_frame(a)->regs.rdi) {
+    case PAGE_READ:
+    case PAGE_WRITE:
+        if (k.type != KEY_PAGE)
+            return BW_ORDER;
+        break;
+    case SEGMENT_READ:
+    case SEGMENT_WRITE:
+        break;
+    default:
+        return BW_ORDER;
+    }
+    if ((r = find_own_ends(a)) <= WAIT_OBJECT)
+        return r;
+    r = run_order(a, home, k, handlers[k.type]);
+    return r <= WAIT_OBJECT ? BW_AGAIN : r;
+}
+
 static int op_call(struct activity *a, const uint64_t words[4])
 {
     struct district *d = object_district(a->domain);
@@ -526,14 +565,17 @@ static int op_call(struct activity *a, const uint64_t words[4])
     if (k.type != KEY_START && k.type != KEY_LINK) {
         if (k.type >= sizeof handlers / sizeof *handlers || handlers[k.type] == NULL)
             return BW_VOID;
-        return run_order(a, k, handlers[k.type]);
+        return run_order(a, d, k, handlers[k.type]);
     }
     r = load_parcel(a, words);
     if (r != BW_OK)
         return r;
+    struct key link = k;
     bool outside = k.type == KEY_LINK;
     struct activity *callee;
     r = find_callee(d, &k, &callee);
+    if (r == BW_VOID && outside && (k.type == KEY_PAGE || k.type == KEY_SEGMENT))
+        return call_memory(a, link);
     if (r != BW_OK)
         return r;
     if (k.type != KEY_START)
@@ -545,8 +587,10 @@ static int op_call(struct activity *a, const uint64_t words[4])
     if (r != BW_OK)
         return r;
     domain_set_state(a, DOMAIN_WAITING);
-    if (outside)
+    if (outside) {
         f->flags |= DOMAIN_OUTSIDE;
+        link_count_message(d, link);
+    }
     cpu0.current = callee;
     return BW_OK;
 }
@@ -583,6 +627,8 @@ static int op_send(struct activity *a, const uint64_t words[4])
     }
     if (r != BW_OK)
         return r;
+    if (link.type == KEY_LINK)
+        link_count_message(d, link);
     domain_run(to);
     end(a, BW_OK);
     return BW_OK;
@@ -679,7 +725,7 @@ void invoke_syscall(struct activity *a)
         r = op_post(a);
         break;
     case OP_SELF:
-        r = run_order(a, key_void(), order_self);
+        r = run_order(a, object_district(a->domain), key_void(), order_self);
         break;
     default:
         r = BW_ORDER;

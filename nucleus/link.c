@@ -1,127 +1,298 @@
 #include "link.h"
+#include "cpu.h"
 #include "frame.h"
 #include "panic.h"
 #include "string.h"
 
-/* No district takes more than this many entries of another's table. */
-#define QUOTA  (LINKS / 4)
-#define FRAMES ((LINKS * sizeof(struct link_entry) + 4095) / 4096)
+/* No district takes more than this many entries of another's table; and only few when more than
+ * half of it is in use, so that some are left for each of the others. */
+#define QUOTA      (LINKS / 4)
+#define QUOTA_FULL (LINKS / DISTRICT_MAX)
+#define SWEEP      256u  /* entries looked at in one search for dead ones */
+#define HASHES     2048u /* heads of chains: one frame */
 
-int link_init(struct district *d)
+/* --- the table ----------------------------------------------------------------------------- */
+
+struct link_entry *link_entry_at(struct district *d, unsigned index)
 {
-    if (d->links == NULL)
-        d->links = frame_allocate_run(FRAMES);
-    if (d->links == NULL)
-        return BW_NOMEM;
-    memset(d->links, 0, FRAMES * 4096);
-    memset(d->link_count, 0, sizeof d->link_count);
-    d->link_hint = 0;
+    struct link_entry *chunk = d->links.chunk[index / LINK_CHUNK];
+    return chunk == NULL ? NULL : &chunk[index % LINK_CHUNK];
+}
+
+struct link_entry *link_entry(struct district *d, struct key link)
+{
+    if (link.value >= LINKS + LINK_NAMED_MAX)
+        return NULL;
+    struct link_entry *e = link_entry_at(d, (unsigned)link.value);
+    return e != NULL && e->version == link.version ? e : NULL;
+}
+
+int link_room(struct district *d, unsigned index)
+{
+    struct link_entry **chunk = &d->links.chunk[index / LINK_CHUNK];
+    if (*chunk != NULL)
+        return BW_OK;
+    *chunk = frame_allocate(FRAME_NUCLEUS, !d->persistent);
+    if (*chunk == NULL)
+        return WAIT_MEMORY;
+    memset(*chunk, 0, BW_PAGE_SIZE);
     return BW_OK;
 }
 
-static void entry_clear(struct district *d, struct link_entry *e)
+void link_forget_all(struct district *d)
 {
-    if (e->target.type != KEY_VOID)
-        d->link_count[e->district]--;
-    e->target = key_void();
+    for (unsigned i = 0; i < LINK_CHUNKS; i++)
+        if (d->links.chunk[i] != NULL)
+            frame_free(d->links.chunk[i]);
+    if (d->links.hash != NULL)
+        frame_free(d->links.hash);
+    memset(&d->links, 0, sizeof d->links);
 }
 
-/** A link that nobody can use any more: its district has ended, or the caller has had its answer.
- */
-static bool entry_dead(const struct link_entry *e)
-{
-    struct district *d = &districts[e->district];
-    if (e->target.type == KEY_VOID || d->instance != e->instance || d->state != DISTRICT_RUNNING)
-        return true;
-    if (e->target.type != KEY_RESUME)
-        return false;
-    struct object *o = object_lookup(d, e->target.value);
-    if (o == NULL || o->type != OBJECT_DOMAIN)
-        return true;
-    const struct domain_frame *f = (const struct domain_frame *)o->data;
-    return f->call_count != key_call_count(e->target);
-}
-
-/** Versions of links are numbered by the holder, persistently, so that a key from a past never fits
- * again. */
-static bool next_version(struct district *d, uint32_t *version)
+int link_next_version(struct district *d, uint32_t *version)
 {
     static uint32_t commons_version;
     if (!d->persistent) {
         *version = ++commons_version;
-        return true;
+        return BW_OK;
     }
     if (!object_force_writable(d->system))
-        return false;
+        return WAIT_MEMORY;
     *version = ++district_system(d)->link_version;
+    return BW_OK;
+}
+
+bool link_cut(const struct link_entry *e)
+{
+    const struct district *d = &districts[e->district];
+    return e->target.type == KEY_VOID || d->instance != e->instance ||
+           d->state != DISTRICT_RUNNING;
+}
+
+/** Entries of the table that lead to a district; what led to an earlier run of it is not counted. */
+static uint16_t *peer_count(struct district *d, const struct district *to)
+{
+    struct link_peer *p = &d->links.peer[to->slot];
+    if (p->instance != to->instance)
+        *p = (struct link_peer){.instance = to->instance};
+    return &p->count;
+}
+
+/* --- equality: the same key again is the same link ------------------------------------------ */
+
+static uint16_t *hash_head(struct district *d, const struct link_entry *e)
+{
+    uint64_t h = e->target.value ^ (uint64_t)e->target.tag << 24 ^ (uint64_t)e->district << 44 ^
+                 (uint64_t)(e->target.type << 8 | e->target.rights) << 52;
+    return &d->links.hash[h * 0x9e3779b97f4a7c15ull >> 53];
+}
+_Static_assert(HASHES == 1u << (64 - 53) && HASHES * 2 <= BW_PAGE_SIZE, "heads fill one frame");
+
+static void unchain(struct district *d, struct link_entry *e, unsigned index)
+{
+    uint16_t *at = hash_head(d, e);
+    while (*at != index + 1u) {
+        assert(*at != 0, "an interned link is in its chain");
+        at = &link_entry_at(d, *at - 1u)->chain;
+    }
+    *at = e->chain;
+}
+
+static struct key interned(struct district *d, const struct link_entry *like)
+{
+    unsigned i = *hash_head(d, like);
+    while (i != 0) {
+        const struct link_entry *e = link_entry_at(d, i - 1);
+        if (e->district == like->district && e->instance == like->instance &&
+            memcmp(&e->target, &like->target, sizeof e->target) == 0)
+            return (struct key){.type = KEY_LINK, .version = e->version, .value = i - 1};
+        i = e->chain;
+    }
+    return key_void();
+}
+
+/* --- those who wait for a reply from here ---------------------------------------------------- */
+
+static void waiter_add(struct district *d, struct link_entry *e, unsigned index)
+{
+    e->next = d->links.waiters;
+    e->previous = 0;
+    if (e->next != 0)
+        link_entry_at(d, e->next - 1u)->previous = (uint16_t)(index + 1);
+    d->links.waiters = (uint16_t)(index + 1);
+}
+
+static void waiter_remove(struct district *d, struct link_entry *e)
+{
+    if (e->next != 0)
+        link_entry_at(d, e->next - 1u)->previous = e->previous;
+    if (e->previous != 0)
+        link_entry_at(d, e->previous - 1u)->next = e->next;
+    else
+        d->links.waiters = e->next;
+}
+
+/** The caller that a resume link leads to, if he still waits for just this reply. */
+static struct activity *waiter(const struct link_entry *e)
+{
+    struct object *o = link_cut(e) ? NULL : object_lookup(&districts[e->district], e->target.value);
+    if (o == NULL || o->type != OBJECT_DOMAIN)
+        return NULL;
+    struct activity *a = object_activity(o);
+    const struct domain_frame *f = activity_frame(a);
+    return f->state == DOMAIN_WAITING && f->call_count == key_call_count(e->target) ? a : NULL;
+}
+
+/* --- making and freeing ---------------------------------------------------------------------- */
+
+/** Takes an unnamed entry out of everything and puts it into the free list. */
+static void entry_free(struct district *d, struct link_entry *e, unsigned index)
+{
+    struct district *to = &districts[e->district];
+    if (e->target.type == KEY_RESUME)
+        waiter_remove(d, e);
+    else
+        unchain(d, e, index);
+    if (e->instance == to->instance)
+        (*peer_count(d, to))--;
+    d->links.used--;
+    *e = (struct link_entry){.next = d->links.free};
+    d->links.free = (uint16_t)(index + 1);
+}
+
+/** A link that nobody can use any more: its district has ended, or the caller has had his answer. */
+static bool entry_dead(const struct link_entry *e)
+{
+    return link_cut(e) || (e->target.type == KEY_RESUME && waiter(e) == NULL);
+}
+
+/** Frees dead entries, of a district if not NULL, among the next few of the table. */
+static void sweep(struct district *d, const struct district *of)
+{
+    for (unsigned n = 0; n < SWEEP && d->links.limit > 0; n++) {
+        unsigned i = d->links.hand++ % d->links.limit;
+        struct link_entry *e = link_entry_at(d, i);
+        if (e->target.type != KEY_VOID && (of == NULL || e->district == of->slot) && entry_dead(e))
+            entry_free(d, e, i);
+    }
+}
+
+/** The table grows by a chunk. */
+static void grow(struct district *d)
+{
+    unsigned first = d->links.limit;
+    if (first >= LINKS || link_room(d, first) != BW_OK)
+        return;
+    for (unsigned i = LINK_CHUNK; i-- > 0;) {
+        link_entry_at(d, first + i)->next = d->links.free;
+        d->links.free = (uint16_t)(first + i + 1);
+    }
+    d->links.limit += LINK_CHUNK;
+}
+
+static bool over_quota(struct district *d, const struct district *to)
+{
+    return *peer_count(d, to) >= (d->links.used < LINKS / 2 ? QUOTA : QUOTA_FULL);
+}
+
+/** A free entry for a link to `to`: *index. False: there is none, or the quota is used up. */
+static bool take_entry(struct district *d, const struct district *to, unsigned *index)
+{
+    if (over_quota(d, to))
+        sweep(d, to);
+    if (over_quota(d, to))
+        return false;
+    if (d->links.free == 0)
+        grow(d);
+    if (d->links.free == 0)
+        sweep(d, NULL);
+    if (d->links.free == 0)
+        return false;
+    *index = d->links.free - 1u;
     return true;
 }
 
-/** @return place of a free entry for a link to `to`, LINKS if there is none or the quota is used up
- */
-static unsigned free_entry(struct district *d, const struct district *to)
+static bool hash_there(struct district *d)
 {
-    bool over = d->link_count[to->slot] >= QUOTA;
-    for (unsigned n = 0; n < LINKS; n++) {
-        unsigned i = (d->link_hint + n) % LINKS;
-        struct link_entry *e = &d->links[i];
-        if ((over && e->district != to->slot) || !entry_dead(e))
-            continue;
-        if (over && e->target.type == KEY_VOID)
-            continue; /* only its own dead entries help it now */
-        entry_clear(d, e);
-        return i;
+    if (d->links.hash == NULL) {
+        d->links.hash = frame_allocate(FRAME_NUCLEUS, !d->persistent);
+        if (d->links.hash != NULL)
+            memset(d->links.hash, 0, BW_PAGE_SIZE);
     }
-    return LINKS;
+    return d->links.hash != NULL;
 }
 
 static struct key link_make(struct district *d, struct district *to, struct key target)
 {
-    if (target.type == KEY_START) /* the same key again is the same link: that gives equality */
-        for (unsigned i = 0; i < LINKS; i++) {
-            const struct link_entry *e = &d->links[i];
-            if (!entry_dead(e) && e->district == to->slot && memcmp(&e->target, &target, 16) == 0)
-                return (struct key){.type = KEY_LINK, .version = e->version, .value = i};
-        }
-    unsigned found = free_entry(d, to);
-    uint32_t version;
-    if (found == LINKS || !next_version(d, &version))
+    struct link_entry fresh = {.target = target,
+                               .instance = to->instance,
+                               .district = to->slot,
+                               .state = LINK_LIVE,
+                               .since = clock_now()};
+    unsigned index;
+    if (!hash_there(d))
         return key_void();
-    d->link_count[to->slot]++;
-    d->links[found] = (struct link_entry){
-        .target = target, .version = version, .instance = to->instance, .district = to->slot};
-    d->link_hint = found + 1;
-    return (struct key){.type = KEY_LINK, .version = version, .value = found};
-}
-
-int link_resolve(struct district *d, struct key link, struct district **to, struct key *target)
-{
-    if (link.value >= LINKS)
-        return BW_SEVERED;
-    const struct link_entry *e = &d->links[link.value];
-    if (e->target.type == KEY_VOID || e->version != link.version)
-        return BW_SEVERED;
-    struct district *other = &districts[e->district];
-    if (other->instance != e->instance || other->state != DISTRICT_RUNNING)
-        return BW_SEVERED;
-    *to = other;
-    *target = e->target;
-    return BW_OK;
+    if (target.type != KEY_RESUME) {
+        struct key known = interned(d, &fresh);
+        if (known.type != KEY_VOID)
+            return known;
+    }
+    if (!take_entry(d, to, &index) || link_next_version(d, &fresh.version) != BW_OK)
+        return key_void();
+    struct link_entry *e = link_entry_at(d, index);
+    d->links.free = e->next;
+    *e = fresh;
+    if (target.type == KEY_RESUME) {
+        waiter_add(d, e, index);
+    } else {
+        uint16_t *head = hash_head(d, e);
+        e->chain = *head;
+        *head = (uint16_t)(index + 1);
+    }
+    d->links.used++;
+    (*peer_count(d, to))++;
+    return (struct key){.type = KEY_LINK, .version = e->version, .value = index};
 }
 
 void link_free(struct district *d, struct key link)
 {
-    if (link.value >= LINKS || d->links[link.value].version != link.version)
-        return;
-    entry_clear(d, &d->links[link.value]);
-    d->link_hint = (uint32_t)link.value;
+    struct link_entry *e = link.value < LINKS ? link_entry(d, link) : NULL;
+    if (e != NULL && e->target.type != KEY_VOID)
+        entry_free(d, e, (unsigned)link.value);
+}
+
+/* --- use --------------------------------------------------------------------------------------- */
+
+int link_resolve(struct district *d, struct key link, struct district **to, struct key *target)
+{
+    const struct link_entry *e = link_entry(d, link);
+    if (e == NULL || link_cut(e))
+        return BW_SEVERED;
+    if (e->state != LINK_LIVE)
+        return BW_RELINKED;
+    *to = &districts[e->district];
+    *target = e->target;
+    return BW_OK;
+}
+
+void link_count_message(struct district *d, struct key link)
+{
+    struct link_entry *e = link_entry(d, link);
+    if (e != NULL)
+        e->messages++;
+}
+
+static bool crosses(const struct key *k)
+{
+    return k->type == KEY_START || k->type == KEY_RESUME || k->type == KEY_PAGE ||
+           k->type == KEY_SEGMENT;
 }
 
 struct key link_cross(struct district *from, struct district *to, struct key k)
 {
     if (from == to || k.type == KEY_NUMBER)
         return k;
-    if (k.type == KEY_START || k.type == KEY_RESUME)
+    if (crosses(&k))
         return link_make(to, from, k);
     if (k.type != KEY_LINK)
         return key_void();
@@ -135,29 +306,15 @@ struct key link_cross(struct district *from, struct district *to, struct key k)
     return result;
 }
 
-static void forget(struct district *holder, uint16_t slot)
+bool link_sever_waiters(struct district *d)
 {
-    for (unsigned i = 0; i < LINKS; i++)
-        if (holder->links[i].target.type != KEY_VOID && holder->links[i].district == slot)
-            entry_clear(holder, &holder->links[i]);
-}
-
-void link_sever_all(struct district *d)
-{
-    for (unsigned i = 0; i < LINKS; i++) {
-        struct link_entry *e = &d->links[i];
-        if (entry_dead(e) || e->target.type != KEY_RESUME)
-            continue;
-        struct object *o = object_lookup(&districts[e->district], e->target.value);
-        if (o == NULL || o->type != OBJECT_DOMAIN)
-            continue;
-        struct activity *a = object_activity(o);
-        struct domain_frame *f = activity_frame(a);
-        if (f->state == DOMAIN_WAITING && f->call_count == key_call_count(e->target))
+    for (unsigned n = 0; n < SWEEP && d->links.waiters != 0; n++) {
+        unsigned index = d->links.waiters - 1u;
+        struct link_entry *e = link_entry_at(d, index);
+        struct activity *a = waiter(e);
+        if (a != NULL)
             invoke_answer(a, BW_SEVERED);
+        entry_free(d, e, index);
     }
-    (void)link_init(d);
-    for (unsigned i = 0; i < DISTRICT_MAX; i++) /* nobody's links lead here any more */
-        if (districts[i].links != NULL && districts[i].link_count[d->slot] != 0)
-            forget(&districts[i], d->slot);
+    return d->links.waiters == 0;
 }

@@ -1,23 +1,84 @@
 /*
- * Links: keys that cross a district border (see docs/design.md). A link key is an index into its
- * holder's link table and the version of that entry; the entry has the key itself and the instance
- * of the other district at the time. When either side ends, the comparison fails and the link is
- * severed: no search.
+ * Links: keys that cross a district border (see docs/design.md, ABI bailiwick/link.h). A link key
+ * is an index into its holder's link table and the version of that entry; the entry has the key
+ * itself and the instance of the other district at the time. When either side ends, the comparison
+ * fails and the link is severed: no search.
+ *
+ * Entries below LINKS are unnamed: made when a key crosses, found again by the same key (interned,
+ * which gives equality). Entries from LINKS on are the volatile halves of named links.
  */
 #ifndef NUCLEUS_LINK_H
 #define NUCLEUS_LINK_H
 
+#include <bailiwick/link.h>
 #include "district.h"
+
+#define LINK_CHUNK 64u /* entries in a frame */
+
+struct link_entry {
+    struct key target;      /* a key of that district; void: free, or leads nowhere */
+    uint32_t version;       /* of the keys to this entry */
+    uint32_t instance;      /* of the target's district when the link was made */
+    uint16_t district;      /* its slot */
+    uint16_t next;          /* index + 1, 0 ends: in the free list, or in the list of waiters */
+    uint16_t previous;      /* in the list of waiters */
+    uint16_t chain;         /* index + 1: the next one with this hash */
+    uint8_t state, reason;  /* enum link_state (unnamed ones: LIVE), enum link_reason */
+    bool wanted;            /* named: waits to be established */
+    uint64_t messages;
+    bw_time_t since;        /* clock_now of the last change of state */
+};
+_Static_assert(sizeof(struct link_entry) <= 64, "a chunk of links fits a frame");
 
 /** What a key of `from` becomes in the hands of `to`; void if it may not cross or the table is
  * full. */
 struct key link_cross(struct district *from, struct district *to, struct key k);
-/** @return BW_OK, the district and its key; BW_SEVERED */
+/** @return BW_OK, the district and its key; BW_SEVERED, BW_RELINKED */
 int link_resolve(struct district *d, struct key link, struct district **to, struct key *target);
-/** A resume link was used, or moved on. */
+/** A message went through it. */
+void link_count_message(struct district *d, struct key link);
+/** The entry that a link key names, NULL if there is none any more. */
+struct link_entry *link_entry(struct district *d, struct key link);
+struct link_entry *link_entry_at(struct district *d, unsigned index);
+/** Whether it leads to a district that has ended since. */
+bool link_cut(const struct link_entry *e);
+/** Makes sure that the chunk of an entry is there. */
+int link_room(struct district *d, unsigned index);
+/** A resume link was used, or moved on, or somebody does without it. */
 void link_free(struct district *d, struct key link);
-/** `d` ends: those outside who wait for a reply from it get BW_SEVERED; its table goes. */
-void link_sever_all(struct district *d);
-int link_init(struct district *d);
+/** `d` ends: those outside who wait for a reply from it get BW_SEVERED, a bounded number at a time.
+ * Its other links are severed by its end itself. @return true when nobody waits any more */
+bool link_sever_waiters(struct district *d);
+/** Its table goes. */
+void link_forget_all(struct district *d);
+/** The version of the next link key of a district: persistent, so that a key from a past never fits
+ * again. @return BW_OK, WAIT_MEMORY */
+int link_next_version(struct district *d, uint32_t *version);
+
+/* named.c */
+
+/** The pages of both tables are brought in. @return BW_OK, WAIT_OBJECT, BW_VOID */
+int named_load(struct district *d);
+/** The district runs: all its named links are severed, and wanted. */
+int named_start(struct district *d);
+int named_open(struct district *d, const struct link_params *p, struct key notice,
+               struct key *link);
+int named_publish(struct district *d, const struct publication_params *p, struct key k);
+/** @return what is published under a name, NULL if nothing is */
+const struct publication *named_find(struct district *d, const char *name);
+/** @param to,target the other side. @return BW_OK, BW_ABSENT, BW_REFUSED, BW_NOMEM */
+int named_establish(struct district *d, uint64_t place, uint32_t version, struct district *to,
+                    struct key target);
+/** It cannot be established. @return BW_OK, BW_ABSENT */
+int named_refuse(struct district *d, uint64_t place, uint32_t version, enum link_reason reason);
+int named_acknowledge(struct district *d, struct key link, uint64_t connection);
+int named_reopen(struct district *d, struct key link);
+/** The persistent half of a link key, NULL if it is not a named link of now. */
+struct named_link *named_of(struct district *d, struct key link);
+/** The first link from an index on: places of named links, then (from LINK_NAMED_MAX) the others.
+ * @return BW_OK and *index, BW_ABSENT */
+int named_line(struct district *d, uint64_t *index, struct link_line *line);
+/** @return BW_OK, WAIT_* */
+int named_drop(struct district *d, struct key link);
 
 #endif

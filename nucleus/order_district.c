@@ -2,6 +2,7 @@
 #include "invoke.h"
 #include "cpu.h"
 #include "frame.h"
+#include "link.h"
 #include "paging.h"
 #include "panic.h"
 #include "segment.h"
@@ -144,6 +145,68 @@ static int set_budget(struct call *c, struct district *d)
     return BW_OK;
 }
 
+/** The key that the broker hands in leads to a running district. @return BW_OK, *to and *target */
+static int link_target(struct call *c, struct district **to, struct key *target)
+{
+    if (c->k[0].type != KEY_LINK)
+        return BW_ARGUMENT;
+    int r = link_resolve(c->d, c->k[0], to, target);
+    return r == BW_OK && target->type != KEY_START ? BW_ARGUMENT : r;
+}
+
+static int establish(struct call *c, struct district *d)
+{
+    struct district *to;
+    struct key target;
+    if (c->w[1] > UINT32_MAX || c->w[2] > LINK_STRANGER)
+        return BW_ARGUMENT;
+    if (c->k[0].type == KEY_VOID)
+        return named_refuse(d, c->w[0], (uint32_t)c->w[1], (enum link_reason)c->w[2]);
+    int r = link_target(c, &to, &target);
+    return r == BW_OK ? named_establish(d, c->w[0], (uint32_t)c->w[1], to, target) : r;
+}
+
+static int published(struct call *c, struct district *d)
+{
+    char name[LINK_NAME_MAX] = {0};
+    int r = call_get(c, name, 1, sizeof name - 1, NULL);
+    if (r != BW_OK)
+        return r;
+    const struct publication *p = named_find(d, name);
+    if (p == NULL)
+        return BW_ABSENT;
+    r = call_put(c, p->access, sizeof p->access);
+    if (r != BW_OK)
+        return r;
+    c->out_key = link_cross(d, c->d, p->key);
+    return c->out_key.type == KEY_VOID ? BW_LIMIT : BW_OK;
+}
+
+static int next_link(struct call *c, struct district *d)
+{
+    struct link_line line;
+    c->out[0] = c->w[0];
+    int r = named_line(d, &c->out[0], &line);
+    return r == BW_OK ? call_put(c, &line, sizeof line) : r;
+}
+
+/** Orders about a running district's links. */
+static int order_links(struct call *c, struct district *d)
+{
+    if (d->state != DISTRICT_RUNNING)
+        return BW_REFUSED;
+    switch (c->order) {
+    case DISTRICT_LINKS:
+        return next_link(c, d);
+    case DISTRICT_LINK:
+        return establish(c, d);
+    case DISTRICT_PUBLISHED:
+        return published(c, d);
+    default:
+        return BW_ORDER;
+    }
+}
+
 int order_district(struct call *c)
 {
     struct district *d = &districts[c->key.value & (DISTRICT_MAX - 1)];
@@ -188,8 +251,11 @@ int order_district(struct call *c)
         return set_budget(c, d);
     case DISTRICT_LOG:
         return take_log(c, d);
+    case DISTRICT_WATCH:
+        d->watcher = c->k[0];
+        return c->k[0].type == KEY_START ? BW_OK : BW_ARGUMENT;
     default:
-        return BW_ORDER;
+        return order_links(c, d);
     }
 }
 

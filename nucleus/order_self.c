@@ -67,6 +67,19 @@ static int self_space(struct call *c)
     return BW_OK;
 }
 
+static int link_state(struct call *c)
+{
+    const struct named_link *n = named_of(c->d, c->k[0]);
+    const struct link_entry *e = n == NULL ? NULL : link_entry(c->d, c->k[0]);
+    if (e == NULL)
+        return BW_ARGUMENT;
+    bool ended = e->state != LINK_SEVERED && link_cut(e);
+    c->out[0] = ended ? LINK_SEVERED : e->state;
+    c->out[1] = n->connection;
+    c->out[2] = ended ? LINK_PEER_ENDED : e->reason;
+    return BW_OK;
+}
+
 int order_self(struct call *c)
 {
     switch (c->order) {
@@ -106,16 +119,35 @@ int order_self(struct call *c)
         return BW_OK;
     case SELF_SPACE:
         return self_space(c);
+    case SELF_SENDER: {
+        const struct domain_frame *f = activity_frame(c->a);
+        c->out[0] = f->sender_slot;
+        c->out[1] = f->sender_incarnation;
+        c->out[2] = f->sender_random;
+        c->out[3] = f->sender_epoch;
+        return BW_OK;
+    }
+    case SELF_LINK_STATE:
+        return link_state(c);
+    case SELF_LINK_ACK:
+        return named_acknowledge(c->d, c->k[0], c->w[0]);
+    case SELF_LINK_REOPEN:
+        return named_reopen(c->d, c->k[0]);
+    case SELF_LINK_DROP:
+        if (c->k[0].type != KEY_LINK)
+            return BW_ARGUMENT;
+        if (c->k[0].value >= LINKS)
+            return named_drop(c->d, c->k[0]);
+        link_free(c->d, c->k[0]);
+        return BW_OK;
     default:
         return BW_ORDER;
     }
 }
 
-int order_grant(struct call *c)
+static int grant_find(struct call *c)
 {
     char name[DISTRICT_NAME_MAX] = {0};
-    if (c->order != GRANT_FIND)
-        return BW_ORDER;
     int r = call_get(c, name, 1, sizeof name - 1, NULL);
     if (r != BW_OK)
         return r;
@@ -126,4 +158,23 @@ int order_grant(struct call *c)
         return c->out_key.type == KEY_VOID ? BW_LIMIT : BW_OK;
     }
     return BW_ABSENT;
+}
+
+int order_grant(struct call *c)
+{
+    static struct link_params link;
+    static struct publication_params publication;
+    int r;
+    switch (c->order) {
+    case GRANT_FIND:
+        return grant_find(c);
+    case GRANT_OPEN:
+        r = call_get(c, &link, sizeof link, sizeof link, NULL);
+        return r == BW_OK ? named_open(c->d, &link, c->k[0], &c->out_key) : r;
+    case GRANT_PUBLISH:
+        r = call_get(c, &publication, sizeof publication, sizeof publication, NULL);
+        return r == BW_OK ? named_publish(c->d, &publication, c->k[0]) : r;
+    default:
+        return BW_ORDER;
+    }
 }

@@ -1,5 +1,5 @@
 // sources: ../../nucleus/object.c ../../nucleus/snapshot.c ../../nucleus/domain.c
-// sources: ../../nucleus/district.c ../../nucleus/link.c ../../nucleus/segment.c
+// sources: ../../nucleus/district.c ../../nucleus/link.c ../../nucleus/named.c ../../nucleus/segment.c
 // sources: ../../nucleus/invoke.c ../../nucleus/pieces.c
 // sources: ../../nucleus/order_segment.c ../../nucleus/order_node.c ../../nucleus/order_range.c
 // sources: ../../nucleus/order_domain.c ../../nucleus/order_self.c ../../nucleus/order_district.c
@@ -102,7 +102,6 @@ static void district_up(unsigned slot)
     d->epoch = slot != 0;
     d->budget = 1u << 30;
     d->state = DISTRICT_RUNNING;
-    ck_assert_int_eq(link_init(d), BW_OK);
     if (slot == 0)
         return;
     ck_assert_int_eq(object_create(d, OID_SYSTEM, OBJECT_PAGE, &d->system), BW_OK);

@@ -1,5 +1,5 @@
 // sources: ../../nucleus/object.c ../../nucleus/snapshot.c ../../nucleus/domain.c
-// sources: ../../nucleus/district.c ../../nucleus/link.c ../../nucleus/segment.c
+// sources: ../../nucleus/district.c ../../nucleus/link.c ../../nucleus/named.c ../../nucleus/segment.c
 // sources: ../../nucleus/invoke.c ../../nucleus/pieces.c
 // sources: ../../nucleus/order_segment.c ../../nucleus/order_node.c ../../nucleus/order_range.c
 // sources: ../../nucleus/order_domain.c ../../nucleus/order_self.c ../../nucleus/order_district.c
@@ -20,18 +20,17 @@ static struct object *domains[SIDES][DOMAINS];
 static void start_district(unsigned i)
 {
     struct district *d = &districts[i];
-    struct link_entry *links = d->links;
     uint32_t instance = d->instance + 1, link_version = 0;
     if (d->system != NULL) /* a restart finds the numbering of links in the system page */
         link_version = district_system(d)->link_version;
     while (d->all != NULL)
         object_discard(d->all);
-    *d = (struct district){.slot = (uint16_t)i, .instance = instance, .links = links};
+    link_forget_all(d);
+    *d = (struct district){.slot = (uint16_t)i, .instance = instance};
     d->persistent = i != 0;
     d->epoch = d->persistent ? 7 : 0;
     d->budget = 1u << 30;
     d->state = DISTRICT_RUNNING;
-    ck_assert_int_eq(link_init(d), BW_OK);
     if (d->persistent) {
         struct object *list;
         ck_assert_int_eq(object_create(d, OID_SYSTEM, OBJECT_PAGE, &d->system), BW_OK);
@@ -53,8 +52,9 @@ static void set_up(void)
 
 static void end_district(unsigned i)
 {
-    link_sever_all(&districts[i]);
     districts[i].state = DISTRICT_ENDING;
+    while (!link_sever_waiters(&districts[i])) {
+    }
 }
 
 static struct key start_key(unsigned district, unsigned domain, unsigned badge)
@@ -109,7 +109,8 @@ START_TEST(what_crosses)
             struct key r = cross(0, to, k);
             if (type == KEY_NUMBER)
                 ck_assert(keys_same(r, k));
-            else if (type == KEY_START || type == KEY_RESUME)
+            else if (type == KEY_START || type == KEY_RESUME || type == KEY_PAGE ||
+                     type == KEY_SEGMENT)
                 leads(to, r, 0, k);
             else
                 ck_assert_uint_eq(r.type, KEY_VOID);
@@ -126,7 +127,7 @@ START_TEST(comes_home)
     ck_assert(keys_same(cross(0, 1, link), k));
     struct key third = cross(0, 2, link); /* directly, not through the commons */
     leads(2, third, 1, k);
-    districts[0].links[link.value].target = key_void();
+    link_free(&districts[0], link);
     leads(2, third, 1, k);
     ck_assert(keys_same(cross(2, 1, third), k));
     leads(0, link, 0, key_void());
@@ -192,7 +193,7 @@ START_TEST(callers_are_told)
     struct activity *answered = object_activity(domains[0][2]);
     (void)cross(0, 1, resume_key(0, 2));
     activity_frame(answered)->call_count++; /* has its reply, and waits for something else */
-    leads(1, to_1, 0, districts[1].links[to_1.value].target);
+    leads(1, to_1, 0, link_entry(&districts[1], to_1)->target);
     end_district(1);
     ck_assert_uint_eq(activity_frame(a)->state, DOMAIN_RUNNING);
     ck_assert_int_eq((int64_t)activity_frame(a)->regs.rdi, BW_SEVERED);

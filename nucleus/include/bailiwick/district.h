@@ -37,6 +37,8 @@ struct system_page {
     uint32_t domain_places; /* places of the domain list in use, holes counted */
     uint32_t link_version;  /* version the next link gets */
     char name[DISTRICT_NAME_MAX];
+    uint32_t link_places;        /* entries of OID_NAMED_LINKS, holes counted */
+    uint32_t publication_places; /* entries of OID_PUBLICATIONS */
 };
 
 /** For NUCLEUS_DISTRICT. */
@@ -46,6 +48,7 @@ struct district_params {
     uint64_t generation;         /* newest committed; the first epoch is generation + 1 */
     uint64_t entropy[4];
     char name[DISTRICT_NAME_MAX];
+    uint8_t id[16]; /* of its store: which district this is, whatever its name */
 };
 
 enum district_state {
@@ -80,6 +83,14 @@ enum district_order {
                                w1 enum space_stage; w2 blocks of the store that are free, w3 blocks
                                it has: both only told to the district (SELF_SPACE) */
     DISTRICT_LOG = 13,      /* -> string: what SELF_LOG of its domains left (cleared) */
+    DISTRICT_WATCH = 14, /* k0 start key of the broker: its post bit means that a named link waits to
+                            be established, or a publication has changed */
+    DISTRICT_LINKS = 15, /* w0 index -> string: struct link_line of the first link from there,
+                            w0 its index (named ones come first); BW_ABSENT behind the last */
+    DISTRICT_LINK = 16,  /* w0 index, w1 version of a named link, k0 key to the other side: it is
+                            established; k0 void: w2 enum link_reason why not. BW_ABSENT: it is
+                            gone. BW_REFUSED: another district than the first time */
+    DISTRICT_PUBLISHED = 17, /* string: name -> k0, string: access list; BW_ABSENT */
 };
 
 /** How full a district's store is. */

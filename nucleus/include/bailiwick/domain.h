@@ -54,7 +54,10 @@ struct domain_frame {
     uint32_t fault_code; /* last fault: enum fault_order, error bits, address */
     uint64_t fault_error;
     uint64_t fault_address;
-    uint64_t reserved[5];
+    uint64_t sender_slot; /* of the last message from outside: district slot + 1, its incarnation */
+    uint64_t sender_incarnation, sender_random;
+    uint64_t sender_epoch;
+    uint64_t reserved;
     struct key segment; /* address space */
     struct key keeper;  /* start key that faults go to; void: none */
     struct key meter;

@@ -91,6 +91,14 @@ enum self_order {
     SELF_SPACE = 12,  /* -> w0 blocks free in the district's store (as last told, less what became
                          dirty since), w1 blocks it has (0: not known), w2 enum space_stage.
                          w0 1: asks for a checkpoint now, which may free some */
+    SELF_SENDER = 13, /* of the last message from outside that the caller received: w0 district slot
+                         + 1 (0: none yet), w1 incarnation, w2 its random half, w3 epoch */
+    SELF_LINK_STATE = 14,  /* k0 named link -> w0 enum link_state, w1 connection number,
+                              w2 enum link_reason */
+    SELF_LINK_ACK = 15,    /* k0 named link, w0 connection number: RELINKED -> LIVE. BW_AGAIN: there
+                              is a newer connection */
+    SELF_LINK_REOPEN = 16, /* k0 named link: asks for it to be established (LINK_MANUAL, or at once) */
+    SELF_LINK_DROP = 17,   /* k0 link: its entry is free again; all keys to it are void */
 };
 
 /** KEY_PAGE, and OP_SELF never faults itself: addresses here are offsets in the object. */
@@ -204,6 +212,10 @@ enum fault_reply {
 /** KEY_GRANT. */
 enum grant_order {
     GRANT_FIND = 1, /* string: name -> k0 what districtd granted under it, or BW_ABSENT */
+    GRANT_OPEN = 2, /* string: struct link_params, k0 start key that is posted when the link's state
+                       changes, or void -> k0 named link, SEVERED at first */
+    GRANT_PUBLISH = 3,  /* string: struct publication_params, k0 start key: replaces what had the
+                           name; void: withdraws it */
 };
 
 /** KEY_PORTS, KEY_IRQ, KEY_PHYSICAL. */

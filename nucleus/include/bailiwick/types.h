@@ -56,6 +56,7 @@ enum bw_result {
     BW_IO = -18,      /* a device or store failed */
     BW_REFUSED = -19, /* policy says no */
     BW_DAMAGED = -20, /* a store's bytes are not what was written */
+    BW_RELINKED = -21, /* the link was established again: reopen the session, then SELF_LINK_ACK */
 };
 
 #endif
