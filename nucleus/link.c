@@ -32,7 +32,7 @@ int link_room(struct district *d, unsigned index)
     struct link_entry **chunk = &d->links.chunk[index / LINK_CHUNK];
     if (*chunk != NULL)
         return BW_OK;
-    *chunk = frame_allocate(FRAME_NUCLEUS, !d->persistent);
+    *chunk = frame_allocate(FRAME_LINKS, !d->persistent);
     if (*chunk == NULL)
         return WAIT_MEMORY;
     memset(*chunk, 0, BW_PAGE_SIZE);
@@ -65,11 +65,11 @@ int link_next_version(struct district *d, uint32_t *version)
 bool link_cut(const struct link_entry *e)
 {
     const struct district *d = &districts[e->district];
-    return e->target.type == KEY_VOID || d->instance != e->instance ||
-           d->state != DISTRICT_RUNNING;
+    return e->target.type == KEY_VOID || d->instance != e->instance || d->state != DISTRICT_RUNNING;
 }
 
-/** Entries of the table that lead to a district; what led to an earlier run of it is not counted. */
+/** Entries of the table that lead to a district; what led to an earlier run of it is not counted.
+ */
 static uint16_t *peer_count(struct district *d, const struct district *to)
 {
     struct link_peer *p = &d->links.peer[to->slot];
@@ -160,7 +160,8 @@ static void entry_free(struct district *d, struct link_entry *e, unsigned index)
     d->links.free = (uint16_t)(index + 1);
 }
 
-/** A link that nobody can use any more: its district has ended, or the caller has had his answer. */
+/** A link that nobody can use any more: its district has ended, or the caller has had his answer.
+ */
 static bool entry_dead(const struct link_entry *e)
 {
     return link_cut(e) || (e->target.type == KEY_RESUME && waiter(e) == NULL);
@@ -215,7 +216,7 @@ static bool take_entry(struct district *d, const struct district *to, unsigned *
 static bool hash_there(struct district *d)
 {
     if (d->links.hash == NULL) {
-        d->links.hash = frame_allocate(FRAME_NUCLEUS, !d->persistent);
+        d->links.hash = frame_allocate(FRAME_LINKS, !d->persistent);
         if (d->links.hash != NULL)
             memset(d->links.hash, 0, BW_PAGE_SIZE);
     }
@@ -261,7 +262,8 @@ void link_free(struct district *d, struct key link)
         entry_free(d, e, (unsigned)link.value);
 }
 
-/* --- use --------------------------------------------------------------------------------------- */
+/* --- use ---------------------------------------------------------------------------------------
+ */
 
 int link_resolve(struct district *d, struct key link, struct district **to, struct key *target)
 {

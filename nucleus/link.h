@@ -16,17 +16,17 @@
 #define LINK_CHUNK 64u /* entries in a frame */
 
 struct link_entry {
-    struct key target;      /* a key of that district; void: free, or leads nowhere */
-    uint32_t version;       /* of the keys to this entry */
-    uint32_t instance;      /* of the target's district when the link was made */
-    uint16_t district;      /* its slot */
-    uint16_t next;          /* index + 1, 0 ends: in the free list, or in the list of waiters */
-    uint16_t previous;      /* in the list of waiters */
-    uint16_t chain;         /* index + 1: the next one with this hash */
-    uint8_t state, reason;  /* enum link_state (unnamed ones: LIVE), enum link_reason */
-    bool wanted;            /* named: waits to be established */
+    struct key target;     /* a key of that district; void: free, or leads nowhere */
+    uint32_t version;      /* of the keys to this entry */
+    uint32_t instance;     /* of the target's district when the link was made */
+    uint16_t district;     /* its slot */
+    uint16_t next;         /* index + 1, 0 ends: in the free list, or in the list of waiters */
+    uint16_t previous;     /* in the list of waiters */
+    uint16_t chain;        /* index + 1: the next one with this hash */
+    uint8_t state, reason; /* enum link_state (unnamed ones: LIVE), enum link_reason */
+    bool wanted;           /* named: waits to be established */
     uint64_t messages;
-    bw_time_t since;        /* clock_now of the last change of state */
+    bw_time_t since; /* clock_now of the last change of state */
 };
 _Static_assert(sizeof(struct link_entry) <= 64, "a chunk of links fits a frame");
 

@@ -115,7 +115,8 @@ static int ready_place(struct district *d, oid_t first, uint32_t place, uint32_t
     return r;
 }
 
-/** Whether it is a text with nothing but zeros behind it, so that comparing bytes compares texts. */
+/** Whether it is a text with nothing but zeros behind it, so that comparing bytes compares texts.
+ */
 static bool text_padded(const char *text, size_t size)
 {
     size_t n = 0;
@@ -128,8 +129,7 @@ static bool text_padded(const char *text, size_t size)
     return n == size;
 }
 
-int named_open(struct district *d, const struct link_params *p, struct key notice,
-               struct key *link)
+int named_open(struct district *d, const struct link_params *p, struct key notice, struct key *link)
 {
     if (!text_padded(p->district, sizeof p->district) || !text_padded(p->name, sizeof p->name) ||
         p->district[0] == 0 || p->name[0] == 0 || p->mode < LINK_NOTIFY || p->mode > LINK_MANUAL ||

@@ -38,7 +38,7 @@ static bool allocation_fails(void)
 
 void *frame_allocate(enum frame_use use, bool common)
 {
-    (void)use;
+    ck_assert(use != FRAME_FREE && use != FRAME_NUCLEUS); /* what the nucleus keeps is not freed */
     if (!common && allocation_fails())
         return NULL;
     frames_out++;

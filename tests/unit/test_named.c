@@ -288,7 +288,7 @@ END_TEST
 static struct model {
     unsigned holder, peer, mode;
     struct key link;
-    bool there;  /* in the present of its holder */
+    bool there; /* in the present of its holder */
     uint64_t connection, acknowledged;
     bool established; /* to this run: */
     uint32_t to_instance, holder_instance;
@@ -307,11 +307,10 @@ static void check_model(void)
         struct key target = key_void();
         if (m->link.type == KEY_VOID)
             continue;
-        bool live = m->there && m->established &&
-                    m->to_instance == districts[m->peer].instance &&
+        bool live = m->there && m->established && m->to_instance == districts[m->peer].instance &&
                     m->holder_instance == districts[m->holder].instance;
         int r = resolve(m->holder, m->link, &to, &target);
-        ck_assert_int_eq(r, !live                                   ? BW_SEVERED
+        ck_assert_int_eq(r, !live                              ? BW_SEVERED
                             : m->acknowledged == m->connection ? BW_OK
                                                                : BW_RELINKED);
         if (r != BW_OK)

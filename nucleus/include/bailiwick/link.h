@@ -58,10 +58,10 @@ enum link_reason {
 struct named_link {
     char district[DISTRICT_NAME_MAX];
     char name[LINK_NAME_MAX];
-    uint32_t version; /* of the key to it */
-    uint32_t mode;    /* enum link_mode */
+    uint32_t version;                  /* of the key to it */
+    uint32_t mode;                     /* enum link_mode */
     uint64_t connection, acknowledged; /* how often it was established; last one acknowledged */
-    uint8_t peer[16];  /* store id of the other district, once established */
+    uint8_t peer[16];                  /* store id of the other district, once established */
     struct key notice; /* start key of this district, posted when the state changes; or void */
     uint64_t reserved[7];
 };
@@ -98,10 +98,10 @@ struct link_line {
     uint32_t state, reason;           /* enum link_state, enum link_reason */
     uint32_t version;
     uint64_t connection;
-    uint64_t messages;  /* sent through it since it was established */
-    bw_time_t since;    /* MONOTONIC of the commons when the state last changed */
-    uint32_t wanted;    /* it waits to be established */
-    uint32_t waiting;   /* it leads to a caller who waits for his reply */
+    uint64_t messages; /* sent through it since it was established */
+    bw_time_t since;   /* MONOTONIC of the commons when the state last changed */
+    uint32_t wanted;   /* it waits to be established */
+    uint32_t waiting;  /* it leads to a caller who waits for his reply */
 };
 
 #endif
