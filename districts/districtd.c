@@ -1,7 +1,7 @@
 /*
  * districtd: the registry of the districts that this machine can run, and the one who starts and
  * ends them. The shell asks it (admin.h), store servers register with it and tell it when a
- * district has broken; the crash policy (policy.c) then says what to do.
+ * district has broken (broken.c). It keeps the last events.
  *
  * It calls store servers, so they never call it once they are registered. It never calls a
  * district.
@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <bailiwick/names.h>
+#include "broken.h"
+#include "events.h"
 #include "lifecycle.h"
 
 #define KR_OFFERED KEY_AT(KR_ARGUMENT)
@@ -33,7 +35,22 @@ static void serve_list(uint64_t index, struct message *reply)
     }
 }
 
-static void serve_restart(unsigned slot, struct message *reply)
+/** Replies with the line as the district was before its first instruction. */
+static void reply_started(unsigned slot, struct message *reply)
+{
+    struct district_line started = registry_entry(slot)->line;
+
+    reply->word[0] = slot;
+    reply_line(slot, reply);
+    if (reply->code == BW_OK) {
+        answer_line.generation = started.generation;
+        answer_line.age = started.age;
+        answer_line.fresh = started.fresh;
+    }
+}
+
+/** @param generation NULL: the current one */
+static void serve_restart(unsigned slot, const uint64_t *generation, struct message *reply)
 {
     struct entry *e = registry_entry(slot);
 
@@ -43,19 +60,37 @@ static void serve_restart(unsigned slot, struct message *reply)
         reply->code = e->error;
         reply_line(slot, reply);
     } else {
-        struct district_line started;
-
         e->message[0] = 0;
         e->crashes = (struct crash_history){0};
-        reply->code = lifecycle_start(slot);
-        reply->word[0] = slot;
-        started = e->line;
-        reply_line(slot, reply);
-        if (reply->code == BW_OK) { /* as it was before its first instruction */
-            answer_line.generation = started.generation;
-            answer_line.age = started.age;
-            answer_line.fresh = started.fresh;
+        reply->code = lifecycle_start(slot, generation);
+        if (reply->code == BW_OK) {
+            events_say(EVENT_STARTED, false, registry_entry(slot)->name,
+                       e->line.fresh ? "started for the first time"
+                                     : "restarted from generation %llu",
+                       (unsigned long long)e->line.generation);
         }
+        reply_started(slot, reply);
+    }
+}
+
+static void serve_rollback(unsigned slot, uint64_t generation, struct message *reply)
+{
+    struct entry *e = registry_entry(slot);
+
+    if (!e->running) {
+        reply->code = BW_REFUSED;
+    } else if (!lifecycle_keeps(slot, generation)) {
+        reply->code = BW_ARGUMENT;
+    } else {
+        lifecycle_end(slot);
+        e->message[0] = 0;
+        e->crashes = (struct crash_history){0};
+        reply->code = lifecycle_start(slot, &generation);
+        if (reply->code == BW_OK) {
+            events_say(EVENT_ROLLED_BACK, false, registry_entry(slot)->name,
+                       "rolled back to generation %llu, as asked", (unsigned long long)generation);
+        }
+        reply_started(slot, reply);
     }
 }
 
@@ -66,6 +101,7 @@ static void serve_kill(unsigned slot, struct message *reply)
         return;
     }
     lifecycle_end(slot);
+    events_say(EVENT_ENDED, false, registry_entry(slot)->name, "killed, as asked");
     reply_line(slot, reply);
 }
 
@@ -123,88 +159,41 @@ static void serve_register(struct message *reply, const void *string, size_t len
     reply->word[0] = slot;
 }
 
-/* --- districts that broke
- * -------------------------------------------------------------------------- */
+/* --- events
+ * ------------------------------------------------------------------------------------------ */
 
-static const char *fault_text(uint64_t code)
+/** A store server reports. */
+static void serve_event(unsigned slot, const void *string, size_t length)
 {
-    switch (code) {
-    case FAULT_SYSCALL:
-        return "system call";
-    case FAULT_PAGE:
-        return "page fault";
-    case FAULT_DIVIDE:
-        return "division";
-    case FAULT_DEBUG:
-        return "breakpoint";
-    case FAULT_ILLEGAL:
-        return "illegal instruction";
-    case FAULT_PROTECTION:
-        return "protection fault";
-    default:
-        return "fault";
-    }
-}
+    struct event e;
 
-/** Describes in a few words what happened. */
-static void describe(unsigned slot, enum ended_why why, const char *text, char *to, size_t size)
-{
-    struct district_status s;
-
-    if (why == ENDED_CRASHED && lifecycle_status(slot, &s) == BW_OK) {
-        snprintf(to, size, "%s of domain %llu at %#llx", fault_text(s.crash_code),
-                 (unsigned long long)s.crash_oid, (unsigned long long)s.crash_rip);
-        bw_log("districtd: %s: %s, error %#llx, address %#llx", registry_entry(slot)->name, to,
-               (unsigned long long)s.crash_error, (unsigned long long)s.crash_address);
-    } else {
-        snprintf(to, size, "%s", text[0] ? text : "it ended");
-        bw_log("districtd: %s: %s", registry_entry(slot)->name, to);
-    }
-}
-
-static void roll_back(unsigned slot, const char *what)
-{
-    struct entry *e = registry_entry(slot);
-
-    lifecycle_end(slot);
-    if (lifecycle_start(slot) == BW_OK) {
-        registry_say(e, "%.48s; rolled back to generation %llu", what,
-                     (unsigned long long)e->line.generation);
-    }
-}
-
-static void serve_ended(unsigned slot, enum ended_why why, uint32_t policy, const char *text)
-{
-    struct entry *e = registry_entry(slot);
-    char what[80];
-
-    if (!e->running) {
+    if (length != sizeof(e)) {
         return;
     }
-    describe(slot, why, text, what, sizeof(what));
-    switch (policy_decide(&e->crashes, why, policy, bw_monotonic())) {
-    case ACTION_ROLL_BACK:
-        roll_back(slot, what);
-        break;
-    case ACTION_STOP:
-        lifecycle_end(slot);
-        registry_say(e, "%s%.72s",
-                     policy_recent(&e->crashes, bw_monotonic()) == POLICY_ROLLBACKS
-                         ? "it breaks again and again: "
-                         : "stopped: ",
-                     what);
-        break;
-    case ACTION_LEAVE:
-        registry_say(e, "runs on after: %.72s", what);
-        break;
+    memcpy(&e, string, sizeof(e));
+    e.text[sizeof(e.text) - 1] = 0;
+    events_add((enum event_kind)e.kind, e.important, registry_entry(slot)->name, e.time, e.text);
+}
+
+static void serve_events(uint64_t number, struct message *reply)
+{
+    const struct event *e = events_from(number);
+
+    if (e) {
+        reply->string = e;
+        reply->length = sizeof(*e);
+    } else {
+        reply->code = BW_ABSENT;
+        reply->word[0] = events_next();
     }
 }
 
 /* --- the server
  * ------------------------------------------------------------------------------------ */
 
-/** Orders about a district that the string names. */
-static void serve_named(int64_t order, const char *name, struct message *reply)
+/** Orders about a district that the string names. @param word of the request */
+static void serve_named(int64_t order, const uint64_t *word, const char *name,
+                        struct message *reply)
 {
     unsigned slot = registry_find(name);
 
@@ -214,7 +203,10 @@ static void serve_named(int64_t order, const char *name, struct message *reply)
     }
     switch (order) {
     case DISTRICTS_RESTART:
-        serve_restart(slot, reply);
+        serve_restart(slot, word[0] ? &word[1] : NULL, reply);
+        break;
+    case DISTRICTS_ROLLBACK:
+        serve_rollback(slot, word[0], reply);
         break;
     case DISTRICTS_ATTACH:
         reply->code = registry_entry(slot)->running ? BW_OK : BW_REFUSED;
@@ -231,24 +223,34 @@ static void serve_named(int64_t order, const char *name, struct message *reply)
 /** @param string what came with the request, NUL-terminated */
 static void serve(const struct message *m, const char *string, struct message *reply)
 {
+    unsigned slot = m->word[2] < REGISTRY_MAX ? (unsigned)m->word[2] : 0;
+
     switch (m->code) {
     case DISTRICTS_LIST:
         serve_list(m->word[0], reply);
         break;
     case DISTRICTS_RESTART:
+    case DISTRICTS_ROLLBACK:
     case DISTRICTS_ATTACH:
     case DISTRICTS_KILL:
     case DISTRICTS_STORE:
-        serve_named(m->code, string, reply);
+        serve_named(m->code, m->word, string, reply);
         break;
     case DISTRICTS_REGISTER:
         serve_register(reply, string, m->length);
         break;
     case DISTRICTS_ENDED:
-        if (m->word[2] > 0 && m->word[2] < REGISTRY_MAX) {
-            serve_ended((unsigned)m->word[2], (enum ended_why)m->word[0], (uint32_t)m->word[1],
-                        string);
+        if (slot > 0) {
+            broken(slot, (enum ended_why)m->word[0], (uint32_t)m->word[1], m->word[3], string);
         }
+        break;
+    case DISTRICTS_EVENT:
+        if (slot > 0) {
+            serve_event(slot, string, m->length);
+        }
+        break;
+    case DISTRICTS_EVENTS:
+        serve_events(m->word[0], reply);
         break;
     default:
         reply->code = BW_ORDER;
@@ -257,7 +259,9 @@ static void serve(const struct message *m, const char *string, struct message *r
 
 int main_native(uint64_t word)
 {
-    static char string[sizeof(struct district_line) + 1];
+    static char string[sizeof(struct district_line) > sizeof(struct event)
+                           ? sizeof(struct district_line) + 1
+                           : sizeof(struct event) + 1];
     struct message m = {.code = NAMES_READY};
     uint16_t reply_to = 0;
 

@@ -65,7 +65,8 @@ static int64_t fill_random(struct district_params *p)
     return result;
 }
 
-static int64_t start_store(unsigned slot, const struct district_params *p)
+static int64_t start_store(unsigned slot, const struct district_params *p,
+                           const uint64_t *generation)
 {
     struct entry *e = registry_entry(slot);
     struct district_line line = {0};
@@ -73,9 +74,12 @@ static int64_t start_store(unsigned slot, const struct district_params *p)
 
     m.size = sizeof(line);
     m.take[0] = KEY_DISTRICT_OF(slot);
+    m.word[0] = generation != NULL;
+    m.word[1] = generation ? *generation : 0;
     if (bw_call(KEY_STORE(slot), &m) != BW_OK) {
         if (m.length == sizeof(line) && line.message[0]) {
-            registry_say(e, "%.95s", line.message);
+            line.message[sizeof(line.message) - 1] = 0;
+            registry_say(e, "%s", line.message);
         } else {
             registry_say(e, "its store server does not answer (%lld)", (long long)m.code);
         }
@@ -111,7 +115,7 @@ static int64_t grant_all(unsigned slot)
     return result;
 }
 
-int64_t lifecycle_start(unsigned slot)
+int64_t lifecycle_start(unsigned slot, const uint64_t *generation)
 {
     struct entry *e = registry_entry(slot);
     struct district_params params = {0};
@@ -124,7 +128,7 @@ int64_t lifecycle_start(unsigned slot)
         registry_say(e, "this machine has no source of randomness");
         return result;
     }
-    result = start_store(slot, &params);
+    result = start_store(slot, &params, generation);
     if (result != BW_OK) {
         return result;
     }
@@ -156,6 +160,27 @@ void lifecycle_end(unsigned slot)
     bw_call(KR_CONSOLES, &m);
     bw_drop_key(KEY_DISTRICT_OF(slot));
     e->running = false;
+}
+
+bool lifecycle_whole(unsigned slot, uint64_t bound, uint64_t *generation, char *choice)
+{
+    struct message m = {.code = STORE_WHOLE, .word = {bound}, .buffer = choice};
+
+    m.size = DISTRICT_MESSAGE_MAX - 1;
+    choice[0] = 0;
+    bw_call(KEY_STORE(slot), &m);
+    choice[m.length < m.size ? m.length : m.size] = 0;
+    *generation = m.word[0];
+    return m.code == BW_OK;
+}
+
+bool lifecycle_keeps(unsigned slot, uint64_t generation)
+{
+    struct generation_line g;
+    struct message m = {.code = STORE_GENERATION, .word = {generation}, .buffer = &g};
+
+    m.size = sizeof(g);
+    return bw_call(KEY_STORE(slot), &m) == BW_OK && m.length == sizeof(g) && g.number == generation;
 }
 
 int64_t lifecycle_status(unsigned slot, struct district_status *status)

@@ -4,6 +4,7 @@
 #ifndef DISTRICTS_LIFECYCLE_H
 #define DISTRICTS_LIFECYCLE_H
 
+#include <stdbool.h>
 #include <bailiwick/runtime.h>
 #include "registry.h"
 
@@ -13,12 +14,19 @@
 
 /** Makes the node and finds the console. */
 void lifecycle_open(void);
-/** Starts the district. @return BW_OK, or why not (then the entry's message says it in words) */
-int64_t lifecycle_start(unsigned slot);
+/** Starts the district from a generation (NULL: the current one). @return BW_OK, or why not (then
+ * the entry's message says it in words) */
+int64_t lifecycle_start(unsigned slot, const uint64_t *generation);
 /** Drops the district from memory and tells its store server. */
 void lifecycle_end(unsigned slot);
 /** A line as of now: from the store server, the nucleus and the entry. */
 void lifecycle_line(unsigned slot, struct district_line *line);
+/** What STORE_WHOLE says: the newest readable generation before `bound`, that the current one grew
+ * from. @param choice DISTRICT_MESSAGE_MAX bytes: which ones can be restarted, in words
+ *  @return false: there is none */
+bool lifecycle_whole(unsigned slot, uint64_t bound, uint64_t *generation, char *choice);
+/** Whether its store keeps the generation. */
+bool lifecycle_keeps(unsigned slot, uint64_t generation);
 /** What DISTRICT_STATUS says. @return its result */
 int64_t lifecycle_status(unsigned slot, struct district_status *status);
 

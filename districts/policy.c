@@ -1,39 +1,55 @@
 /*
  * Crash policy.
  *
- *   why \ policy   rollback              stop      continue
- *   crashed        roll back, or stop    stop      leave
- *   broken         roll back, or stop    stop      roll back, or stop
- *   damaged        stop                  stop      stop
- *   store          stop                  stop      stop
+ *   why \ policy   rollback     stop      continue
+ *   crashed        roll back    stop      leave
+ *   broken         roll back    stop      roll back
+ *   damaged        roll back    stop      roll back
  *
- * "or stop": after POLICY_ROLLBACKS rollbacks within POLICY_WINDOW_NS. A broken district cannot run
- * on, whatever its policy says. Going back does not mend a store that has lost bytes or takes no
- * more writes.
+ * A broken district cannot run on, nor can one that waits for an object that nobody can read,
+ * whatever its policy says. A policy that is not known counts as "rollback".
+ *
+ * How far back: to the newest generation. When the same fault comes soon again, the cause is
+ * probably in that generation: one farther than the last time, and so on. Different faults soon
+ * after one another are let through POLICY_TRIES times and then lead farther as well, so that a
+ * district that breaks each time in another way comes to an end of its generations too.
+ *
+ * Invariant: from the POLICY_TRIES-th rollback of a row on, each goes to a lower number than the
+ * one before; so a row ends.
  */
 #include "policy.h"
 
-unsigned policy_recent(const struct crash_history *h, bw_time_t now)
+static bool soon(const struct crash_history *h, bw_time_t now)
 {
-    unsigned kept = h->count < POLICY_ROLLBACKS ? (unsigned)h->count : POLICY_ROLLBACKS;
-    unsigned recent = 0;
-
-    for (unsigned i = 0; i < kept; i++) {
-        recent += now - h->at[i] < POLICY_WINDOW_NS;
-    }
-    return recent;
+    return h->row > 0 && now - h->at < POLICY_WINDOW_NS;
 }
 
-enum policy_action policy_decide(struct crash_history *h, enum ended_why why, uint32_t policy,
-                                 bw_time_t now)
+static bool same(const struct policy_fault *a, const struct policy_fault *b)
 {
-    if (why == ENDED_CRASHED && policy == POLICY_CONTINUE) {
-        return ACTION_LEAVE;
-    }
-    if ((why != ENDED_CRASHED && why != ENDED_BROKEN) || policy == POLICY_STOP ||
-        policy_recent(h, now) == POLICY_ROLLBACKS) {
+    return a->why == b->why && a->what == b->what && a->where == b->where;
+}
+
+enum policy_action policy_decide(const struct crash_history *h, const struct policy_fault *f,
+                                 uint32_t policy, bw_time_t now, uint64_t *bound)
+{
+    *bound = POLICY_ANY;
+    if (policy == POLICY_STOP) {
         return ACTION_STOP;
     }
-    h->at[h->count++ % POLICY_ROLLBACKS] = now;
+    if (policy == POLICY_CONTINUE && f->why == ENDED_CRASHED) {
+        return ACTION_LEAVE;
+    }
+    if (soon(h, now) && (same(f, &h->fault) || h->row >= POLICY_TRIES)) {
+        *bound = h->target;
+    }
     return ACTION_ROLL_BACK;
+}
+
+void policy_rolled_back(struct crash_history *h, const struct policy_fault *f, uint64_t target,
+                        bw_time_t now)
+{
+    h->row = soon(h, now) ? h->row + 1 : 1;
+    h->at = now;
+    h->target = target;
+    h->fault = *f;
 }

@@ -4,6 +4,7 @@
 #ifndef DISTRICTS_POLICY_H
 #define DISTRICTS_POLICY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <bailiwick/admin.h>
 
@@ -15,24 +16,36 @@ enum crash_policy {
 };
 
 enum policy_action {
-    ACTION_ROLL_BACK, /* drop it from memory and restart it from the newest generation */
+    ACTION_ROLL_BACK, /* drop it from memory and restart it from an older state */
     ACTION_STOP,      /* drop it from memory; the user decides */
     ACTION_LEAVE,     /* let it run on without the domain that stopped */
 };
 
-#define POLICY_ROLLBACKS 3u             /* at most so many ... */
-#define POLICY_WINDOW_NS 60000000000ull /* ... within this time */
+#define POLICY_WINDOW_NS 60000000000ull /* "soon again" */
+#define POLICY_TRIES     3u             /* rollbacks in a row before any fault leads farther */
+#define POLICY_ANY       UINT64_MAX     /* as a bound: each generation will do */
 
-/** When a district was last rolled back; all zero at first. */
-struct crash_history {
-    bw_time_t at[POLICY_ROLLBACKS]; /* the last ones; a ring */
-    uint64_t count;                 /* rollbacks ever */
+/** What went wrong: two faults are the same if all of it is. */
+struct policy_fault {
+    enum ended_why why;
+    uint64_t what;  /* fault code, or object */
+    uint64_t where; /* instruction */
 };
 
-/** Decides, and enters a rollback in the history. @param now MONOTONIC of the commons */
-enum policy_action policy_decide(struct crash_history *h, enum ended_why why, uint32_t policy,
-                                 bw_time_t now);
-/** How many rollbacks of the history lie within the window that ends now. */
-unsigned policy_recent(const struct crash_history *h, bw_time_t now);
+/** The last rollback of a district; all zero at first. */
+struct crash_history {
+    unsigned row;    /* rollbacks, each soon after the one before; 0: none yet */
+    bw_time_t at;    /* when, MONOTONIC of the commons */
+    uint64_t target; /* the generation it went back to */
+    struct policy_fault fault;
+};
+
+/** Decides. @param bound with ACTION_ROLL_BACK: go to the newest generation before this one; stop
+ * if there is none */
+enum policy_action policy_decide(const struct crash_history *h, const struct policy_fault *f,
+                                 uint32_t policy, bw_time_t now, uint64_t *bound);
+/** Enters that it went back to a generation for this fault. */
+void policy_rolled_back(struct crash_history *h, const struct policy_fault *f, uint64_t target,
+                        bw_time_t now);
 
 #endif

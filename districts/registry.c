@@ -70,7 +70,7 @@ unsigned registry_add(const struct district_line *line, unsigned other)
         registry_say(
             e, "another store of this machine has the same district name; detach one of them");
     } else if (line->error) {
-        registry_say(e, "%.95s", line->message);
+        registry_say(e, "%s", line->message);
     }
     return slot;
 }

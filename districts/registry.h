@@ -15,9 +15,9 @@ struct entry {
     bool known;   /* registered */
     bool running; /* its district key is held */
     char name[DISTRICT_NAME_MAX];
-    struct district_line line; /* as last heard from the store server */
-    int32_t error;             /* why it cannot run (enum bw_result), 0 if it can */
-    char message[96];          /* for the user: why, or what happened to it last */
+    struct district_line line;          /* as last heard from the store server */
+    int32_t error;                      /* why it cannot run (enum bw_result), 0 if it can */
+    char message[DISTRICT_MESSAGE_MAX]; /* for the user: why, or what happened to it last */
     struct crash_history crashes;
 };
 

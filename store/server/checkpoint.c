@@ -20,7 +20,6 @@
 #define AREA_PAGES   (DISTRICT_PULL_MAX + 1) /* headers, then bytes */
 #define AREAS        (DISK_OBJECT_PAGES / AREA_PAGES)
 #define STEP_BATCHES 4
-#define WAITERS      64u
 
 struct waiter {
     enum { WAITER_FREE, WAITER_NEXT, WAITER_CURRENT } state;
@@ -34,7 +33,8 @@ static uint64_t epoch, frozen, written, left, stop_ticks; /* frozen: objects in 
 static enum store_reason why;
 static unsigned area; /* next one of the window */
 static bw_time_t rest_until;
-static bool hurry; /* somebody waits for the commit */
+static bool hurry;      /* somebody waits for the commit */
+static int dropped_for; /* the error of the last checkpoint, if it was dropped: told once */
 
 void checkpoint_open(void)
 {
@@ -120,18 +120,32 @@ static void set_message(const char *text)
     snprintf(server.line.message, sizeof(server.line.message), "%s", text);
 }
 
-/** The snapshot is not committed; the district keeps what it held, and runs on. */
-static void drop(int error)
+static void tell_dropped(int error)
+{
+    if (error != dropped_for) {
+        server_event(EVENT_CHECKPOINT, true, "checkpoint %llu could not be committed: %s",
+                     (unsigned long long)epoch, store_error_text(error));
+    }
+    dropped_for = error;
+}
+
+/** The snapshot is not committed; the district keeps what it held. */
+static void give_up(void)
 {
     struct message m = {.code = DISTRICT_DROP};
 
-    bw_log("stored: %s: checkpoint %llu is dropped: %s", server.line.name,
-           (unsigned long long)epoch, store_error_text(error));
-    set_message(error == STORE_NOSPACE ? "the store is full: it cannot be checkpointed"
-                                       : "the last checkpoint could not be written");
     store_abort(server.store);
     server.writing = false;
     bw_call(KEY_AT(KR_DISTRICT), &m);
+}
+
+/** Gives up for an error of the store; the district runs on. */
+static void drop(int error)
+{
+    tell_dropped(error);
+    set_message(error == STORE_NOSPACE ? "the store is full: it cannot be checkpointed"
+                                       : "the last checkpoint could not be written");
+    give_up();
     set_next();
     if (error == STORE_NOSPACE && space_make_room()) { /* once more, with what that gave */
         again();
@@ -147,14 +161,13 @@ static void committed(void)
 
     server.writing = false;
     server.line.message[0] = 0;
+    dropped_for = STORE_OK;
     bw_call(KEY_AT(KR_DISTRICT), &m);
     answer(WAITER_CURRENT, BW_OK, epoch, written, stop_ticks);
     checkpoint_budget();
 }
 
-/** After a failed write of a root nothing is known of the disk: it is read again, and the claim's root
- * makes durable what was found. */
-static int recover(struct store_info *found)
+int checkpoint_recover(struct store_info *found)
 {
     int error = server_open_store();
 
@@ -167,19 +180,18 @@ static int recover(struct store_info *found)
     return error;
 }
 
-/** After a failed commit: what the disk has decides whether it happened, but not before it is durable:
- * what can be read may yet be lost. */
+/** After a failed commit: what the disk has decides whether it happened, but not before it is
+ * durable: what can be read may yet be lost. While the disk cannot be read or written at all, the
+ * district runs on, and its next snapshot has everything again. */
 static void commit_in_doubt(void)
 {
     struct store_info info;
 
-    if (recover(&info) != STORE_OK) {
-        struct message m = {.code = DISTRICT_DROP};
-
-        server.writing = false;
-        bw_call(KEY_AT(KR_DISTRICT), &m);
+    if (checkpoint_recover(&info) != STORE_OK) {
+        tell_dropped(STORE_IO);
+        set_message("its store cannot be written; that is tried again at each checkpoint");
+        give_up();
         answer(WAITER_CURRENT, BW_IO, 0, 0, 0);
-        server_ended(ENDED_STORE, "its store cannot be written any more");
     } else if (info.current == epoch) {
         committed();
     } else {
@@ -200,16 +212,45 @@ static void commit(void)
     }
 }
 
+/** Opens the store again if that is needed. @return false: not possible; who waits is told */
+static bool store_ready(void)
+{
+    struct store_info info;
+
+    if (!server.reopen || checkpoint_recover(&info) == STORE_OK) {
+        return true;
+    }
+    answer(WAITER_NEXT, BW_IO, 0, 0, 0);
+    return false;
+}
+
+/** What was frozen after a crash must not become a generation: rolling back to it would not help.
+ */
+static bool frozen_after_crash(void)
+{
+    struct message m = {.code = DISTRICT_DROP};
+
+    if (!server_look_for_crash()) {
+        return false;
+    }
+    bw_call(KEY_AT(KR_DISTRICT), &m);
+    again();
+    return true;
+}
+
 void checkpoint_begin(enum store_reason reason)
 {
     struct message m = {.code = DISTRICT_SNAPSHOT};
     struct store_info info;
     int error;
 
-    if (server.writing) {
+    if (server.writing || server.doomed) {
         return;
     }
     set_next();
+    if (!store_ready()) {
+        return;
+    }
     for (unsigned i = 0; i < WAITERS; i++) {
         if (waiters[i].state == WAITER_NEXT) {
             waiters[i].state = WAITER_CURRENT;
@@ -218,6 +259,9 @@ void checkpoint_begin(enum store_reason reason)
     }
     if (bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK) {
         answer(WAITER_CURRENT, m.code == BW_CLEAN ? BW_OK : m.code, m.word[0], 0, 0);
+        return;
+    }
+    if (frozen_after_crash()) {
         return;
     }
     epoch = m.word[0];
@@ -229,7 +273,8 @@ void checkpoint_begin(enum store_reason reason)
     rest_until = 0;
     hurry = reason != STORE_MADE_INTERVAL;
     error = store_begin(server.store, epoch);
-    if (error == STORE_STATE && recover(&info) == STORE_OK) { /* another change of the store failed */
+    if (error == STORE_STATE &&
+        checkpoint_recover(&info) == STORE_OK) { /* another change of the store failed */
         error = store_begin(server.store, epoch);
     }
     if (error != STORE_OK) {
@@ -293,8 +338,10 @@ static bool write_batch(void)
     if (bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK) {
         if (m.code == BW_BROKEN) {
             uint64_t oid = m.word[0];
-            drop(STORE_STATE);
-            server_ended(ENDED_BROKEN, "object %llu is inconsistent", (unsigned long long)oid);
+            give_up();
+            answer(WAITER_CURRENT, BW_BROKEN, 0, 0, 0);
+            server_ended(ENDED_BROKEN, oid, "the check before a commit failed: object %llu",
+                         (unsigned long long)oid);
         } else {
             checkpoint_reset(); /* it was killed meanwhile */
         }

@@ -18,20 +18,25 @@
 #define KR_DISTRICT  27
 #define KR_WAITERS   28 /* node: resume keys of those who wait for a checkpoint */
 #define KR_DISTRICTS 29
+#define WAITERS      64u                              /* slots of KR_WAITERS */
+#define KEY_DROPPER  KEY_IN_NODE(KR_WAITERS, WAITERS) /* resume key; history.c */
 
 struct server {
     struct store *store; /* NULL: closed */
     bool running;
     bool writing;
+    bool doomed; /* districtd was told that it cannot go on: nothing is committed any more */
     bool short_of_memory; /* objects that are wanted wait for memory */
-    bool reopen;    /* a write has failed: the store must be opened again before the next one */
-    uint64_t disk;  /* N of "diskN" */
-    unsigned slot;  /* at districtd */
-    bw_time_t next; /* MONOTONIC: the next checkpoint by itself; BW_NO_DEADLINE: none */
+    bool reopen;   /* a write has failed: the store must be opened again before the next one */
+    uint64_t disk; /* N of "diskN" */
+    unsigned slot; /* at districtd */
+    uint64_t damaged_block;    /* met last, for the user; 0: none */
+    bw_time_t next;            /* MONOTONIC: the next checkpoint by itself; BW_NO_DEADLINE: none */
     struct district_line line; /* name, error and message; the rest is filled in when asked */
     oid_t crash_told;          /* the domain whose crash districtd knows of */
-    /* a message to districtd that is still to be sent */
+    /* a message to districtd that is still to be sent; report.c */
     enum ended_why ended; /* 0: none */
+    uint64_t ended_object;
     char ended_text[80];
 };
 
@@ -41,13 +46,22 @@ extern struct server server;
 
 /** Opens, or after a failed write opens again, the store. @return enum store_error */
 int server_open_store(void);
-/** The block of the damage met last, for the user; 0: none. */
-uint64_t server_damaged_block(void);
-/** Tells districtd, as soon as it listens, that the district cannot go on. */
-void server_ended(enum ended_why why, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-/** The nucleus result that says the same as a store error. */
+/** Tells districtd of a crash that it does not know of. @return true: the district is at its end */
+bool server_look_for_crash(void);
 int64_t server_result(int error);
+
+/* report.c */
+
+/** Tells districtd, as soon as it listens, that the district cannot go on. @param object or 0 */
+void server_ended(enum ended_why why, uint64_t object, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/** Tells districtd, as soon as it listens, what happened. */
+void server_event(enum event_kind kind, bool important, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/** io.damage of the store library. */
+void server_damage(void *ctx, const struct store_damage *d);
+/** Sends what districtd is still to be told. @return false: it is busy */
+bool server_report(void);
 
 /* supply.c */
 
@@ -74,6 +88,9 @@ bw_time_t checkpoint_due(void);
 /** If memory or the budget asks for it, begins an early checkpoint, or hurries with the one under
  * way. */
 void checkpoint_look(const struct district_status *status);
+/** After a failed write of a root nothing is known of the disk: it is read again, and the claim's
+ * root makes durable what was found. @return enum store_error */
+int checkpoint_recover(struct store_info *found);
 /** Tells the nucleus how much may become dirty. */
 void checkpoint_budget(void);
 

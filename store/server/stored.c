@@ -7,47 +7,36 @@
  * It calls the driver, the nucleus and, once, districtd; afterwards it only ever sends to
  * districtd, which calls it.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <bailiwick/names.h>
-#include "server.h"
+#include "history.h"
+#include "scrub.h"
+#include "whole.h"
 
 #define INTERVAL_MIN_NS 10000000ull
 #define RETRY_NS        10000000ull
 #define AT_ONCE         1u /* a deadline that has passed */
 
+/* Crash policies (struct system_page) that matter here. */
+#define POLICY_STOPS     1u
+#define POLICY_CONTINUES 2u
+
 struct server server = {.next = BW_NO_DEADLINE};
-
-static struct store_damage last_damage;
-
-static void on_damage(void *ctx, const struct store_damage *d)
-{
-    (void)ctx;
-    last_damage = *d;
-    bw_log("stored: disk%llu: damage: %s: block %llu, generation %lld, object %llu: expected "
-           "%#llx, found %#llx "
-           "(%s:%d)",
-           (unsigned long long)server.disk, d->what, (unsigned long long)d->block,
-           (long long)d->generation, (unsigned long long)d->oid, (unsigned long long)d->expected,
-           (unsigned long long)d->found, d->file, d->line);
-}
-
-uint64_t server_damaged_block(void)
-{
-    return last_damage.block;
-}
 
 int server_open_store(void)
 {
-    struct store_io io = {.damage = on_damage};
+    struct store_io io = {.damage = server_damage};
+    struct store *opened;
     int error;
 
     disk_io(&io);
-    store_close(server.store);
-    server.store = NULL;
-    error = store_open(&io, &server.store);
-    server.reopen = false;
+    error = store_open(&io, &opened);
+    if (error == STORE_OK) {
+        store_close(server.store);
+        server.store = opened;
+    }
+    server.reopen = error != STORE_OK;
     return error;
 }
 
@@ -71,43 +60,6 @@ int64_t server_result(int error)
     default:
         return BW_DAMAGED;
     }
-}
-
-void server_ended(enum ended_why why, const char *format, ...)
-{
-    va_list list;
-
-    if (server.ended) {
-        return;
-    }
-    va_start(list, format);
-    vsnprintf(server.ended_text, sizeof(server.ended_text), format, list);
-    va_end(list);
-    server.ended = why;
-    bw_log("stored: %s: %s", server.line.name, server.ended_text);
-}
-
-/** Sends what districtd is to be told. @return false if it is busy */
-static bool tell_ended(void)
-{
-    struct message m = {.code = DISTRICTS_ENDED, .string = server.ended_text};
-    struct store_info info = {0};
-
-    if (!server.ended) {
-        return true;
-    }
-    if (server.store) {
-        store_info(server.store, &info);
-    }
-    m.length = strlen(server.ended_text);
-    m.word[0] = server.ended;
-    m.word[1] = info.crash_policy;
-    m.word[2] = server.slot;
-    if (bw_send(KEY_AT(KR_DISTRICTS), &m, INVOKE_NOBLOCK) == BW_BUSY) {
-        return false;
-    }
-    server.ended = 0;
-    return true;
 }
 
 /* --- requests
@@ -147,6 +99,12 @@ static void fill_line(void)
     line->capacity = info.blocks * STORE_BLOCK;
     line->interval = info.interval;
     line->fresh = info.incarnation == 0;
+    line->crash_policy = info.crash_policy;
+    line->generations = info.generations;
+    line->keep[0] = info.keep_last;
+    line->keep[1] = info.keep_minutes;
+    line->keep[2] = info.keep_hours;
+    line->keep[3] = info.keep_days;
 }
 
 static void make_own_key(uint16_t badge, uint16_t place)
@@ -172,45 +130,75 @@ static int64_t create_district(struct district_params *params)
     return bw_call(KEY_AT(KR_DISTRICT), &m);
 }
 
+/** Says why the district cannot be started. */
+static int64_t refused(int64_t result, const char *text)
+{
+    snprintf(server.line.message, sizeof(server.line.message), "%s", text);
+    return result;
+}
+
+/** Opens the store if need be, and starts a new incarnation that continues from a generation. */
+static int64_t claim(struct district_params *params, uint64_t generation)
+{
+    struct store_info info;
+    uint64_t fresh;
+    int error = server.store && !server.reopen ? STORE_OK : server_open_store();
+
+    if (error != STORE_OK) {
+        return refused(server_result(error), store_error_text(error));
+    }
+    store_info(server.store, &info);
+    fresh = info.incarnation == 0;
+    if (generation == STORE_NEWEST && info.crash_policy == POLICY_STOPS &&
+        !whole_generation(info.current)) {
+        whole_choice(server.line.message, sizeof(server.line.message));
+        return BW_DAMAGED;
+    }
+    error = store_claim(server.store, generation, params->incarnation_random, "Bailiwick",
+                        bw_realtime(), &params->incarnation);
+    if (error == STORE_ABSENT) {
+        size_t n = (size_t)snprintf(
+            server.line.message, sizeof(server.line.message),
+            "generation %llu is not kept; there are: ", (unsigned long long)generation);
+
+        history_kept(server.line.message + n, sizeof(server.line.message) - n);
+        return BW_ABSENT;
+    }
+    if (error != STORE_OK) {
+        server.reopen = true;
+        return refused(server_result(error), store_error_text(error));
+    }
+    fill_line();
+    server.line.fresh = fresh;
+    store_info(server.store, &info);
+    params->generation = info.next_generation - 1;
+    memcpy(params->name, server.line.name, sizeof(params->name));
+    return BW_OK;
+}
+
 /** @param string struct district_params, random parts filled in */
-static int64_t start(const void *string, size_t length)
+static int64_t start(const void *string, size_t length, uint64_t generation)
 {
     struct district_params params;
-    struct store_info info;
-    int error;
     int64_t result;
 
     if (length != sizeof(params)) {
         return BW_ARGUMENT;
     }
     memcpy(&params, string, sizeof(params));
-    if (!server.store || server.reopen) {
-        if ((error = server_open_store()) != STORE_OK) {
-            snprintf(server.line.message, sizeof(server.line.message), "%s",
-                     store_error_text(error));
-            return server_result(error);
-        }
-    }
     server.line.message[0] = 0;
-    fill_line();
-    error = store_claim(server.store, STORE_NEWEST, params.incarnation_random, "Bailiwick",
-                        bw_realtime(), &params.incarnation);
-    if (error != STORE_OK) {
-        server.reopen = error == STORE_IO;
-        snprintf(server.line.message, sizeof(server.line.message), "%s", store_error_text(error));
-        return server_result(error);
+    result = claim(&params, generation);
+    if (result != BW_OK) {
+        return result;
     }
-    store_info(server.store, &info);
-    params.generation = info.next_generation - 1;
-    memcpy(params.name, server.line.name, sizeof(params.name));
     result = create_district(&params);
     if (result != BW_OK) {
-        snprintf(server.line.message, sizeof(server.line.message), "%s",
-                 result == BW_LIMIT ? "too many districts are running" : "the nucleus refuses it");
-        return result;
+        return refused(result, result == BW_LIMIT ? "too many districts are running"
+                                                  : "the nucleus refuses it");
     }
     server.line.incarnation = params.incarnation;
     server.ended = 0;
+    server.doomed = false;
     server.short_of_memory = false;
     server.crash_told = 0;
     supply_reset();
@@ -223,6 +211,7 @@ static int64_t start(const void *string, size_t length)
 static void ended(void)
 {
     server.running = false;
+    server.doomed = false;
     server.ended = 0;
     if (server.store) {
         checkpoint_reset();
@@ -256,14 +245,59 @@ static void reply_line(struct message *reply)
     reply->length = sizeof(server.line);
 }
 
+static void reply_generation(const struct message *m, struct message *reply)
+{
+    static struct generation_line line;
+
+    reply->code = history_line(m->word[0], m->word[1] != 0, &line);
+    if (reply->code == BW_OK) {
+        reply->string = &line;
+        reply->length = sizeof(line);
+    }
+}
+
+static void reply_whole(uint64_t bound, struct message *reply)
+{
+    static char choice[DISTRICT_MESSAGE_MAX];
+
+    if (!server.store) {
+        reply->code = server.line.error;
+        return;
+    }
+    reply->code = whole_before(bound, &reply->word[0]) ? BW_OK : BW_ABSENT;
+    whole_choice(choice, sizeof(choice));
+    reply->string = choice;
+    reply->length = strlen(choice);
+}
+
+static int64_t start_asked(const struct message *m, const void *string)
+{
+    if (server.line.error) {
+        return server.line.error;
+    }
+    return server.running ? BW_EXISTS
+                          : start(string, m->length, m->word[0] ? m->word[1] : STORE_NEWEST);
+}
+
+/** @return false if the caller waits for his answer */
+static bool serve_checkpoint(struct message *reply)
+{
+    reply->code = !server.running ? BW_REFUSED
+                  : server.doomed ? BW_BROKEN
+                                  : checkpoint_wait(KEY_AT(KR_CALLER));
+    if (reply->code == BW_OK) {
+        checkpoint_begin(STORE_MADE_ASKED);
+        return false;
+    }
+    return true;
+}
+
 /** Serves a request. @return false if the caller waits for his answer */
 static bool serve(const struct message *m, const void *string, struct message *reply)
 {
     switch (m->code) {
     case STORE_START:
-        reply->code = server.line.error ? server.line.error
-                      : server.running  ? BW_EXISTS
-                                        : start(string, m->length);
+        reply->code = start_asked(m, string);
         if (reply->code == BW_OK) {
             reply->send[0] = KEY_AT(KR_DISTRICT);
         }
@@ -273,18 +307,29 @@ static bool serve(const struct message *m, const void *string, struct message *r
         ended();
         break;
     case STORE_CHECKPOINT:
-        reply->code = server.running ? checkpoint_wait(KEY_AT(KR_CALLER)) : BW_REFUSED;
-        if (reply->code == BW_OK) {
-            checkpoint_begin(STORE_MADE_ASKED);
-            return false;
-        }
-        break;
+        return serve_checkpoint(reply);
     case STORE_INTERVAL:
         reply->code = set_interval(m->word[0]);
         break;
     case STORE_LINE:
         fill_line();
         reply_line(reply);
+        break;
+    case STORE_GENERATION:
+        reply_generation(m, reply);
+        break;
+    case STORE_DROP:
+        return history_drop(m->word[0], reply);
+    case STORE_RETENTION:
+        reply->code = history_retain(m->word);
+        break;
+    case STORE_SCRUB:
+        scrub_order(m->word[0]);
+        reply->string = scrub_look();
+        reply->length = sizeof(struct scrub_line);
+        break;
+    case STORE_WHOLE:
+        reply_whole(m->word[0], reply);
         break;
     default:
         reply->code = BW_ORDER;
@@ -294,6 +339,42 @@ static bool serve(const struct message *m, const void *string, struct message *r
 
 /* --- the server
  * ------------------------------------------------------------------------------------- */
+
+/** The crash of a domain, if districtd does not know of it yet. */
+static void look_for_crash(const struct district_status *status)
+{
+    struct store_info info;
+
+    if (!status->crashed || status->crash_oid == server.crash_told) {
+        return;
+    }
+    server.crash_told = status->crash_oid;
+    store_info(server.store, &info);
+    server_ended(ENDED_CRASHED, status->crash_oid, "a domain stopped at a fault");
+    server.doomed = info.crash_policy != POLICY_CONTINUES;
+}
+
+bool server_look_for_crash(void)
+{
+    struct district_status status;
+    struct message m = {.code = DISTRICT_STATUS, .buffer = &status, .size = sizeof(status)};
+
+    if (bw_call(KEY_AT(KR_DISTRICT), &m) == BW_OK) {
+        look_for_crash(&status);
+    }
+    return server.doomed;
+}
+
+/** Loading it has failed although all that was asked for could be read. */
+static void look_for_failure(void)
+{
+    struct store_info info;
+
+    store_info(server.store, &info);
+    whole_condemn(info.current);
+    server_ended(ENDED_DAMAGED, 0, "the first objects of generation %llu do not make a district",
+                 (unsigned long long)info.current);
+}
 
 /** The nucleus has posted: objects are wanted, or something has happened to the district. */
 static void look_at_district(void)
@@ -306,22 +387,17 @@ static void look_at_district(void)
         return;
     }
     if (status.state == DISTRICT_FAILED) {
-        server_ended(ENDED_DAMAGED, "its first objects are damaged");
-    } else if (status.crashed && status.crash_oid != server.crash_told) {
-        server.crash_told = status.crash_oid;
-        server_ended(ENDED_CRASHED, "a domain stopped at a fault");
+        look_for_failure();
     } else {
+        look_for_crash(&status);
         checkpoint_look(&status);
     }
 }
 
-/** Everything that is due, besides requests. */
-static void work(void)
+/** What is due for a district that runs. */
+static void work_for_district(void)
 {
-    if (!server.running) {
-        return;
-    }
-    if (server.short_of_memory && !server.ended) {
+    if (server.short_of_memory && !server.doomed) {
         server.short_of_memory = supply_kept();
         snprintf(server.line.message, sizeof(server.line.message), "%s",
                  server.short_of_memory ? "stands still: the machine has no memory for its objects"
@@ -330,7 +406,7 @@ static void work(void)
     if (disk_posts(1ull << BADGE_DISTRICT)) {
         look_at_district();
     }
-    if (!server.ended && !server.writing && bw_monotonic() >= server.next) {
+    if (!server.writing && !history_waits() && bw_monotonic() >= server.next) {
         checkpoint_begin(STORE_MADE_INTERVAL);
     }
     if (server.writing) {
@@ -338,25 +414,38 @@ static void work(void)
     }
 }
 
+/** Everything that is due, besides requests. */
+static void work(void)
+{
+    if (server.running) {
+        work_for_district();
+    }
+    history_work();
+    scrub_step();
+}
+
+static bw_time_t earlier(bw_time_t a, bw_time_t b)
+{
+    return a < b ? a : b;
+}
+
 static bw_time_t next_deadline(void)
 {
-    bw_time_t retry;
+    bw_time_t next = scrub_due();
 
     /* What was posted while the disk was waited for is not posted again. */
     if (server.running && disk_has_posts(1ull << BADGE_DISTRICT)) {
         return AT_ONCE;
     }
+    if (!server_report() || (server.running && server.short_of_memory)) {
+        next = earlier(next, bw_monotonic() + RETRY_NS);
+    }
     if (server.writing) {
-        return checkpoint_due() ? checkpoint_due() : AT_ONCE;
+        next = earlier(next, checkpoint_due());
+    } else if (server.running && !server.doomed) {
+        next = earlier(next, server.next);
     }
-    if (!tell_ended()) {
-        return bw_monotonic() + RETRY_NS;
-    }
-    if (!server.running) {
-        return BW_NO_DEADLINE;
-    }
-    retry = bw_monotonic() + RETRY_NS;
-    return server.short_of_memory && retry < server.next ? retry : server.next;
+    return next ? next : AT_ONCE;
 }
 
 /** Opens disk and store. @return false if it is no store at all */
@@ -378,9 +467,12 @@ static bool open_all(void)
     }
     if (error != STORE_OK) {
         server.line.error = (int32_t)server_result(error);
-        snprintf(server.line.message, sizeof(server.line.message), "%s%s%s",
-                 store_error_text(error), last_damage.what ? ": " : "",
-                 last_damage.what ? last_damage.what : "");
+        if (server.damaged_block) {
+            snprintf(server.line.message, sizeof(server.line.message), "%s: block %llu",
+                     store_error_text(error), (unsigned long long)server.damaged_block);
+        } else {
+            refused(error, store_error_text(error));
+        }
         bw_log("stored: disk%llu: %s", (unsigned long long)server.disk, server.line.message);
     }
     return true;

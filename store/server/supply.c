@@ -7,6 +7,7 @@
  */
 #include <string.h>
 #include "server.h"
+#include "whole.h"
 
 /* In the window, so that a block is read straight to where it is sent from. */
 #define SUPPLY_PAGE (DISK_SUPPLY + 1)
@@ -32,22 +33,55 @@ static int64_t hand_over(oid_t oid, const struct store_object *o)
     return bw_call(KEY_AT(KR_DISTRICT), &m);
 }
 
+/** Reads an object of the current generation; a device that fails once is asked once more. */
+static int get(oid_t oid, struct store_object *o)
+{
+    int error = store_get(server.store, STORE_NEWEST, oid, o, disk_page(SUPPLY_PAGE));
+
+    if (error == STORE_IO) {
+        error = store_get(server.store, STORE_NEWEST, oid, o, disk_page(SUPPLY_PAGE));
+    }
+    return error;
+}
+
+/** The object cannot be had: districtd decides how the district goes on. */
+static void refuse(oid_t oid, int error)
+{
+    struct store_info info;
+
+    store_info(server.store, &info);
+    whole_note_object(oid);
+    if (error == STORE_DAMAGED) {
+        server_ended(ENDED_DAMAGED, oid, "object %llu of generation %llu is damaged (block %llu)",
+                     (unsigned long long)oid, (unsigned long long)info.current,
+                     (unsigned long long)server.damaged_block);
+    } else {
+        server_ended(ENDED_DAMAGED, oid, "object %llu of generation %llu: %s",
+                     (unsigned long long)oid, (unsigned long long)info.current,
+                     store_error_text(error));
+    }
+}
+
+/** The nucleus does not accept what the store has: so it will be in each start from there. */
+static void refuse_content(oid_t oid)
+{
+    struct store_info info;
+
+    store_info(server.store, &info);
+    whole_condemn(info.current);
+    server_ended(ENDED_DAMAGED, oid, "object %llu of generation %llu is not acceptable",
+                 (unsigned long long)oid, (unsigned long long)info.current);
+}
+
 /** Offers the object to the nucleus. @return false if that has no memory for it now */
 static bool supply(oid_t oid)
 {
     struct store_object o = {.type = OBJECT_NONE};
-    int error = store_get(server.store, STORE_NEWEST, oid, &o, disk_page(SUPPLY_PAGE));
+    int error = get(oid, &o);
     int64_t result;
 
-    if (error == STORE_DAMAGED) {
-        server_ended(ENDED_DAMAGED,
-                     "object %llu, store block %llu: damaged; see mkdistrict --verify",
-                     (unsigned long long)oid, (unsigned long long)server_damaged_block());
-        return true;
-    }
     if (error != STORE_OK && error != STORE_ABSENT) {
-        server_ended(ENDED_DAMAGED, "object %llu: %s", (unsigned long long)oid,
-                     store_error_text(error));
+        refuse(oid, error);
         return true;
     }
     if (error == STORE_ABSENT) {
@@ -55,8 +89,7 @@ static bool supply(oid_t oid)
     }
     result = hand_over(oid, &o);
     if (result == BW_ARGUMENT || result == BW_DAMAGED) {
-        server_ended(ENDED_DAMAGED, "object %llu is not acceptable to the nucleus",
-                     (unsigned long long)oid);
+        refuse_content(oid);
     }
     return result != BW_NOMEM && result != BW_AGAIN;
 }

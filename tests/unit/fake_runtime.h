@@ -33,7 +33,8 @@ static struct {
     } flight[BLOCK_RING];
     unsigned in_flight, most_in_flight;
     uint64_t requests, flushes, pages;
-    bool silent;                /* never answers */
+    bool silent;   /* never answers */
+    int fail_from; /* from the how manieth request on everything fails; < 0: it does; 0: none */
     int fail_write, fail_flush; /* the how manieth from now on fails; 0: none */
 } driver;
 
@@ -81,7 +82,11 @@ static void driver_do(struct block_request *r)
     uint8_t *disk = driver.bytes + r->sector * BLOCK_SECTOR;
 
     r->status = BW_OK;
-    if (r->operation == BLOCK_READ) {
+    if (driver.fail_from > 0 && --driver.fail_from == 0)
+        driver.fail_from = -1;
+    if (driver.fail_from < 0) {
+        r->status = BW_IO;
+    } else if (r->operation == BLOCK_READ) {
         memcpy(memory, disk, (size_t)r->sectors * BLOCK_SECTOR);
     } else if (r->operation == BLOCK_WRITE && driver.fail_write > 0 && --driver.fail_write == 0) {
         r->status = BW_IO;

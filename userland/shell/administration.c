@@ -60,7 +60,9 @@ bool admin_find(const char *name, struct district_line *line)
 int64_t admin_order(enum districts_order order, const char *name, struct message *m,
                     struct district_line *line)
 {
-    *m = (struct message){.code = order, .string = name, .length = strlen(name)};
+    m->code = order;
+    m->string = name;
+    m->length = strlen(name);
     if (line) {
         m->buffer = line;
         m->size = sizeof(*line);
@@ -73,7 +75,7 @@ int64_t admin_order(enum districts_order order, const char *name, struct message
 
 int64_t admin_store(const char *name, enum store_order order, struct message *m)
 {
-    struct message find;
+    struct message find = {0};
     int64_t result = admin_order(DISTRICTS_STORE, name, &find, NULL);
 
     if (result != BW_OK) {
@@ -81,6 +83,21 @@ int64_t admin_store(const char *name, enum store_order order, struct message *m)
     }
     m->code = order;
     return bw_call(KR_STORE, m);
+}
+
+bool admin_generation(const char *name, uint64_t number, bool held, struct generation_line *g)
+{
+    struct message m = {.word = {number, held}, .buffer = g, .size = sizeof(*g)};
+
+    return admin_store(name, STORE_GENERATION, &m) == BW_OK && m.length == sizeof(*g);
+}
+
+bool admin_event(uint64_t number, struct event *e)
+{
+    struct message m = {.code = DISTRICTS_EVENTS, .word = {number}, .buffer = e};
+
+    m.size = sizeof(*e);
+    return call_districts(&m) == BW_OK && m.length == sizeof(*e);
 }
 
 int64_t admin_attach(uint64_t session)

@@ -13,10 +13,15 @@ bool admin_line(unsigned index, struct district_line *line);
 /** The line of a district by name; shortly after the start it waits for the disks. @return false:
  * unknown */
 bool admin_find(const char *name, struct district_line *line);
-/** Sends districtd an order about a district; *m has the answer. line may be NULL. @return the
- * result */
+/** Sends districtd an order about a district, with the words in *m, which then has the answer. line
+ * may be NULL. @return the result */
 int64_t admin_order(enum districts_order order, const char *name, struct message *m,
                     struct district_line *line);
+/** A kept generation: the first with that number or a higher one. @param held with what only it
+ * holds @return false: there is none */
+bool admin_generation(const char *name, uint64_t number, bool held, struct generation_line *g);
+/** The first event with that number or a higher one. @return false: there is none */
+bool admin_event(uint64_t number, struct event *e);
 /** Sends an order, with one word, to the store server of a district. @return the result */
 int64_t admin_store(const char *name, enum store_order order, struct message *m);
 /** Lets the console show a session until the user leaves. @return 0 he left, 1 it was closed, or <

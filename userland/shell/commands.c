@@ -8,7 +8,9 @@
 #include <bailiwick/names.h>
 #include "administration.h"
 #include "format.h"
+#include "history.h"
 #include "screen.h"
+#include "watch.h"
 
 #define INTERVAL_MIN_NS 10000000ull /* admin.h: STORE_INTERVAL */
 
@@ -21,13 +23,12 @@ struct command {
     enum command_result (*run)(int count, char **words);
 };
 
-static bool runs(const struct district_line *line)
+bool command_runs(const struct district_line *line)
 {
     return line->state == DISTRICT_LOADING || line->state == DISTRICT_RUNNING;
 }
 
-/** Finds the district that a command names, or says that there is none and which there are. */
-static bool named(const char *command, const char *name, struct district_line *line)
+bool command_district(const char *command, const char *name, struct district_line *line)
 {
     struct district_line other;
     char known[400] = "";
@@ -87,7 +88,7 @@ static enum command_result districts(int count, char **words)
                      format_time(age, line.age), format_bytes(used, line.used),
                      format_bytes(capacity, line.capacity));
         if (line.message[0]) {
-            screen_print("  %.96s\n", line.message);
+            screen_print("  %.192s\n", line.message);
         }
     }
     if (i == 0) {
@@ -100,7 +101,7 @@ static enum command_result districts(int count, char **words)
 static void attach_to(const char *name, uint64_t session)
 {
     struct district_line line;
-    struct message m;
+    struct message m = {0};
     int64_t result;
 
     for (;;) {
@@ -113,13 +114,15 @@ static void attach_to(const char *name, uint64_t session)
             screen_print("attach: %s: %s\n", name, admin_reason(result));
             return;
         }
-        if (!admin_find(name, &line) || !runs(&line)) {
-            screen_print("\n[%s has ended%s%.96s]\n", name, line.message[0] ? ": " : "",
+        if (!admin_find(name, &line) || !command_runs(&line)) {
+            screen_print("\n[%s has ended%s%.192s]\n", name, line.message[0] ? ": " : "",
                          line.message);
             return;
         }
-        screen_print("\n[%s ended and was restarted from generation %llu]\n", name,
-                     (unsigned long long)line.generation);
+        screen_print("\n[%s ended and was restarted from generation %llu%s%.192s]\n", name,
+                     (unsigned long long)line.generation, line.message[0] ? ": " : "",
+                     line.message);
+        m = (struct message){0};
         if (admin_order(DISTRICTS_ATTACH, name, &m, NULL) != BW_OK) {
             return;
         }
@@ -140,19 +143,45 @@ static void print_started(const struct district_line *line)
     screen_print("[attached to %.32s; Ctrl-] detaches]\n", line->name);
 }
 
+/** Understands [--generation N]. */
+static bool start_point(int count, char **words, struct message *m)
+{
+    if (count == 2) {
+        return true;
+    }
+    if (count != 4 || strcmp(words[2], "--generation") != 0) {
+        screen_print("restart: '%s' is not known; usage: restart NAME [--generation N]\n",
+                     words[2]);
+        return false;
+    }
+    m->word[0] = 1;
+    return history_chosen("restart", words[1], words[3], &m->word[1]);
+}
+
 static enum command_result restart(int count, char **words)
 {
     struct district_line line = {0};
-    struct message m;
+    struct message m = {0};
     int64_t result;
 
-    (void)count;
-    if (!named("restart", words[1], &line)) {
+    if (!command_district("restart", words[1], &line)) {
         return COMMAND_DONE;
     }
-    if (runs(&line)) {
-        screen_print("restart: %s runs already; 'attach %s' takes you there\n", words[1], words[1]);
+    if (command_runs(&line)) {
+        if (count == 2) {
+            screen_print("restart: %s runs already; 'attach %s' takes you there\n", words[1],
+                         words[1]);
+        } else {
+            screen_print("restart: %s runs already; 'rollback %s N' goes back to generation N\n",
+                         words[1], words[1]);
+        }
         return COMMAND_DONE;
+    }
+    if (!start_point(count, words, &m)) {
+        return COMMAND_DONE;
+    }
+    if (m.word[0]) {
+        history_announce(words[1], m.word[1], false);
     }
     line.message[0] = 0;
     result = admin_order(DISTRICTS_RESTART, words[1], &m, &line);
@@ -162,7 +191,7 @@ static enum command_result restart(int count, char **words)
     } else if (result == BW_EXISTS) {
         screen_print("restart: %s runs already; 'attach %s' takes you there\n", words[1], words[1]);
     } else {
-        screen_print("restart: %s: %.96s\n", words[1],
+        screen_print("restart: %s: %.192s\n", words[1],
                      m.length && line.message[0] ? line.message : admin_reason(result));
     }
     return COMMAND_DONE;
@@ -171,11 +200,11 @@ static enum command_result restart(int count, char **words)
 static enum command_result attach(int count, char **words)
 {
     struct district_line line;
-    struct message m;
+    struct message m = {0};
     int64_t result;
 
     (void)count;
-    if (!named("attach", words[1], &line)) {
+    if (!command_district("attach", words[1], &line)) {
         return COMMAND_DONE;
     }
     result = admin_order(DISTRICTS_ATTACH, words[1], &m, NULL);
@@ -230,7 +259,7 @@ static enum command_result checkpoint(int count, char **words)
     struct district_line line;
 
     (void)count;
-    if (named("checkpoint", words[1], &line)) {
+    if (command_district("checkpoint", words[1], &line)) {
         checkpoint_one("checkpoint", words[1]);
     }
     return COMMAND_DONE;
@@ -239,11 +268,11 @@ static enum command_result checkpoint(int count, char **words)
 static enum command_result kill(int count, char **words)
 {
     struct district_line line;
-    struct message m;
+    struct message m = {0};
     int64_t result;
 
     (void)count;
-    if (!named("kill", words[1], &line)) {
+    if (!command_district("kill", words[1], &line)) {
         return COMMAND_DONE;
     }
     result = admin_order(DISTRICTS_KILL, words[1], &m, &line);
@@ -275,7 +304,7 @@ static enum command_result interval(int count, char **words)
     struct message m = {0};
     int64_t result;
 
-    if (!named("interval", words[1], &line)) {
+    if (!command_district("interval", words[1], &line)) {
         return COMMAND_DONE;
     }
     if (count == 2) {
@@ -308,7 +337,7 @@ static bool checkpoint_all(const char *command)
 
     for (unsigned i = 0; admin_line(i, &line); i++) {
         line.name[DISTRICT_NAME_MAX - 1] = 0;
-        if (line.error == 0 && runs(&line)) {
+        if (line.error == 0 && command_runs(&line)) {
             all = checkpoint_one(command, line.name) && all;
         }
     }
@@ -349,8 +378,12 @@ static const struct command commands[] = {
      "For each: its state, newest generation, incarnation, how old that generation is, and the "
      "store's use.",
      districts},
-    {"restart", "NAME", 1, 1, "starts a district from its newest generation and attaches to it",
-     "A new district is started for the first time. Ctrl-] detaches; the district runs on.",
+    {"restart", "NAME [--generation N]", 1, 3,
+     "starts a district from its newest generation and attaches to it",
+     "A new district is started for the first time. With --generation N it starts from that one, "
+     "and what\nwas done since is left behind: 'rollback' undoes that. Ctrl-] detaches; the "
+     "district "
+     "runs on.",
      restart},
     {"attach", "NAME", 1, 1, "attaches the terminal to a running district's console",
      "Ctrl-] detaches; the district runs on.", attach},
@@ -360,6 +393,31 @@ static const struct command commands[] = {
      checkpoint},
     {"kill", "NAME", 1, 1, "drops a district from memory at once, like a power cut",
      "What it did since its newest generation is lost.", kill},
+    {"generations", "NAME", 1, 1, "lists the generations that a district can go back to",
+     "For each: its age, how many objects it changed, how much space only it holds (what dropping "
+     "it gives),\nand why it was made.",
+     history_generations},
+    {"rollback", "NAME [N | --back K]", 1, 3, "takes a running district back to a generation",
+     "N is its number, K how many before the newest one; without either it goes back to the newest "
+     "one.\nThe generations that are left behind are kept for a while: 'rollback NAME N' with one "
+     "of "
+     "them undoes it.",
+     history_rollback},
+    {"drop", "NAME N", 2, 2, "drops a generation and frees the space that only it holds",
+     "The current one, and the last two, stay.", history_drop},
+    {"retention", "NAME [LAST,MINUTES,HOURS,DAYS]", 1, 2, "shows or sets how many generations stay",
+     "LAST of the newest, then so many older ones a minute, an hour and a day apart; for example "
+     "8,60,24,30.\nIt is kept in the store and takes effect at the next checkpoint.",
+     history_retention},
+    {"scrub", "NAME [--stop]", 1, 2, "reads everything that a district's store keeps, and compares",
+     "The store server does it beside its other work, whether the district runs or not. Damage is "
+     "named, and\nrepaired where there is a second copy. Ctrl-C stops watching; the scrub goes on "
+     "until --stop.",
+     watch_scrub},
+    {"events", "[NAME]", 0, 1, "lists what has happened to the districts",
+     "Starts, rollbacks and why, damage, checkpoints that failed. Important ones are also shown "
+     "before the next prompt.",
+     watch_events},
     {"interval", "NAME [TIME]", 1, 2, "shows or sets the time between a district's checkpoints",
      "TIME is a number with ms, s, m or h, at least 10ms, or 'off'. It is kept in the store.",
      interval},
@@ -412,12 +470,26 @@ static enum command_result help(int count, char **words)
         return COMMAND_DONE;
     }
     for (c = commands; c < commands + COMMANDS; c++) {
-        char usage[40];
+        char usage[48];
         snprintf(usage, sizeof(usage), "%s %s", c->name, c->arguments);
+        if (strlen(usage) > 24) { /* what it does goes below */
+            screen_print("  %s\n", usage);
+            usage[0] = 0;
+        }
         screen_print("  %-24s %s\n", usage, c->what);
     }
     screen_print("Each takes --help. Ctrl-] leaves the console of a district.\n");
     return COMMAND_DONE;
+}
+
+bool command_at(size_t index, const char **name, const char **arguments)
+{
+    if (index >= COMMANDS) {
+        return false;
+    }
+    *name = commands[index].name;
+    *arguments = commands[index].arguments;
+    return true;
 }
 
 enum command_result command_run(int count, char **words)

@@ -79,6 +79,66 @@ const char *format_bytes(char buf[FORMAT_SIZE], uint64_t bytes)
     return buf;
 }
 
+/** Year, month and day of a day counted from 1970-01-01 (Howard Hinnant, days_from_civil, the other
+ * way round): years begin in March, so that the leap day is their last. */
+static void date_of(uint64_t day, unsigned *year, unsigned *month, unsigned *of_month)
+{
+    uint64_t since = day + 719468; /* days since 0000-03-01 */
+    uint64_t era = since / 146097;
+    unsigned of_era = (unsigned)(since % 146097);
+    unsigned y = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    unsigned of_year = of_era - (365 * y + y / 4 - y / 100);
+    unsigned m = (5 * of_year + 2) / 153;
+
+    *of_month = of_year - (153 * m + 2) / 5 + 1;
+    *month = m < 10 ? m + 3 : m - 9;
+    *year = (unsigned)(y + era * 400) + (*month <= 2);
+}
+
+const char *format_date(char buf[FORMAT_SIZE], uint64_t ns)
+{
+    unsigned long long seconds = ns / SECOND % 86400;
+    unsigned year, month, day;
+
+    date_of(ns / DAY, &year, &month, &day);
+    snprintf(buf, FORMAT_SIZE, "%04u-%02u-%02u %02llu:%02llu:%02llu", year, month, day,
+             seconds / 3600, seconds / 60 % 60, seconds % 60);
+    return buf;
+}
+
+/** Reads digits. @return behind them, NULL if there are none or too many */
+static const char *read_digits(const char *text, uint64_t *value)
+{
+    const char *at = text;
+
+    for (*value = 0; *at >= '0' && *at <= '9'; at++) {
+        if (*value > UINT64_MAX / 100) {
+            return NULL;
+        }
+        *value = *value * 10 + (uint64_t)(*at - '0');
+    }
+    return at == text ? NULL : at;
+}
+
+bool parse_number(const char *text, uint64_t *value)
+{
+    const char *end = read_digits(text, value);
+
+    return end && *end == 0;
+}
+
+bool parse_numbers(const char *text, uint64_t *values, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        text = read_digits(text, &values[i]);
+        if (!text || *text != (i + 1 < count ? ',' : 0)) {
+            return false;
+        }
+        text++;
+    }
+    return true;
+}
+
 /** The unit at the end of a time; 0 if there is no such unit. */
 static uint64_t unit_ns(const char *unit)
 {

@@ -16,6 +16,12 @@ const char *format_time(char buf[FORMAT_SIZE], uint64_t ns);
 const char *format_short_time(char buf[FORMAT_SIZE], uint64_t ns);
 /** "0 KiB", "12 KiB", "1.5 MiB", "256 MiB", "2.0 GiB" */
 const char *format_bytes(char buf[FORMAT_SIZE], uint64_t bytes);
+/** A time, ns since 1970, as "2026-11-21 10:47:03". */
+const char *format_date(char buf[FORMAT_SIZE], uint64_t ns);
+/** Reads a number without sign. @return false if it is none */
+bool parse_number(const char *text, uint64_t *value);
+/** Reads `count` numbers with commas between them. @return false if it is not that */
+bool parse_numbers(const char *text, uint64_t *values, unsigned count);
 /** Reads "500ms", "2s", "2", "1.5s", "1m", "1h"; "off" and "0" are 0. @return false if it is none
  */
 bool parse_time(const char *text, uint64_t *ns);

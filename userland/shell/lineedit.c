@@ -281,6 +281,75 @@ static void escape_byte(struct line_edit *l, uint8_t c)
     }
 }
 
+/** How many bytes the words have in common at their start. */
+static size_t common(char words[LINE_WORDS][LINE_WORD], size_t count)
+{
+    size_t n = strlen(words[0]);
+
+    for (size_t i = 1; i < count; i++) {
+        size_t same = 0;
+
+        while (same < n && words[i][same] == words[0][same]) {
+            same++;
+        }
+        n = same;
+    }
+    return n;
+}
+
+/** Shows the words in columns, then the line again. */
+static void show_words(struct line_edit *l, char words[LINE_WORDS][LINE_WORD], size_t count)
+{
+    size_t width = 0, columns = l->columns ? l->columns : 80;
+
+    for (size_t i = 0; i < count; i++) {
+        width = strlen(words[i]) + 2 > width ? strlen(words[i]) + 2 : width;
+    }
+    for (size_t i = 0, at = columns; i < count; i++, at += width) {
+        char cell[LINE_WORD + 4];
+
+        if (at + width > columns) {
+            put(l, "\r\n");
+            at = 0;
+        }
+        snprintf(cell, sizeof(cell), "%-*s", (int)width, words[i]);
+        put(l, cell);
+    }
+    put(l, "\r\n");
+    redraw(l);
+}
+
+static void insert_text(struct line_edit *l, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        insert(l, text[i]);
+    }
+}
+
+static void complete(struct line_edit *l)
+{
+    static char words[LINE_WORDS][LINE_WORD];
+    size_t start = l->cursor;
+    size_t count, typed, same;
+
+    while (start > 0 && l->text[start - 1] != ' ') {
+        start--;
+    }
+    typed = l->cursor - start;
+    count = l->complete ? l->complete(l->ctx, l->text, start, l->cursor, words) : 0;
+    same = count ? common(words, count) : 0;
+    if (count == 0) {
+        put(l, "\a");
+    } else if (count == 1 || same > typed) {
+        insert_text(l, words[0] + typed, same - typed);
+        if (count == 1) {
+            insert(l, ' ');
+        }
+    } else {
+        show_words(l, words, count);
+    }
+}
+
 static enum line_event finish(struct line_edit *l, const char *text, enum line_event event)
 {
     put(l, text);
@@ -305,6 +374,9 @@ static enum line_event control(struct line_edit *l, uint8_t c)
     case '\b':
     case 0x7f:
         backspace(l);
+        break;
+    case '\t':
+        complete(l);
         break;
     case CONTROL('A'):
         move_to(l, 0);

@@ -4,7 +4,8 @@
  *
  * Keys: arrows, Home, End, Delete, Backspace; Ctrl-A, E start and end; B, F left and right; P, N
  * history; K, U kill to the end, to the start; W kill the word before; L clear the screen; C give
- * up the line; D delete, or end of input on an empty line.
+ * up the line; D delete, or end of input on an empty line. Tab completes the word before the cursor
+ * as far as that is unique, and shows the choice if there is one.
  */
 #ifndef SHELL_LINEEDIT_H
 #define SHELL_LINEEDIT_H
@@ -14,6 +15,8 @@
 
 #define LINE_SIZE    512u /* with its NUL */
 #define LINE_HISTORY 64u
+#define LINE_WORDS   64u /* that a word may be completed to */
+#define LINE_WORD    40u /* bytes of each, with its NUL */
 
 enum line_event {
     LINE_MORE,      /* the line goes on */
@@ -26,6 +29,10 @@ struct line_edit {
     /* set by the user of this */
     const char *prompt;
     void (*put)(void *ctx, const char *text, size_t n);
+    /* Tab: the words that the one from `start` to the cursor may become. NULL: no completion.
+     * @return how many, at most LINE_WORDS */
+    size_t (*complete)(void *ctx, const char *text, size_t start, size_t cursor,
+                       char words[LINE_WORDS][LINE_WORD]);
     void *ctx;
     unsigned columns; /* of the terminal; 0: 80 */
     /* the line, NUL-terminated */

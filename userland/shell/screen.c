@@ -75,7 +75,7 @@ void screen_print(const char *format, ...)
     screen_put(NULL, at, strlen(at));
 }
 
-uint8_t screen_get(void)
+int screen_poll(bw_time_t until)
 {
     for (;;) {
         uint8_t c;
@@ -84,10 +84,17 @@ uint8_t screen_get(void)
 
         if (bw_call(KR_CONSOLE, &m) != BW_OK) {
             reopen();
-        } else if (m.length == 0) {
-            bw_wait(BW_NO_DEADLINE);
-        } else {
+        } else if (m.length > 0) {
             return c;
+        } else if (until != BW_NO_DEADLINE && bw_monotonic() >= until) {
+            return -1;
+        } else {
+            bw_wait(until);
         }
     }
+}
+
+uint8_t screen_get(void)
+{
+    return (uint8_t)screen_poll(BW_NO_DEADLINE);
 }

@@ -20,5 +20,7 @@ void screen_put(void *ctx, const char *text, size_t n);
 void screen_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** Waits for one typed byte. */
 uint8_t screen_get(void);
+/** Waits for one typed byte until a time, MONOTONIC. @return it, or -1 */
+int screen_poll(bw_time_t until);
 
 #endif

@@ -5,11 +5,14 @@
 #include <string.h>
 #include <bailiwick/names.h>
 #include "commands.h"
+#include "completion.h"
 #include "format.h"
 #include "lineedit.h"
 #include "screen.h"
+#include "watch.h"
 
-static struct line_edit line = {.prompt = "guest@bailiwick$ ", .put = screen_put};
+static struct line_edit line = {
+    .prompt = "guest@bailiwick$ ", .put = screen_put, .complete = completion};
 
 /** Runs the line that was typed. */
 static enum command_result run_line(void)
@@ -35,6 +38,7 @@ static void interact(void)
     for (;;) {
         enum line_event event;
 
+        watch_news();
         line_begin(&line);
         while ((event = line_type(&line, screen_get())) == LINE_MORE) {
         }

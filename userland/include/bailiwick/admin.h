@@ -6,24 +6,36 @@
 
 #include <bailiwick/district.h>
 
+#define DISTRICT_MESSAGE_MAX 192u
+#define EVENT_TEXT_MAX       208u
+
 /** To "districts" (districtd). String in: the district's name, unless said otherwise. */
 enum districts_order {
     DISTRICTS_LIST = 1, /* w0 index -> string: struct district_line; BW_ABSENT behind the last */
     DISTRICTS_RESTART =
-        2, /* starts it -> w0 console session, string: struct district_line (before its
-              first instruction). BW_EXISTS: runs already. BW_ABSENT. Others: see line.error */
+        2, /* starts it: w0 0 from the current generation, w0 1 from generation w1 -> w0 console
+              session, string: struct district_line (before its first instruction). BW_EXISTS: runs
+              already. BW_ABSENT. Others: see line.error and line.message */
     DISTRICTS_ATTACH =
         3, /* -> w0 console session of a running district. BW_ABSENT, BW_REFUSED: not running */
     DISTRICTS_KILL = 4, /* drops it from memory. BW_REFUSED: not running */
     DISTRICTS_STORE =
-        5, /* -> k0 start key of its store server for STORE_CHECKPOINT, STORE_INTERVAL */
+        5, /* -> k0 start key of its store server, for enum store_order from STORE_CHECKPOINT on */
     DISTRICTS_REGISTER =
         6,               /* from a store server: string struct district_line, k0 start key to it
                             -> w0 slot. BW_EXISTS: another store has this name (it then stays closed) */
     DISTRICTS_ENDED = 7, /* from a store server, sent without waiting (it never calls us again once
                             it is registered, since we call it): w0 enum ended_why, w1 its crash
                             policy (as in struct system_page), w2 the slot got from
-                            DISTRICTS_REGISTER, string: a few words for the user, or empty */
+                            DISTRICTS_REGISTER, w3 the object, string: a few words, or empty */
+    DISTRICTS_ROLLBACK =
+        8, /* a running district goes back to generation w0 -> string: struct district_line, as
+              with RESTART. BW_REFUSED: not running. BW_ARGUMENT: not kept; it runs on */
+    DISTRICTS_EVENT = 9, /* from a store server, sent without waiting: w2 its slot, string: struct
+                            event; number and name are filled in by us */
+    DISTRICTS_EVENTS =
+        10, /* w0 number -> string: struct event, the first with that number or a higher one.
+               BW_ABSENT: there is none; w0 the number that the next one gets */
 };
 
 enum ended_why {
@@ -31,38 +43,115 @@ enum ended_why {
         1,            /* a domain stopped at a fault that nobody took: DISTRICT_STATUS says which */
     ENDED_BROKEN = 2, /* the check before a commit failed */
     ENDED_DAMAGED = 3, /* an object cannot be had from the store */
-    ENDED_STORE = 4,   /* the store cannot be written any more */
 };
 
 struct district_line {
     char name[DISTRICT_NAME_MAX];
-    uint32_t state;          /* enum district_state; EMPTY: not running */
-    int32_t error;           /* enum bw_result why it cannot run, 0 if it can */
-    uint64_t generation;     /* newest committed */
-    uint64_t incarnation;    /* counter */
-    bw_time_t age;           /* ns since that generation was committed (REALTIME) */
-    uint64_t used, capacity; /* bytes of the store */
-    uint64_t interval;       /* ns between checkpoints, 0: only when asked */
-    uint64_t fresh;          /* 1: it has never run */
-    char message[96];        /* one line for the user if error */
+    uint32_t state;                     /* enum district_state; EMPTY: not running */
+    int32_t error;                      /* enum bw_result why it cannot run, 0 if it can */
+    uint64_t generation;                /* the current one: newest committed, or gone back to */
+    uint64_t incarnation;               /* counter */
+    bw_time_t age;                      /* ns since that generation was committed (REALTIME) */
+    uint64_t used, capacity;            /* bytes of the store */
+    uint64_t interval;                  /* ns between checkpoints, 0: only when asked */
+    uint64_t fresh;                     /* 1: it has never run */
+    uint32_t crash_policy;              /* as in struct system_page */
+    uint32_t generations;               /* kept */
+    uint32_t keep[4];                   /* retention: of the last, one a minute, an hour, a day */
+    char message[DISTRICT_MESSAGE_MAX]; /* one line for the user, or empty */
+};
+
+/* What happened to districts. districtd keeps the last ones. */
+
+enum event_kind {
+    EVENT_STARTED = 1,
+    EVENT_ENDED = 2,       /* killed or stopped */
+    EVENT_ROLLED_BACK = 3, /* by itself or by a user */
+    EVENT_FAULT = 4,       /* a crash after which it runs on */
+    EVENT_DAMAGE = 5,
+    EVENT_REPAIRED = 6,
+    EVENT_CHECKPOINT = 7, /* one was dropped */
+    EVENT_SPACE = 8,
+    EVENT_MIRROR = 9,
+    EVENT_SCRUB = 10,
+    EVENT_DROPPED = 11, /* a generation */
+};
+
+struct event {
+    uint64_t number;    /* from 1 on */
+    uint64_t time;      /* REALTIME */
+    uint32_t kind;      /* enum event_kind */
+    uint32_t important; /* 1: a user who did not ask wants to know */
+    char name[DISTRICT_NAME_MAX];
+    char text[EVENT_TEXT_MAX]; /* one line */
 };
 
 /** To a store server ("storeN"). */
 enum store_order {
     STORE_START = 1, /* districtd: string struct district_params (random and entropy filled in, the
-                        server fills in the rest) -> k0 district key,
-                        string struct district_line. See below */
+                        server fills in the rest); w0 0 from the current generation, w0 1 from
+                        generation w1 -> k0 district key, string struct district_line. See below */
     STORE_ENDED = 2, /* districtd: the district was killed; close it, be ready for START */
     STORE_CHECKPOINT = 3, /* -> w0 generation, w1 objects written, w2 stop in TSC ticks (0: nothing
                              had changed, w0 is the newest), w3 ns from the request to the commit;
                              when it is committed. BW_REFUSED: not running */
     STORE_INTERVAL = 4,   /* w0 ns (0: never by itself; else >= 10 ms): kept in the store */
     STORE_LINE = 5,       /* -> string: struct district_line as of now */
+    STORE_GENERATION = 6, /* w0 number, w1 1: with what only it holds -> string: struct
+                             generation_line of the first kept one with that number or a higher one.
+                             BW_ABSENT: there is none */
+    STORE_DROP = 7,       /* w0 generation -> w0 bytes freed. BW_ABSENT: not kept. BW_EXISTS: it is
+                             the current one. BW_REFUSED: two are always kept */
+    STORE_RETENTION = 8, /* w0..w3 as district_line.keep: kept in the store. BW_ARGUMENT: fewer than
+                            2 last ones, or more than RETENTION_MAX in all */
+    STORE_SCRUB = 9,     /* w0 enum scrub_order -> string: struct scrub_line */
+    STORE_WHOLE = 10,    /* w0 number -> w0 the newest generation before it that can be read as far
+                            as known, of those that the current one grew from. BW_ABSENT: none.
+                            string: which ones can be restarted, for the user */
 };
 /*
  * STORE_START: the server bumps the incarnation durably, then creates the district through its own
  * KEY_NUCLEUS, binds it and returns its district key as k0, LOADING not yet begun; districtd adds
  * the grants ("console", "clock", "entropy") and calls DISTRICT_START itself.
  */
+
+#define RETENTION_MAX 124u
+
+#define GENERATION_CURRENT   1u
+#define GENERATION_ABANDONED 2u /* the current one did not grow from it: a rollback left it */
+#define GENERATION_DAMAGED   4u /* something in it cannot be read, as far as is known */
+
+struct generation_line {
+    uint64_t number;
+    uint64_t parent;   /* UINT64_MAX: none */
+    uint64_t ancestor; /* the nearest one that is still kept. UINT64_MAX: none */
+    bw_time_t age;     /* ns since its commit (REALTIME) */
+    uint64_t objects, changed;
+    uint64_t held;   /* bytes that only it holds; UINT64_MAX: not asked, or not known */
+    uint32_t reason; /* enum store_reason (store/store.h) */
+    uint32_t flags;  /* GENERATION_* */
+};
+
+enum scrub_order {
+    SCRUB_LOOK = 0,
+    SCRUB_BEGIN = 1, /* if none is under way */
+    SCRUB_STOP = 2,
+};
+
+enum scrub_state {
+    SCRUB_NEVER = 0,
+    SCRUB_RUNNING = 1,
+    SCRUB_DONE = 2,
+    SCRUB_STOPPED = 3,
+    SCRUB_FAILED = 4,
+};
+
+struct scrub_line {
+    uint32_t state; /* enum scrub_state */
+    uint32_t reserved;
+    uint64_t done, total; /* blocks */
+    uint64_t errors, repaired;
+    bw_time_t took; /* ns so far */
+};
 
 #endif
