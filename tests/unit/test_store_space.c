@@ -307,6 +307,54 @@ START_TEST(what_there_is_room_for_can_be_committed)
 }
 END_TEST
 
+static void commit_empty_objects(struct filler *f, oid_t first, oid_t step, unsigned n)
+{
+    struct store_info info;
+
+    store_info(f->st, &info);
+    ck_assert_int_eq(store_begin(f->st, info.next_generation), STORE_OK);
+    for (unsigned i = 0; i < n; i++)
+        ck_assert_int_eq(store_put(f->st, first + i * step, OBJECT_PAGE, 1, NULL), STORE_OK);
+    ck_assert_int_eq(store_commit(f->st, 1, STORE_MADE_ASKED), STORE_OK);
+}
+
+/** Every leaf is full, and each change is behind the last entry of every other one: it becomes
+ * three, the two that it is split into and a neighbour that was not to be had. */
+START_TEST(what_costs_most_can_be_committed)
+{
+    const unsigned leaves = 400;
+    struct memory_disk *d = memory_disk_new(1700);
+    struct store_io io = memory_disk_io(d);
+    struct store_format_params p = {.name = "worst", .blocks = 1700, .keep_last = 8};
+    struct filler f = {.disk = d, .random = 1, .next = IDS};
+    static oid_t border[20000];
+    struct store_info info;
+    uint64_t n, page[512] = {1}, before;
+    size_t borders;
+
+    ck_assert_int_eq(store_format(&io, &p, &f.st), STORE_OK);
+    /* appended, each leaf gets 96; then six more each */
+    commit_empty_objects(&f, 1000, 1000, 96 * leaves);
+    commit_empty_objects(&f, 1000 * 48 + 1, 16000, 6 * leaves);
+    borders = leaf_borders(f.st, &generation_kept(&f.st->committed, STORE_NEWEST)->root, border,
+                           20000);
+    n = room(f.st);
+    ck_assert_uint_gt(n, 20);
+    ck_assert_uint_lt(n, borders / 4);
+    store_info(f.st, &info);
+    before = info.free_blocks;
+    ck_assert_int_eq(store_begin(f.st, info.next_generation), STORE_OK);
+    for (uint64_t i = 0; i < n; i++)
+        ck_assert_int_eq(store_put(f.st, border[4 * i + 1] + 1, OBJECT_PAGE, 1, page), STORE_OK);
+    ck_assert_int_eq(store_commit(f.st, 1, STORE_MADE_ASKED), STORE_OK);
+    store_info(f.st, &info);
+    ck_assert_uint_gt(before - info.free_blocks, 4 * n); /* its bytes, and the three */
+    look_after(&f);
+    store_close(f.st);
+    memory_disk_free(d);
+}
+END_TEST
+
 START_TEST(a_store_knows_its_room)
 {
     struct memory_disk *d = memory_disk_new(65536);
@@ -336,6 +384,7 @@ int main(void)
     tcase_add_loop_test(t, what_a_generation_holds_is_exact_across_forks, 0, 8);
     tcase_add_test(t, going_back_can_be_undone);
     tcase_add_loop_test(t, what_there_is_room_for_can_be_committed, 0, 24);
+    tcase_add_test(t, what_costs_most_can_be_committed);
     tcase_add_test(t, a_store_knows_its_room);
     suite_add_tcase(s, t);
     r = srunner_create(s);
