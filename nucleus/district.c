@@ -261,6 +261,10 @@ int district_supply(struct district *d, const struct object_header *h, const uin
     }
     if (r != BW_OK && r != BW_EXISTS)
         return r;
+    if (r == BW_OK) {
+        d->fetched++;
+        statistics.fetched++;
+    }
     want_done(d, h->oid);
     if (d->state == DISTRICT_LOADING)
         district_load(d);

@@ -63,21 +63,27 @@ struct district {
     bool snapshot; /* one is under way */
     struct object_list changes[2];
     struct object_list tombstones[2]; /* pulled ones; ones to be freed. Linked by change[0]. */
+    size_t frozen;                    /* objects that the snapshot under way had at its begin */
     int64_t budget;                   /* objects that may yet become dirty */
+    int64_t lease;                    /* .. before share.c is asked again */
     int64_t granted;                  /* the budget when it was last set */
     uint64_t space_free, space_total; /* blocks of the store, as told with it */
     uint8_t space_stage;              /* enum space_stage */
     struct queue commit_waiters;
 
     /* objects */
-    struct object *all;
-    struct object *hand;                /* evict.c: the next to be looked at */
-    size_t circle_freed, circle_mapped; /* of the circle under way: freed; spared since mapped */
-    bool barren;  /* its last circle gave nothing: not again before the next tick */
+    struct object *all, *all_last;
+    struct object *hand; /* evict.c: the next to be looked at; NULL: a circle is done */
+    size_t circle_freed, circle_spared, circle_shared; /* of the circle under way */
+    struct space *sweep;                               /* paging_sweep: the tables that it is at */
+    uint64_t sweep_at;                                 /* .. the address in it */
+    uint32_t drops;                                    /* paging_drop_all so far */
+    bool barren;  /* nothing can be freed: not again before the next tick */
     bool pressed; /* an early checkpoint was asked for */
     bool starved; /* the store server could not supply for lack of memory */
     size_t objects, domains;
-    struct object *system; /* OID_SYSTEM once loaded */
+    uint64_t fetched, evicted; /* objects that came from the store; that left memory again */
+    struct object *system;     /* OID_SYSTEM once loaded */
     struct want wants[WANTS];
     size_t want_count;
     struct queue fetch_waiters;
@@ -144,6 +150,10 @@ void district_crash(struct district *d, struct object *domain, uint64_t code, ui
                     uint64_t address);
 void district_log(struct district *d, const char *bytes, size_t n);
 extern bw_time_t realtime_offset; /* REALTIME - clock_now */
+
+/* share.c */
+/** How many objects it may make dirty before it asks again; 0: not before a commit. */
+unsigned share_lease(struct district *d);
 
 /* evict.c */
 /** One bounded step of making room; between invocations only. */

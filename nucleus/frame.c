@@ -12,8 +12,12 @@ struct frame {
     uint8_t use;
 };
 
+/* Frames that districts never get: what the commons may need before evict.c has freed more. */
+#define RESERVE_MIN 128u
+#define RESERVE_MAX 2048u
+
 static struct frame *frames;
-static size_t frame_limit, total, available;
+static size_t frame_limit, total, available, reserve;
 static uint32_t free_head;
 
 static struct frame *frame_of(const void *p)
@@ -41,6 +45,16 @@ void frame_hole(uint64_t from, uint64_t to)
 size_t frame_table_size(uint64_t limit)
 {
     return ((limit >> 12) * sizeof(struct frame) + 4095) & ~(size_t)4095;
+}
+
+static void count_frame(void)
+{
+    total++;
+    reserve = total / 32;
+    if (reserve < RESERVE_MIN)
+        reserve = RESERVE_MIN;
+    if (reserve > RESERVE_MAX)
+        reserve = RESERVE_MAX;
 }
 
 static void push_free(uint32_t n)
@@ -72,13 +86,13 @@ void frame_add(uint64_t from, uint64_t to)
         if (n - 1 == 0 || n - 1 >= frame_limit)
             continue;
         push_free((uint32_t)(n - 1));
-        total++;
+        count_frame();
     }
 }
 
 void *frame_allocate(enum frame_use use, bool common)
 {
-    if (free_head == 0 || (!common && available <= FRAME_RESERVE))
+    if (free_head == 0 || (!common && available <= reserve))
         return NULL;
     uint32_t n = free_head;
     unlink_free(n);
@@ -117,7 +131,7 @@ void frame_adopt(void *p)
     assert(f->use == FRAME_NUCLEUS, "a module's frame is nobody's");
     f->use = FRAME_OBJECT;
     f->object = NULL;
-    total++;
+    count_frame();
 }
 
 void frame_set_object(void *p, struct object *o)
@@ -150,12 +164,12 @@ size_t frame_free_count(void)
 
 bool frame_scarce(void)
 {
-    return available <= FRAME_RESERVE + 64;
+    return available <= reserve + 64;
 }
 
 bool frame_low(void)
 {
-    return available < FRAME_RESERVE + 256 + total / 64;
+    return available < reserve + 256 + total / 64;
 }
 
 void *slab_allocate(struct slab *s, bool common)

@@ -9,8 +9,8 @@
  *   SNAPSHOT  a copy that a snapshot keeps
  *   TABLE     a page table
  *
- * The last RESERVE frames are for the commons only, so that the paging path never waits for a
- * district.
+ * The last frames, a 32nd of all, are for the commons only, so that the paging path never waits for
+ * a district.
  */
 #ifndef NUCLEUS_FRAME_H
 #define NUCLEUS_FRAME_H
@@ -61,8 +61,6 @@ bool frame_scarce(void);
 
 /** True if it is time to evict something. */
 bool frame_low(void);
-
-#define FRAME_RESERVE 128u
 
 /*
  * A slab hands out equal small pieces of frames: object headers, activities, spaces. Pieces are

@@ -37,12 +37,14 @@ struct object *object_lookup(struct district *d, oid_t oid)
     return NULL;
 }
 
+/** Behind the hand of evict.c, so that it comes to a new object last. */
 static void list_all(struct district *d, struct object *o)
 {
-    o->all.next = d->all;
-    if (d->all != NULL)
-        d->all->all.previous = o;
-    d->all = o;
+    struct object *next = d->hand, *previous = next != NULL ? next->all.previous : d->all_last;
+    o->all.next = next;
+    o->all.previous = previous;
+    *(previous != NULL ? &previous->all.next : &d->all) = o;
+    *(next != NULL ? &next->all.previous : &d->all_last) = o;
     d->objects++;
 }
 
@@ -67,12 +69,8 @@ static void header_free(struct object *o)
     while (*b != o)
         b = &(*b)->hash_next;
     *b = o->hash_next;
-    if (o->all.next != NULL)
-        o->all.next->all.previous = o->all.previous;
-    if (o->all.previous != NULL)
-        o->all.previous->all.next = o->all.next;
-    else
-        d->all = o->all.next;
+    *(o->all.next != NULL ? &o->all.next->all.previous : &d->all_last) = o->all.previous;
+    *(o->all.previous != NULL ? &o->all.previous->all.next : &d->all) = o->all.next;
     if (d->hand == o)
         d->hand = o->all.next;
     d->objects--;
@@ -121,10 +119,15 @@ static void set_dirty(struct district *d, struct object *o)
     o->listed[parity] = true;
     change_add(&d->changes[parity], o, parity);
     d->budget--;
+    d->lease--;
 }
 
+/** Space in the store and the district's share of memory for one more. @return BW_OK, WAIT_COMMIT
+ */
 static int may_dirty(struct district *d)
 {
+    if (d->lease <= 0 && (d->lease = share_lease(d)) == 0)
+        return WAIT_COMMIT;
     if (d->budget > 0)
         return BW_OK;
     district_notify(d);
@@ -324,6 +327,7 @@ int object_install(struct district *d, oid_t oid, enum object_type type, uint32_
         frame_zero(o->data);
     o->version = version;
     o->stored = true;
+    o->used = false; /* who asked will use it; what was read ahead, perhaps nobody */
     if (type == OBJECT_DOMAIN)
         domain_make_safe((struct domain_frame *)o->data);
     return BW_OK;

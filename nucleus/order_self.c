@@ -67,6 +67,15 @@ static int self_space(struct call *c)
     return BW_OK;
 }
 
+static int self_memory(struct call *c)
+{
+    c->out[0] = c->d->objects;
+    c->out[1] = c->d->fetched;
+    c->out[2] = c->d->evicted;
+    c->out[3] = statistics.idle;
+    return BW_OK;
+}
+
 static int link_state(struct call *c)
 {
     const struct named_link *n = named_of(c->d, c->k[0]);
@@ -119,6 +128,8 @@ int order_self(struct call *c)
         return BW_OK;
     case SELF_SPACE:
         return self_space(c);
+    case SELF_MEMORY:
+        return self_memory(c);
     case SELF_SENDER: {
         const struct domain_frame *f = activity_frame(c->a);
         c->out[0] = f->sender_slot;

@@ -11,7 +11,8 @@
 #include "paging.h"
 #include "panic.h"
 
-#define SLICE 10000000u /* ns */
+#define SLICE      10000000u /* ns */
+#define IDLE_STEPS 8u        /* of eviction, before the processor rests */
 
 struct queue memory_waiters;
 struct nucleus_statistics statistics;
@@ -157,7 +158,9 @@ static void idle(void)
     cpu0.current = NULL;
     if (memory_waiters.first != NULL)
         clock_arm(clock_now() + SLICE);
+    uint64_t before = rdtsc();
     trap_idle();
+    statistics.idle += rdtsc() - before;
 }
 
 /** The common case: what runs next is known, and nothing of an earlier class is ready. */
@@ -198,6 +201,11 @@ void schedule_run(struct activity *preferred)
         if (frame_low())
             evict_step();
         struct activity *a = preferred != NULL ? preferred : take_first();
+        if (a == NULL) {
+            for (unsigned i = 0; i < IDLE_STEPS && frame_low(); i++)
+                evict_step();
+            a = take_first();
+        }
         if (a == NULL) {
             idle();
             continue;

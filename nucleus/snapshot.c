@@ -50,6 +50,7 @@ int snapshot_begin(struct district *d, uint64_t *objects, uint64_t *ticks)
     }
     *objects = dirty_list(d)->count;
     d->snapshot = true;
+    d->frozen = dirty_list(d)->count;
     d->pressed = false;
     d->snapshot_epoch = d->epoch++;
     *ticks = rdtsc() - before;
@@ -156,6 +157,9 @@ int snapshot_committed(struct district *d, uint64_t generation)
     if (!d->snapshot || generation != d->snapshot_epoch || snapshot_list(d)->count != 0)
         return BW_ARGUMENT;
     d->snapshot = false;
+    d->frozen = 0;
+    d->lease = 0;
+    d->pressed = false; /* who still presses will say so again */
     d->generation = generation;
     d->committed_at = clock_now();
     splice(&d->tombstones[1], &d->tombstones[0]);
@@ -191,5 +195,6 @@ int snapshot_drop(struct district *d)
         if (o->pulled_epoch == d->snapshot_epoch)
             redirty(d, o);
     d->snapshot = false;
+    d->frozen = 0;
     return BW_OK;
 }

@@ -10,6 +10,7 @@
 #define W        2ull
 #define U        4ull
 #define UNCACHED 0x18ull
+#define ACCESSED 0x20ull
 #define LARGE    0x80ull
 #define GLOBAL   0x100ull
 #define NX       (1ull << 63)
@@ -174,6 +175,10 @@ static void space_free(struct space *s)
     if (cpu0.space == s)
         paging_use_nucleus_tables();
     space_drop(s);
+    if (d->sweep == s) {
+        d->sweep = s->next;
+        d->sweep_at = 0;
+    }
     frame_free(s->top);
     if (s->next != NULL)
         s->next->previous = s->previous;
@@ -188,8 +193,79 @@ static void space_free(struct space *s)
 
 void paging_drop_all(struct district *d)
 {
+    d->drops++;
     for (struct space *s = d->spaces; s != NULL; s = s->next)
         space_drop(s);
+}
+
+/* --- what is used, for evict.c ------------------------------------------------------------------
+ */
+
+/** Entries that were not accessed since the last time go, and the others have to show it again.
+ * @return whether any is left */
+static bool sweep_table(uint64_t *table)
+{
+    bool any = false;
+    for (unsigned i = 0; i < 512; i++) {
+        if (!(table[i] & P))
+            continue;
+        if (table[i] & ACCESSED) {
+            table[i] &= ~ACCESSED;
+            any = true;
+            continue;
+        }
+        struct object *o = frame_object(table[i] & ADDRESS);
+        if (o != NULL)
+            o->used = false;
+        entry_clear(&table[i]);
+    }
+    return any;
+}
+
+/** The next level 1 table of the space from `at` on is swept. @return the address behind it, or
+ * USER_LIMIT */
+static uint64_t sweep_next(struct space *s, uint64_t at)
+{
+    while (at < USER_LIMIT) {
+        uint64_t *table = s->top, *entry = NULL;
+        unsigned level = 4;
+        for (; level > 1; level--) {
+            entry = &table[table_index(at, level)];
+            if (!(*entry & P))
+                break;
+            table = table_at(*entry);
+        }
+        uint64_t span = 1ull << (12 + 9 * (level > 1 ? level - 1 : 1));
+        at = (at & ~(span - 1)) + span;
+        if (level > 1)
+            continue;
+        if (!sweep_table(table)) {
+            frame_free(table);
+            *entry = 0;
+        }
+        break;
+    }
+    return at;
+}
+
+void paging_sweep(struct district *d, unsigned tables)
+{
+    for (unsigned i = 0; i < tables; i++) {
+        if (d->sweep == NULL) {
+            d->sweep = d->spaces;
+            d->sweep_at = 0;
+        }
+        struct space *s = d->sweep;
+        if (s == NULL)
+            return;
+        d->sweep_at = sweep_next(s, d->sweep_at);
+        if (cpu0.space == s)
+            cpu0.reload = true;
+        if (d->sweep_at < USER_LIMIT)
+            continue;
+        d->sweep = s->next;
+        d->sweep_at = 0;
+    }
 }
 
 /* --- nodes --------------------------------------------------------------------------------------
@@ -207,9 +283,8 @@ void paging_node_changed(struct object *node, unsigned first, unsigned count, bo
     struct node_maps *m = node->aux;
     if (m == NULL)
         return;
-    if (m->overflow) {
+    if (paging_node_shared(node)) {
         paging_drop_all(object_district(node));
-        m->overflow = false;
         m->count = 0;
         return;
     }
@@ -223,15 +298,45 @@ void paging_node_changed(struct object *node, unsigned first, unsigned count, bo
     }
 }
 
+bool paging_node_shared(const struct object *node)
+{
+    const struct node_maps *m = node->aux;
+    return m != NULL && m->overflow == object_district(node)->drops + 1;
+}
+
+/** Whether the space has entries from one node: for more than one table, whether it has tables. */
+static bool space_holds(const struct space *s, uint64_t from, uint64_t to)
+{
+    unsigned lowest = to - from > 0x200000 ? 2 : 1;
+    if (to > USER_LIMIT)
+        to = USER_LIMIT;
+    for (uint64_t at = from; at < to;) {
+        const uint64_t *table = s->top;
+        unsigned level = 4;
+        while (level > lowest && (table[table_index(at, level)] & P))
+            table = table_at(table[table_index(at, level--)]);
+        if (table[table_index(at, level)] & P)
+            return true;
+        uint64_t span = 1ull << (12 + 9 * (level - 1));
+        at = (at & ~(span - 1)) + span;
+    }
+    return false;
+}
+
 bool paging_node_mapped(const struct object *node)
 {
     const struct node_maps *m = node->aux;
     if (m == NULL)
         return false;
-    for (unsigned i = 0; i < m->count; i++)
-        if (m->at[i].space->stamp == m->at[i].stamp)
+    for (unsigned i = 0; i < m->count; i++) {
+        unsigned height = m->at[i].base & 15;
+        uint64_t base = m->at[i].base & ~15ull;
+        if (m->at[i].space->stamp == m->at[i].stamp &&
+            space_holds(m->at[i].space, base,
+                        base + (1ull << (BW_PAGE_SHIFT + BW_NODE_SHIFT * height))))
             return true;
-    return m->overflow;
+    }
+    return paging_node_shared(node);
 }
 
 void paging_node_gone(struct object *node)
@@ -265,7 +370,7 @@ static int node_record(struct object *node, struct space *s, uint64_t base)
     if (stale == NODE_MAPS && m->count < NODE_MAPS)
         stale = m->count++;
     if (stale == NODE_MAPS) {
-        m->overflow = true;
+        m->overflow = object_district(node)->drops + 1;
         return BW_OK;
     }
     m->at[stale].space = s;
@@ -438,8 +543,10 @@ static uint64_t leaf(const struct activity *a, uint64_t address, uint64_t rights
         uint64_t e = table[table_index(address, level)];
         if ((e & rights) != rights)
             return 0;
-        if (level == 1)
+        if (level == 1) {
+            table[table_index(address, level)] |= ACCESSED;
             return e & UNCACHED ? 0 : (e & ADDRESS) | (address & 4095);
+        }
         table = table_at(e);
     }
 }

@@ -10,7 +10,8 @@
  * epoch;
  *   2. an upper entry without write permission may have stale permissions below it;
  *   3. each entry that maps an object's content is counted in object.mapped;
- *   4. each node on the path to an entry has (space, address) in its node_maps, or overflow is set.
+ *   4. each node on the path to an entry has (space, address) in its node_maps, or overflow is set;
+ *   5. an entry that the nucleus has used on behalf of the program is marked as accessed, too.
  */
 #ifndef NUCLEUS_PAGING_H
 #define NUCLEUS_PAGING_H
@@ -37,8 +38,9 @@ struct node_maps {
         uint64_t stamp;
         uint64_t base; /* address | height */
     } at[NODE_MAPS];
+    uint32_t
+        overflow; /* district.drops + 1 when there were too many for `at`; old: none any more */
     uint8_t count;
-    bool overflow;
     struct space *own; /* spaces with this node as their root */
 };
 
@@ -74,6 +76,11 @@ const void *paging_readable(const struct activity *a, uint64_t address);
 
 /** Slots [first, first + count) of the node changed; protect: only lost RIGHT_WRITE. */
 void paging_node_changed(struct object *node, unsigned first, unsigned count, bool protect);
+/** Goes on through the district's tables, so many of level 1, and unmaps what was not accessed
+ * since it was last there. */
+void paging_sweep(struct district *d, unsigned tables);
+/** Whether more spaces than it can name were built from the node since the last paging_drop_all. */
+bool paging_node_shared(const struct object *node);
 /** Whether tables that are in use were built from the node. */
 bool paging_node_mapped(const struct object *node);
 /** The node goes away or its keys are rescinded. */

@@ -1,4 +1,5 @@
 // sources: ../../nucleus/object.c ../../nucleus/snapshot.c ../../nucleus/domain.c
+// sources: ../../nucleus/share.c
 // sources: ../../nucleus/district.c ../../nucleus/link.c ../../nucleus/named.c ../../nucleus/segment.c
 // sources: ../../nucleus/invoke.c ../../nucleus/pieces.c
 // sources: ../../nucleus/order_segment.c ../../nucleus/order_node.c ../../nucleus/order_range.c

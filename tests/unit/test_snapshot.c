@@ -97,6 +97,11 @@ void district_notify(struct district *d)
 {
     (void)d;
 }
+unsigned share_lease(struct district *d)
+{
+    (void)d;
+    return 3;
+}
 void district_want(struct district *d, oid_t oid)
 {
     (void)d, (void)oid;

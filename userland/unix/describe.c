@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "files.h"
+#include "machine.h"
 #include "process.h"
 
 #define CLOCK_TICK 10000000ull
@@ -212,6 +213,16 @@ static long meminfo_text(char *buf, size_t size)
         total, free, free);
 }
 
+/** Pages are objects of all kinds here. `idle_ticks` is of the whole machine, by the TSC. */
+static long vmstat_text(char *buf, size_t size)
+{
+    uint64_t figures[4];
+
+    machine_memory(figures);
+    return snprintf(buf, size, "nr_resident %lu\npgmajfault %lu\npgsteal %lu\nidle_ticks %lu\n",
+                    figures[0], figures[1], figures[2], figures[3]);
+}
+
 static unsigned running(void)
 {
     unsigned n = 0;
@@ -261,6 +272,8 @@ long system_describe(const char *what, char *buf, size_t size)
                      now / SECOND, now % SECOND / CLOCK_TICK);
     } else if (!strcmp(what, "meminfo")) {
         n = meminfo_text(buf, size);
+    } else if (!strcmp(what, "vmstat")) {
+        n = vmstat_text(buf, size);
     } else if (!strcmp(what, "stat")) {
         n = stat_of_machine(buf, size);
     } else if (!strcmp(what, "loadavg")) {

@@ -343,3 +343,11 @@ uint64_t machine_ticks_per_second(void)
 {
     return self_time(3);
 }
+
+void machine_memory(uint64_t figures[4])
+{
+    struct message m = {0};
+
+    bw_self(SELF_MEMORY, &m);
+    memcpy(figures, m.word, 4 * sizeof(figures[0]));
+}

@@ -69,5 +69,8 @@ int64_t machine_copy(uint16_t to, uint64_t to_address, uint16_t from, uint64_t f
 
 /** TSC ticks of the machine that we run on. */
 uint64_t machine_ticks_per_second(void);
+/** The district's objects (SELF_MEMORY): in memory, fetched from the store, evicted; and how long
+ * the processor was idle, in ticks. */
+void machine_memory(uint64_t figures[4]);
 
 #endif

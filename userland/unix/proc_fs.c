@@ -65,6 +65,7 @@ static const struct entry system_entries[] = {
     {"vm", SYSTEM_SYS, SOURCE_NONE, S_IFDIR | 0555, NULL},
 #define SYSTEM_VM 20
     {"overcommit_memory", SYSTEM_VM, SOURCE_TEXT, S_IFREG | 0444, "1\n"},
+    {"vmstat", 0, SOURCE_SYSTEM, S_IFREG | 0444, NULL},
 };
 
 /* Entries of each process; index 0 is its directory. */

@@ -93,8 +93,8 @@ bool thread_timed_out(const struct thread *t);
 /** Formats a /proc/PID file ("stat", "status", "cmdline", "maps", "statm", "comm") into buf.
  *  @return length, -ENOENT */
 long process_describe(struct process *p, const char *what, char *buf, size_t size);
-/** Machine-wide /proc files ("uptime", "meminfo", "stat", "loadavg", "enosys": unknown calls
- * counted). */
+/** Machine-wide /proc files ("uptime", "meminfo", "vmstat", "stat", "loadavg", "enosys": unknown
+ * calls counted). */
 long system_describe(const char *what, char *buf, size_t size);
 
 /* --- what the process side needs of files (files.h has the rest) --- */

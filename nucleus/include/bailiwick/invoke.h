@@ -99,6 +99,8 @@ enum self_order {
                               is a newer connection */
     SELF_LINK_REOPEN = 16, /* k0 named link: asks for it to be established (LINK_MANUAL, or at once) */
     SELF_LINK_DROP = 17,   /* k0 link: its entry is free again; all keys to it are void */
+    SELF_MEMORY = 18, /* -> w0 objects of the district in memory, w1 fetched from its store so far,
+                         w2 that left memory again, w3 TSC ticks the processor was idle */
 };
 
 /** KEY_PAGE, and OP_SELF never faults itself: addresses here are offsets in the object. */
@@ -255,7 +257,9 @@ enum nucleus_order {
 struct nucleus_statistics {
     uint64_t invocations, faults, page_faults, copies, snapshots, dispatches, cr3_writes,
         interrupts;
-    uint64_t reserved[8];
+    uint64_t fetched, evicted; /* objects that came from stores; that left memory again */
+    uint64_t idle;             /* TSC ticks without anything to run */
+    uint64_t reserved[5];
 };
 
 #endif
