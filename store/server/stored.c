@@ -17,6 +17,9 @@
 #define INTERVAL_MIN_NS 10000000ull
 #define RETRY_NS        10000000ull
 #define AT_ONCE         1u /* a deadline that has passed */
+#define CACHE_PART      128u
+#define CACHE_MIN       64u
+#define CACHE_MAX       1024u
 
 /* Crash policies (struct system_page) that matter here. */
 #define POLICY_STOPS     1u
@@ -24,9 +27,18 @@
 
 struct server server = {.next = BW_NO_DEADLINE};
 
+/** Index blocks to keep in memory: a small part of what the machine has. */
+static size_t cache_blocks(void)
+{
+    struct message m = {.code = NUCLEUS_INFO};
+    uint64_t blocks = bw_call(KEY_AT(KR_NUCLEUS), &m) == BW_OK ? m.word[0] / CACHE_PART : 0;
+
+    return blocks < CACHE_MIN ? CACHE_MIN : blocks > CACHE_MAX ? CACHE_MAX : (size_t)blocks;
+}
+
 int server_open_store(void)
 {
-    struct store_io io = {.damage = server_damage};
+    struct store_io io = {.damage = server_damage, .cache_blocks = cache_blocks()};
     struct store *opened;
     int error;
 
@@ -322,6 +334,13 @@ static bool serve(const struct message *m, const void *string, struct message *r
         return history_drop(m->word[0], reply);
     case STORE_RETENTION:
         reply->code = history_retain(m->word);
+        break;
+    case STORE_POLICY:
+        reply->code =
+            !server.store ? server.line.error
+            : m->word[0] > POLICY_CONTINUES
+                ? BW_ARGUMENT
+                : server_result(store_set_crash_policy(server.store, (uint32_t)m->word[0]));
         break;
     case STORE_SCRUB:
         scrub_order(m->word[0]);
