@@ -104,6 +104,12 @@ int archive_pull(struct vault *v, int argc, char **argv, struct maker *m)
     m->path = argv[2];
     m->head = from->head;
     m->same_id = m->name == NULL;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t next = all[i].head.next ? all[i].head.next : all[i].head.number + 1;
+
+        if (memcmp(all[i].head.id, from->head.id, sizeof(from->head.id)) == 0 && next > m->next)
+            m->next = next;
+    }
     maker_begin(m);
     pull_all(v, from, m);
     maker_finish(m);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "tools.h"
 
@@ -45,6 +46,7 @@ void generation_describe(struct opened *o, struct generation_head *h)
         .keep_minutes = i->keep_minutes,
         .keep_hours = i->keep_hours,
         .keep_days = i->keep_days,
+        .next = i->next_generation,
     };
     memcpy(h->id, i->id, sizeof(h->id));
     memcpy(h->name, i->name, sizeof(h->name));
@@ -107,6 +109,8 @@ const char *generation_implausible(const struct generation_head *h)
         return "no generation can have its number";
     if (h->bytes > h->objects || h->bytes > h->blocks)
         return "its counts of objects contradict each other";
+    if (h->next >= STORE_NEWEST - 1 || (h->next && h->next <= h->number))
+        return "no generation can have the number that follows";
     if (h->crash_policy > 2)
         return "its crash policy is unknown";
     if (h->abi_version > NUCLEUS_ABI_VERSION)
@@ -142,6 +146,29 @@ static void check(const struct maker *m, int r)
         fail("%s: %s", m->path, store_error_text(r));
 }
 
+/** A district's numbers are never used twice: those of the store whose place this takes are taken.
+ */
+static void look_at_replaced(struct maker *m)
+{
+    struct store_info info;
+    struct store_io io;
+    struct store *st;
+    struct file f;
+
+    if (!m->same_id || !m->force || access(m->path, F_OK) != 0)
+        return;
+    file_open(&f, m->path, false);
+    io = file_io(&f);
+    io.damage = NULL;
+    if (store_open(&io, &st) == STORE_OK) {
+        store_info(st, &info);
+        if (memcmp(info.id, m->head.id, sizeof(info.id)) == 0 && info.next_generation > m->next)
+            m->next = info.next_generation;
+        store_close(st);
+    }
+    close(f.fd);
+}
+
 void maker_begin(struct maker *m)
 {
     struct store_format_params p;
@@ -150,6 +177,7 @@ void maker_begin(struct maker *m)
 
     if (size < (uint64_t)STORE_MIN_BLOCKS * STORE_BLOCK)
         fail("--size: at least 1M is needed");
+    look_at_replaced(m);
     p = parameters(m, size / STORE_BLOCK);
     catch_signals();
     file_create(&making, m->path, size, m->force);
@@ -182,11 +210,14 @@ void maker_object(struct maker *m, const struct generation_object *g, const void
 void maker_finish(struct maker *m)
 {
     const struct generation_head *h = &m->head;
+    uint64_t next = m->next > h->next ? m->next : h->next;
 
     check(m, store_commit(m->store, h->time, (enum store_reason)h->reason));
     if (h->keep_last >= 2 && store_set_retention(m->store, h->keep_last, h->keep_minutes,
                                                  h->keep_hours, h->keep_days) == STORE_IO)
         fail("%s: %s", m->path, store_error_text(STORE_IO));
+    if (m->same_id && next > h->number + 1)
+        check(m, store_set_next(m->store, next));
     store_close(m->store);
     m->store = NULL;
     file_finish(&making, m->force);

@@ -128,7 +128,8 @@ struct generation_head {
     uint32_t crash_policy;
     uint32_t abi_version, image_version;
     uint32_t keep_last, keep_minutes, keep_hours, keep_days;
-    uint32_t reserved[8];
+    uint64_t next; /* numbers below it are taken; 0: not said */
+    uint32_t reserved[6];
 };
 _Static_assert(sizeof(struct generation_head) == 200, "in streams: head");
 
@@ -160,6 +161,7 @@ struct maker {
     uint64_t size;    /* bytes; 0: as the head says */
     bool same_id;     /* it stays the same district */
     bool force;       /* overwrites */
+    uint64_t next;    /* numbers below it are taken, besides what the head says */
 };
 void maker_begin(struct maker *m);
 void maker_object(struct maker *m, const struct generation_object *g, const void *bytes);

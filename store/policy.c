@@ -59,6 +59,20 @@ static void change_in_sync(struct disk_root *h, const uint64_t *v)
     h->in_sync = (uint32_t)v[0];
 }
 
+static void change_next(struct disk_root *h, const uint64_t *v)
+{
+    h->next_generation = v[0];
+}
+
+int store_set_next(struct store *st, uint64_t number)
+{
+    if (st->begun)
+        return STORE_STATE;
+    if (number < st->committed.head.next_generation || number >= NONE - 1)
+        return STORE_ARGUMENT;
+    return change_head(st, change_next, &number);
+}
+
 bool retention_valid(uint32_t last, uint32_t minutes, uint32_t hours, uint32_t days)
 {
     return last >= 2 && (uint64_t)last + minutes + hours + days <= STORE_KEEP_MAX;

@@ -429,6 +429,32 @@ def test_import_in_place():
     check.true(identity(at('other')) != identity(store()), 'a new id')
 
 
+def test_numbers_are_never_used_twice():
+    """Of generations 0 to 3 an older one takes the store's place, or comes back elsewhere: the next is 4 and more."""
+    path, vault = copy('numbers.district'), ['archive', '--vault', at('numbers-vault')]
+    make_source()
+
+    def put(to):
+        tool('put', to, at('source/small'), '/tmp/number')
+        tool('--verify', to)
+        return newest(to)
+
+    old = tool('export', path)  # said when there was no other
+    check.equal([put(path) for _ in range(3)], [1, 2, 3])
+    tool(*vault, 'push', path, 'all')
+    one = tool('export', path, '1')
+    tool('import', '--replace', at('elsewhere.district'), input=one)
+    check.equal((newest(at('elsewhere.district')), put(at('elsewhere.district'))), (1, 4))
+    tool(*vault, 'pull', 'one', '2', at('elsewhere2.district'))
+    check.equal((newest(at('elsewhere2.district')), put(at('elsewhere2.district'))), (2, 4))
+    tool('import', '--replace', path, input=old)
+    check.equal((newest(path), put(path)), (0, 4))
+    tool(*vault, 'pull', '--force', 'one', '1', path)
+    check.equal((newest(path), put(path)), (1, 5))
+    tool('import', '--force', path, input=old)  # a new district
+    check.equal(put(path), 1)
+
+
 def test_streams_that_were_cut_off():
     whole = stream()
     places = [0, 1, 8, 15, 16, 17, 100, 216, len(whole) // 3, len(whole) - 100, len(whole) - 2, len(whole) - 1]

@@ -251,6 +251,10 @@ int store_set_crash_policy(struct store *st, uint32_t policy);
  * commit. */
 int store_set_retention(struct store *st, uint32_t last, uint32_t minutes, uint32_t hours,
                         uint32_t days);
+/** The next generation will have this number or a higher one; never lower than it would be. For a
+ * store made from an old generation of a district whose later numbers are taken. Durable when it
+ * returns. */
+int store_set_next(struct store *st, uint64_t number);
 /** Makes the capacity larger: at most what the device has. Durable when it returns. */
 int store_grow(struct store *st, uint64_t blocks);
 /** Drops one kept generation, not the current one, never below two. Durable when it returns. One
