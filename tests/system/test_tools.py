@@ -298,7 +298,7 @@ def field(dumped, name):
 def test_dump_of_the_store():
     dumped = text('dump', store())
     check.equal(dumped.count('superblock, block'), 2)
-    check.equal(dumped.count('root slot '), 4)
+    check.equal(dumped.count('root slot '), 8)
     check.true('WRONG' not in dumped, dumped)
     check.contains(field(text('dump', store(), 'super'), 'name'), '"one"')
     check.equal(field(text('dump', store(), 'generations'), 'reason'), '0')
@@ -346,8 +346,8 @@ def test_dump_of_damage():
     check.contains(text('dump', path, 'index'), 'WRONG')
     check.contains(text('dump', path, 'super'), 'WRONG')
     with open(path, 'r+b') as f:
-        for slot in range(4):
-            f.seek(4096 * (8 + 16 * slot) + 40)
+        for twin in range(8):
+            f.seek(4096 * (8 + 16 * twin) + 40)
             f.write(b'damage')
     check.equal(text('dump', path).count('WRONG'), len(re.findall('sequence', text('dump', path, 'roots'))) + 1)
     refused(['dump', path, 'index'], 'damaged.district')
