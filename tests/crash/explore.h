@@ -25,6 +25,7 @@ enum operation {
     OPERATION_PUT_SOME,
     OPERATION_PUT_MANY,
     OPERATION_PUT_ZERO,
+    OPERATION_FILL, /* as many as the store promises to have room for */
     OPERATION_DELETE_ALL,
     OPERATION_EMPTY,
     OPERATION_ABORT,

@@ -25,11 +25,14 @@ struct explorer {
     const struct effort *effort;
     unsigned objects;
     uint64_t random;
-    unsigned depth;    /* crashes while recovering: of how many */
-    size_t fold_limit; /* small ones, so that the map is written often */
-    uint64_t values;   /* seeds of its values begin here: two stores never have the same */
-    bool tolerant;     /* its disk lies: operations may fail, */
-    bool failed;       /* and one has */
+    unsigned depth;      /* crashes while recovering: of how many */
+    size_t fold_limit;   /* small ones, so that the map is written often */
+    uint64_t values;     /* seeds of its values begin here: two stores never have the same */
+    bool tolerant;       /* its disk lies: operations may fail, */
+    bool failed;         /* and one has */
+    uint64_t room, used; /* changes promised when the generation began, and made since */
+    bool scrubbing;
+    struct store_scrub scrub;
     /* the operation under way */
     bool has_under_way;
     struct model_state under_way;

@@ -59,6 +59,18 @@ static void believe_nothing(struct explorer *x, struct store *st)
         }
 }
 
+static uint64_t scrub_errors(struct explorer *x, struct store *st)
+{
+    struct store_scrub s;
+    int r = store_scrub_begin(st, &s);
+
+    while (r == STORE_OK)
+        r = store_scrub_step(st, &s, 1 + explorer_any(x, 30));
+    if (r != STORE_ABSENT)
+        explorer_bad(x, "scrubbing does not come to an end");
+    return s.errors;
+}
+
 void explorer_damage(struct explorer *x, unsigned times)
 {
     struct store_io io = explorer_image_io(x);
@@ -85,6 +97,8 @@ void explorer_damage(struct explorer *x, unsigned times)
         believe_nothing(x, st);
         if (x->image->damages && store_verify(st, &v) != STORE_DAMAGED)
             explorer_bad(x, "verification does not find what reading did");
+        if (x->image->damages && scrub_errors(x, st) == 0)
+            explorer_bad(x, "scrubbing does not find what reading did");
         store_close(st);
     }
 }

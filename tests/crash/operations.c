@@ -86,6 +86,9 @@ static int begin(struct explorer *x)
     begin_operation(x, foresee_begin, 0);
     r = model_try_begin(x->m);
     end_operation(x);
+    x->used = 0;
+    if (r == STORE_OK && store_room(x->m->st, &x->room))
+        explorer_failed(x, "asking for room", STORE_STATE);
     return r;
 }
 
@@ -94,7 +97,7 @@ static void settle(struct explorer *x, int r)
 {
     if (r && x->m->begun)
         model_abort(x->m);
-    if (r && r != STORE_NOSPACE)
+    if (r && (r != STORE_NOSPACE || x->used <= x->room))
         explorer_failed(x, "a generation", r);
     end_operation(x);
 }
@@ -119,7 +122,14 @@ static void finish(struct explorer *x)
 
 static int put(struct explorer *x, oid_t oid, uint64_t seed)
 {
+    x->used++;
     return model_try_put(x->m, oid, 1 + (uint32_t)explorer_any(x, 3), seed);
+}
+
+static int delete (struct explorer *x, oid_t oid)
+{
+    x->used++;
+    return model_try_delete(x->m, oid);
 }
 
 static void whole_commit(struct explorer *x, unsigned puts, unsigned deletes, bool zero,
@@ -130,11 +140,25 @@ static void whole_commit(struct explorer *x, unsigned puts, unsigned deletes, bo
     for (unsigned i = 0; i < puts && r == STORE_OK; i++)
         r = put(x, 1 + explorer_any(x, x->objects), zero ? 0 : any_value(x));
     for (unsigned i = 0; i < deletes && r == STORE_OK; i++)
-        r = model_try_delete(x->m, deletes > 5 ? 1 + i : 1 + explorer_any(x, x->objects));
+        r = delete (x, deletes > 5 ? 1 + i : 1 + explorer_any(x, x->objects));
     if (r == STORE_OK && committed)
         r = commit(x);
     if (r == STORE_OK && !committed)
         model_abort(x->m);
+    settle(x, r);
+}
+
+/** The most that one generation of the tests changes. */
+#define FILL_MAX 150u
+
+static void fill(struct explorer *x)
+{
+    int r = begin(x);
+
+    while (r == STORE_OK && x->used < x->room && x->used < FILL_MAX)
+        r = put(x, 1 + explorer_any(x, x->objects), any_value(x));
+    if (r == STORE_OK)
+        r = commit(x);
     settle(x, r);
 }
 
@@ -158,7 +182,7 @@ static void change(struct explorer *x, bool exists, bool deleted)
     oid_t oid = r ? 0 : find(x, exists);
 
     if (oid)
-        r = deleted ? model_try_delete(x->m, oid) : put(x, oid, any_value(x));
+        r = deleted ? delete (x, oid) : put(x, oid, any_value(x));
     settle(x, r);
 }
 
@@ -195,11 +219,29 @@ static uint32_t index_of_current(const struct explorer *x)
     return i;
 }
 
+/** Dropping gives exactly what only that generation held; but the map may be written anew then. */
+static void drop_generation(struct explorer *x, uint64_t number)
+{
+    struct store_info before, after;
+    uint64_t held;
+    int r = store_held(x->m->st, number, &held);
+
+    store_info(x->m->st, &before);
+    begin_operation(x, foresee_drop, number);
+    if (r == STORE_OK)
+        r = model_try_drop(x->m, number);
+    store_info(x->m->st, &after);
+    if (r)
+        explorer_failed(x, "drop", r);
+    else if (x->fold_limit == 0 && after.free_blocks - before.free_blocks != held)
+        explorer_bad(x, "dropping does not give what only that generation held");
+    end_operation(x);
+}
+
 static void drop(struct explorer *x, bool middle)
 {
     struct model_state *s = &x->m->state;
     uint32_t index;
-    int r;
 
     finish(x);
     if (s->count <= 2)
@@ -207,11 +249,7 @@ static void drop(struct explorer *x, bool middle)
     index = middle ? s->count / 2 : 0;
     if (s->kept[index].number == s->current)
         index = index ? index - 1 : 1;
-    begin_operation(x, foresee_drop, s->kept[index].number);
-    r = model_try_drop(x->m, s->kept[index].number);
-    if (r)
-        explorer_failed(x, "drop", r);
-    end_operation(x);
+    drop_generation(x, s->kept[index].number);
 }
 
 static void grow(struct explorer *x)
@@ -262,16 +300,28 @@ static void reopen(struct explorer *x)
     r = model_try_reopen(x->m);
     if (r)
         explorer_failed(x, "opening again", r);
+    x->scrubbing = false;
     end_operation(x);
 }
 
+/** Some steps; it goes on in a later operation, whatever happens in between. */
 static void scrub(struct explorer *x)
 {
-    struct store_verify v = {0};
+    unsigned steps = 1 + (unsigned)explorer_any(x, 6);
+    int r = STORE_OK;
 
-    finish(x);
-    if (store_verify(x->m->st, &v) != STORE_OK && !x->tolerant)
-        explorer_bad(x, "verification finds damage");
+    if (!x->scrubbing)
+        r = store_scrub_begin(x->m->st, &x->scrub);
+    x->scrubbing = r == STORE_OK;
+    while (r == STORE_OK && steps-- > 0)
+        r = store_scrub_step(x->m->st, &x->scrub, 1 + explorer_any(x, 20));
+    if (r == STORE_ABSENT)
+        x->scrubbing = false;
+    else if (r)
+        explorer_failed(x, "scrub", r);
+    if (x->scrub.errors && !x->tolerant)
+        explorer_bad(x, "scrubbing finds damage");
+    end_operation(x);
 }
 
 void explorer_check(struct explorer *x)
@@ -295,20 +345,21 @@ void explorer_move(struct explorer *from, struct explorer *to)
         return;
     }
     r = begin(to);
+    to->used++;
     if (r == STORE_OK)
         r = model_try_put_as(to->m, 1 + explorer_any(to, to->objects), from->m, oid, page);
     if (r == STORE_OK)
         r = commit(to);
     settle(to, r);
     if (r == STORE_OK)
-        r = model_try_delete(from->m, oid);
+        r = delete (from, oid);
     settle(from, r);
 }
 
 const char *const operation_name[OPERATIONS] = {
-    "dirty",   "create",    "destroy",     "commit",   "roll back",  "drop",   "grow",  "scrub",
-    "put one", "put some",  "put many",    "put zero", "delete all", "empty",  "abort", "restart",
-    "go back", "undo back", "drop middle", "policy",   "retention",  "reopen",
+    "dirty",   "create",   "destroy",   "commit",      "roll back", "drop",       "grow",   "scrub",
+    "put one", "put some", "put many",  "put zero",    "fill",      "delete all", "empty",  "abort",
+    "restart", "go back",  "undo back", "drop middle", "policy",    "retention",  "reopen",
 };
 
 void explorer_run(struct explorer *x, enum operation o)
@@ -356,6 +407,9 @@ void explorer_run(struct explorer *x, enum operation o)
         break;
     case OPERATION_PUT_ZERO:
         whole_commit(x, 2, 0, true, true);
+        break;
+    case OPERATION_FILL:
+        fill(x);
         break;
     case OPERATION_DELETE_ALL:
         whole_commit(x, 0, x->objects, false, true);

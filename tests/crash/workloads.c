@@ -61,7 +61,7 @@ void workload_random(uint64_t seed, const struct effort *e, unsigned length)
     static const struct {
         uint64_t blocks;
         unsigned objects;
-    } size[] = {{300, 12}, {300, 40}, {340, 60}, {800, 150}};
+    } size[] = {{300, 12}, {300, 40}, {340, 60}, {600, 100}};
     unsigned which = (unsigned)seed % 4;
     struct explorer *x[2];
     uint64_t random = seed;
