@@ -11,9 +11,9 @@ _mkdistrict_inside() {
     compopt -o filenames -o nospace 2>/dev/null
 }
 
-# Generations that a store keeps
+# Generations that a store keeps: _mkdistrict_generations PROGRAM FILE [OTHER WORD]
 _mkdistrict_generations() {
-    COMPREPLY=($(compgen -W "newest $("$1" --info "$2" 2>/dev/null | awk '/^generations$/ { g = 1; next } g { print $1 }')" -- "$cur"))
+    COMPREPLY=($(compgen -W "newest ${3-} $("$1" --info "$2" 2>/dev/null | awk '/^generations$/ { g = 1; next } g { print $1 }')" -- "$cur"))
 }
 
 _mkdistrict_files() {
@@ -32,10 +32,19 @@ _mkdistrict_archive() {
         esac
     done
     local n=$((COMP_CWORD - verb_at))
+    if [[ $cur == -* ]]; then
+        case $verb in
+        pull) COMPREPLY=($(compgen -W '--vault --name --size --force --help' -- "$cur")) ;;
+        prune) COMPREPLY=($(compgen -W '--vault --keep --help' -- "$cur")) ;;
+        push | list | verify) COMPREPLY=($(compgen -W '--vault --help' -- "$cur")) ;;
+        *) COMPREPLY=($(compgen -W '--vault --name --size --force --keep --help' -- "$cur")) ;;
+        esac
+        return
+    fi
     case $verb in
-    '') COMPREPLY=($(compgen -W 'push pull list prune verify --vault --name --size --force --keep --help' -- "$cur")) ;;
+    '') COMPREPLY=($(compgen -W 'push pull list prune verify' -- "$cur")) ;;
     push) if ((n == 1)); then _mkdistrict_files; else
-            _mkdistrict_generations "$program" "${COMP_WORDS[verb_at + 1]}"; fi ;;
+            _mkdistrict_generations "$program" "${COMP_WORDS[verb_at + 1]}" all; fi ;;
     pull | prune)
         if ((n == 1)); then
             COMPREPLY=($(compgen -W "$("$program" archive "${vault[@]}" list 2>/dev/null | awk '{ print $1 }' | sort -u)" -- "$cur"))
