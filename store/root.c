@@ -156,15 +156,15 @@ static int mend(struct store *st, uint64_t sequence)
 }
 
 /** The newest root is the only one that is sure to count: it must be there in full before the next
- * one is begun. */
-static int mend_newest(struct store *st)
+ * one is begun. One that was only read may be one whose flush failed: it is flushed once more. */
+static int mend_newest(struct store *st, bool only_read)
 {
     const struct slot *s = &st->slot[st->committed.head.sequence % ROOT_SLOTS];
     int r;
 
     super_mend(st);
     if (s->whole == 0 || (all_twins(st) & ~s->whole) == 0)
-        return STORE_OK;
+        return only_read && s->whole ? io_flush(st) : STORE_OK;
     r = mend(st, st->committed.head.sequence);
     return r ? r : io_flush(st);
 }
@@ -214,13 +214,16 @@ static void note_alone(struct store *st, struct state *s)
 int root_write(struct store *st, struct state *s, bool data_first)
 {
     uint64_t sequence = st->committed.head.sequence + 1;
+    bool first = !st->repairs;
     size_t length;
     int r;
 
     st->repairs = true;
-    r = mend_newest(st);
-    if (r)
+    r = mend_newest(st, first);
+    if (r) {
+        st->repairs = !first;
         return r;
+    }
     note_alone(st, s);
     s->head.sequence = sequence;
     length = encode(st, s);
