@@ -1,25 +1,25 @@
 """Machines whose disks are not plain files: what lies between the machine and a store is given as QEMU block
 devices (-blockdev), so that writes are recorded or errors injected below the guest.
 
-    RecordedMachine(store, log)     every write and flush goes into the log, see tests/recorded
-    FaultyMachine(store, rules)     blkdebug with these rules
+    RecordedMachine(stores, log)                every write and flush goes into the log, see tests/recorded
+    FaultyMachine(stores, log, kind, numbers)   and some requests fail: those do not reach the log
 """
 import json
-import os
 import struct
 
 from machine import Machine
 
 LOG_ENTRIES = 16  # where in the log its number of entries is
+EVENTS = {'read': 'read_aio', 'write': 'write_aio', 'flush': 'flush_to_disk'}  # of blkdebug, as raw raises them
 
 
 class LayeredMachine(Machine):
     """A machine whose first store is seen through the block device `layer(file)`: a dict for -blockdev."""
 
-    def __init__(self, store, layer, **more):
+    def __init__(self, stores, layer, **more):
         self.layer = layer
         self.layered = False
-        super().__init__([store], **more)
+        super().__init__(stores, **more)
 
     def start(self):
         if not self.layered:
@@ -36,14 +36,14 @@ class LayeredMachine(Machine):
 
 
 class RecordedMachine(LayeredMachine):
-    def __init__(self, store, log, **more):
+    def __init__(self, stores, log, **more):
         self.writes = log
         open(log, 'w').close()
+        super().__init__(stores, self.recorded, **more)
 
-        def layer(file):
-            return {'driver': 'blklogwrites', 'file': file, 'log': {'driver': 'file', 'filename': log},
-                    'log-sector-size': 512, 'log-super-update-interval': 1}
-        super().__init__(store, layer, **more)
+    def recorded(self, file):
+        return {'driver': 'blklogwrites', 'file': file, 'log': {'driver': 'file', 'filename': self.writes},
+                'log-sector-size': 512, 'log-super-update-interval': 1}
 
     def entries(self):
         """How many the log has now."""
@@ -52,9 +52,24 @@ class RecordedMachine(LayeredMachine):
             return struct.unpack('<Q', f.read(8))[0]
 
 
-class FaultyMachine(LayeredMachine):
-    def __init__(self, store, rules, **more):
-        def layer(file):
-            debug = {'driver': 'blkdebug', 'image': file, 'node-name': 'faults'}
-            return {'driver': 'raw', 'file': dict(debug, **rules)}
-        super().__init__(store, layer, **more)
+def write_rules(f, kind, numbers):
+    """For blkdebug. It has one state, so that one kind of request at a time can be counted."""
+    for n in range(1, max(numbers) + 1):
+        f.write('[set-state]\nevent = "%s"\nstate = "%d"\nnew_state = "%d"\n' % (EVENTS[kind], n, n + 1))
+    for n in numbers:
+        f.write('[inject-error]\nevent = "%s"\nstate = "%d"\niotype = "%s"\nerrno = "5"\nonce = "on"\n' %
+                (EVENTS[kind], n, kind))
+
+
+class FaultyMachine(RecordedMachine):
+    """The N-th requests of that kind ('read', 'write' or 'flush'), counted from 1, fail with EIO."""
+
+    def __init__(self, stores, log, kind, numbers, **more):
+        self.rules = log + '.rules'
+        with open(self.rules, 'w') as f:
+            write_rules(f, kind, numbers)
+        super().__init__(stores, log, **more)
+
+    def recorded(self, file):
+        debug = {'driver': 'blkdebug', 'config': self.rules, 'image': super().recorded(file)}
+        return {'driver': 'raw', 'file': debug}

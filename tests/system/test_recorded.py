@@ -46,7 +46,7 @@ class Recorded(Story):
         subprocess.run(['cp', '--sparse=always', self.store, at('before')], check=True)
         self.acknowledged = self.acknowledged_marker = self.marker = self.last_tick = 0
         self.marks = []  # (entries of the log, generation, marker)
-        self.machine = RecordedMachine(self.store, at('log'), name='recorded-%d' % seed)
+        self.machine = RecordedMachine([self.store], at('log'), name='recorded-%d' % seed)
 
     def checkpoint(self):
         super().checkpoint()
