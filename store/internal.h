@@ -92,6 +92,7 @@ struct store {
     uint64_t repaired; /* of that */
     bool silent;       /* damage is met on the way to something else: not reported */
     bool repairs;      /* bad copies are overwritten: nobody else writes here */
+    uint32_t missing;  /* copies of a mirror from which no root could be read */
     bool must_reopen;  /* a root write failed: what is durable is not known */
     struct slot slot[ROOT_SLOTS];
     unsigned bad_supers; /* bit of each twin (see struct slot) */
@@ -244,6 +245,8 @@ void super_for_copy(struct disk_super *s, unsigned copy);
 int root_open(struct store *st);
 /** Names all twins of durable roots that are not whole, and mends them if st->repairs. */
 int root_check(struct store *st);
+/** Copies that are in sync, and there. */
+uint32_t store_in_sync(const struct store *st);
 uint32_t root_twins_lost(const struct store *st);
 /** Makes a state durable: flush, root, flush. On success it has the next sequence number. */
 int root_write(struct store *st, struct state *s, bool data_first);

@@ -54,7 +54,7 @@ bool io_repair(struct store *st, unsigned copy, uint64_t block, const void *byte
 
 static bool in_sync(const struct store *st, unsigned copy)
 {
-    return st->committed.head.in_sync >> copy & 1;
+    return store_in_sync(st) >> copy & 1;
 }
 
 /** Looks at each copy; if one is right it is left in buf, and the others are mended. */
@@ -68,14 +68,14 @@ static int read_copies(struct store *st, const struct wanted *w, uint8_t *buf)
     for (unsigned c = 0; c < st->io.copies; c++) {
         uint8_t *to = any ? other : buf;
 
-        if (!in_sync(st, c))
-            continue;
         if (st->io.read_copy(st->io.ctx, c, w->block, to, 1) == 0) {
             answered++;
             if (right(w, to, &sum[c])) {
                 any = true;
                 continue;
             }
+        } else if (!in_sync(st, c)) {
+            continue;
         }
         wrong |= 1u << c;
     }

@@ -94,6 +94,7 @@ int store_set_in_sync(struct store *st, uint32_t mask)
 
     if (mask == 0 || mask >= 1u << st->committed.head.copies)
         return STORE_ARGUMENT;
+    st->missing &= ~mask;
     return change_head(st, change_in_sync, &v);
 }
 

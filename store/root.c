@@ -34,7 +34,12 @@ static uint64_t twin_block(uint64_t sequence, unsigned twin)
     return ROOT_FIRST + sequence % ROOT_SLOTS * ROOT_SLOT_BLOCKS + twin % ROOT_TWINS * ROOT_BLOCKS;
 }
 
-/** The twins that a root has, as a mask: those of all copies in sync. */
+uint32_t store_in_sync(const struct store *st)
+{
+    return st->committed.head.in_sync & ~st->missing;
+}
+
+/** The twins that a root has, as a mask: those of all copies in sync and there. */
 static unsigned all_twins(const struct store *st)
 {
     unsigned mask = 0;
@@ -42,7 +47,7 @@ static unsigned all_twins(const struct store *st)
     if (st->io.copies == 1)
         return (1u << ROOT_TWINS) - 1;
     for (unsigned c = 0; c < st->io.copies; c++)
-        if (st->committed.head.in_sync >> c & 1)
+        if (store_in_sync(st) >> c & 1)
             mask |= ((1u << ROOT_TWINS) - 1) << c * ROOT_TWINS;
     return mask;
 }
@@ -353,6 +358,8 @@ static int look(struct store *st, uint64_t slot, uint64_t *best)
         if (r == STORE_VERSION)
             return r;
         unreadable += r == STORE_IO;
+        if (r != STORE_IO)
+            st->missing &= ~(1u << t / ROOT_TWINS);
         s->torn |= r == STORE_DAMAGED;
         if (r || h->sequence == 0 || h->sequence < s->sequence)
             continue;
@@ -426,6 +433,7 @@ int root_open(struct store *st)
         return r;
     if (st->io.blocks < FIRST_DATA)
         return STORE_TRUNCATED;
+    st->missing = (1u << st->io.copies) - 1; /* until something is read from it */
     for (uint64_t slot = 0; slot < ROOT_SLOTS && r == STORE_OK; slot++)
         r = look(st, slot, &best);
     if (r)
