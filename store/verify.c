@@ -73,6 +73,29 @@ static int check_entry(struct verifier *v, const struct node *n, const struct di
     return check_data(v, e, map ? "map block: checksum" : "object: checksum");
 }
 
+/** Gets an index block; if it is a new one, all copies of it are looked at, on the device. */
+static int get_node(struct verifier *v, const struct disk_ref *ref, uint64_t low, bool known,
+                    struct node **n)
+{
+    uint64_t before = v->st->damages;
+    int r = STORE_OK;
+
+    if (!known && v->st->io.copies > 1)
+        r = io_read_all(v->st,
+                        &(struct wanted){.what = "index block: checksum",
+                                         .block = ref->place,
+                                         .generation = v->generation,
+                                         .oid = low,
+                                         .checksum = ref->checksum,
+                                         .believe = MUTATED(MUTATION_NODE_CHECKSUM)},
+                        v->buffer);
+    v->st->silent = v->st->damages != before; /* what has just been named */
+    if (r == STORE_OK)
+        r = node_get(v->st, ref, low, v->generation, n);
+    v->st->silent = false;
+    return r;
+}
+
 /** All keys below lie in low..high. */
 static int check_node(struct verifier *v, const struct disk_ref *ref, uint64_t low, uint64_t high)
 {
@@ -82,7 +105,7 @@ static int check_node(struct verifier *v, const struct disk_ref *ref, uint64_t l
 
     if (!known)
         note(v, ref->place);
-    r = node_get(v->st, ref, low, v->generation, &n);
+    r = get_node(v, ref, low, known, &n);
     if (r)
         return go_on(r);
     /* What is below a block that an earlier generation reached has been checked with it. */
