@@ -95,6 +95,7 @@ def jobs(long):
                            '--nucleus', os.path.join(BUILD, 'mutant', 'nucleus.elf'))
     yield 'demo', demo
     yield 'shell', system('shell')
+    yield 'generations', system('generations')
     yield 'posix', system('posix')
     yield 'survive', system('survive')
     yield 'host', system('host')

@@ -119,8 +119,7 @@ static int64_t drop_now(uint64_t generation, uint64_t *freed)
         return BW_REFUSED;
     }
     if (error != STORE_OK) {
-        server.reopen |= error == STORE_IO;
-        return server_result(error);
+        return server_changed(error);
     }
     store_info(server.store, &after);
     *freed = (after.free_blocks - before.free_blocks) * STORE_BLOCK;
@@ -176,6 +175,17 @@ int64_t history_retain(const uint64_t *keep)
     if (!server.store) {
         return server.line.error;
     }
-    return server_result(store_set_retention(server.store, (uint32_t)keep[0], (uint32_t)keep[1],
-                                             (uint32_t)keep[2], (uint32_t)keep[3]));
+    return server_changed(store_set_retention(server.store, (uint32_t)keep[0], (uint32_t)keep[1],
+                                              (uint32_t)keep[2], (uint32_t)keep[3]));
+}
+
+int64_t history_policy(uint64_t policy)
+{
+    if (policy > POLICY_CONTINUES) {
+        return BW_ARGUMENT;
+    }
+    if (!server.store) {
+        return server.line.error;
+    }
+    return server_changed(store_set_crash_policy(server.store, (uint32_t)policy));
 }

@@ -20,5 +20,7 @@ bool history_waits(void);
 void history_work(void);
 /** Sets how many are kept: last, minutes, hours, days. */
 int64_t history_retain(const uint64_t *keep);
+/** Sets the crash policy. */
+int64_t history_policy(uint64_t policy);
 
 #endif

@@ -21,6 +21,10 @@
 #define WAITERS      64u                              /* slots of KR_WAITERS */
 #define KEY_DROPPER  KEY_IN_NODE(KR_WAITERS, WAITERS) /* resume key; history.c */
 
+/* Crash policies (struct system_page). */
+#define POLICY_STOPS     1u
+#define POLICY_CONTINUES 2u
+
 struct server {
     struct store *store; /* NULL: closed */
     bool running;
@@ -49,6 +53,8 @@ int server_open_store(void);
 /** Tells districtd of a crash that it does not know of. @return true: the district is at its end */
 bool server_look_for_crash(void);
 int64_t server_result(int error);
+/** The same for a change of the store: after a failed one it must be opened again. */
+int64_t server_changed(int error);
 
 /* report.c */
 

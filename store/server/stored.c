@@ -21,10 +21,6 @@
 #define CACHE_MIN       64u
 #define CACHE_MAX       1024u
 
-/* Crash policies (struct system_page) that matter here. */
-#define POLICY_STOPS     1u
-#define POLICY_CONTINUES 2u
-
 struct server server = {.next = BW_NO_DEADLINE};
 
 /** Index blocks to keep in memory: a small part of what the machine has. */
@@ -72,6 +68,12 @@ int64_t server_result(int error)
     default:
         return BW_DAMAGED;
     }
+}
+
+int64_t server_changed(int error)
+{
+    server.reopen |= error == STORE_IO;
+    return server_result(error);
 }
 
 /* --- requests
@@ -248,7 +250,7 @@ static int64_t set_interval(uint64_t ns)
         /* Setting it again and again must not put the next checkpoint off for ever. */
         server.next = ns && server.next < next ? server.next : next;
     }
-    return server_result(error);
+    return server_changed(error);
 }
 
 static void reply_line(struct message *reply)
@@ -336,11 +338,7 @@ static bool serve(const struct message *m, const void *string, struct message *r
         reply->code = history_retain(m->word);
         break;
     case STORE_POLICY:
-        reply->code =
-            !server.store ? server.line.error
-            : m->word[0] > POLICY_CONTINUES
-                ? BW_ARGUMENT
-                : server_result(store_set_crash_policy(server.store, (uint32_t)m->word[0]));
+        reply->code = history_policy(m->word[0]);
         break;
     case STORE_SCRUB:
         scrub_order(m->word[0]);

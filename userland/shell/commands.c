@@ -329,6 +329,40 @@ static enum command_result interval(int count, char **words)
     return COMMAND_DONE;
 }
 
+static enum command_result policy(int count, char **words)
+{
+    static const char *const names[] = {"rollback", "stop", "continue"};
+    static const char *const effects[] = {
+        "goes back to its newest generation, and if that does not "
+        "help, farther",
+        "stops", "runs on without what broke"};
+    struct district_line line;
+    struct message m = {0};
+    int64_t result = BW_OK;
+    unsigned chosen;
+
+    if (!command_district("policy", words[1], &line)) {
+        return COMMAND_DONE;
+    }
+    chosen = line.crash_policy < 3 ? line.crash_policy : 0;
+    if (count == 3) {
+        for (chosen = 0; chosen < 3 && strcmp(words[2], names[chosen]) != 0; chosen++) {
+        }
+        if (chosen == 3) {
+            screen_print("policy: '%s' is not known; say rollback, stop or continue\n", words[2]);
+            return COMMAND_DONE;
+        }
+        m.word[0] = chosen;
+        result = admin_store(words[1], STORE_POLICY, &m);
+    }
+    if (result == BW_OK) {
+        screen_print("%s: %s: when it breaks it %s\n", words[1], names[chosen], effects[chosen]);
+    } else {
+        screen_print("policy: %s: %s\n", words[1], admin_reason(result));
+    }
+    return COMMAND_DONE;
+}
+
 /** Checkpoints every running district. @return false if one could not be */
 static bool checkpoint_all(const char *command)
 {
@@ -421,6 +455,10 @@ static const struct command commands[] = {
     {"interval", "NAME [TIME]", 1, 2, "shows or sets the time between a district's checkpoints",
      "TIME is a number with ms, s, m or h, at least 10ms, or 'off'. It is kept in the store.",
      interval},
+    {"policy", "NAME [POLICY]", 1, 2, "shows or sets what happens when a district breaks",
+     "POLICY is rollback (to the newest generation; soon again: one farther; at their end: stop), "
+     "stop, or\ncontinue (without the process that broke). It is kept in the store.",
+     policy},
     {"poweroff", "[--force]", 0, 1,
      "checkpoints the running districts and switches the machine off",
      "Does not if one cannot be checkpointed, except with --force.", end_machine},

@@ -108,6 +108,7 @@ enum store_order {
     STORE_WHOLE = 10,    /* w0 number -> w0 the newest generation before it that can be read as far
                             as known, of those that the current one grew from. BW_ABSENT: none.
                             string: which ones can be restarted, for the user */
+    STORE_POLICY = 11,   /* w0 crash policy (as in struct system_page): kept in the store */
 };
 /*
  * STORE_START: the server bumps the incarnation durably, then creates the district through its own
