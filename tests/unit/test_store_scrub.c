@@ -209,10 +209,13 @@ START_TEST(scrubbing_goes_on_while_the_store_changes)
     d->bytes[o.block * STORE_BLOCK + 99] ^= _i & 1;
     d->quiet = true;
     ck_assert_int_eq(store_scrub_begin(model->st, &s), STORE_OK);
-    while (store_scrub_step(model->st, &s, 1 + model_random_number(&random) % 60) == STORE_OK) {
-        uint64_t z = model_random_number(&random);
+    for (;;) {
+        uint64_t z = model_random_number(&random), step = 1 + (z >> 16) % 60, before = s.done;
 
+        if (store_scrub_step(model->st, &s, step) != STORE_OK)
+            break;
         ck_assert_uint_lt(steps++, 100000);
+        ck_assert_uint_le(s.done - before, step + NODE_ENTRIES + LEVEL_MAX);
         if (z % 4 == 0) {
             model_begin(model);
             for (unsigned i = 0; i < 20; i++)
