@@ -60,19 +60,13 @@ static uint64_t current_objects(uint64_t current)
     return 0;
 }
 
-/** New objects that the store would have room for if there were no older generations. */
-static uint64_t room_of_current(const struct store_info *info)
+/** New objects that may be promised a block. What older generations hold of that, they give up. */
+static uint64_t room(const struct store_info *info)
 {
     uint64_t objects = current_objects(info->current);
     uint64_t index = objects / INDEX_FRACTION + INDEX_MIN;
 
     return less(info->blocks, objects + index + reserve(info));
-}
-
-/** New objects that it has room for as it is. */
-static uint64_t room(const struct store_info *info)
-{
-    return least(room_of_current(info), less(info->free_blocks, reserve(info)));
 }
 
 /** Old generations go, all that can or as far as that gives the district more.
@@ -87,7 +81,7 @@ static bool drop_old(bool all)
         uint64_t wanted;
 
         store_info(server.store, &info);
-        wanted = reserve(&info) + least(room_of_current(&info), info.blocks / WANTED_FRACTION);
+        wanted = reserve(&info) + least(room(&info), info.blocks / WANTED_FRACTION);
         if ((!all && info.free_blocks >= wanted) || info.generations <= GENERATIONS_MIN ||
             store_generation(server.store, 0, &oldest) != STORE_OK ||
             store_drop(server.store, oldest.number) != STORE_OK) {
@@ -109,10 +103,13 @@ static enum space_stage stage_of(const struct store_info *info, uint64_t rest)
     return rest == 0 ? SPACE_FULL : rest < part ? SPACE_SCARCE : SPACE_PLENTY;
 }
 
-static void tell_stage(enum space_stage now)
+static void tell_stage(enum space_stage now, uint64_t rest)
 {
     if (now != SPACE_PLENTY && stage == SPACE_PLENTY) {
-        bw_log("stored: %s: the store is nearly full", server.line.name);
+        server_event(EVENT_SPACE, true,
+                     "the store is nearly full: %llu KiB are left for new files and memory; "
+                     "'mkdistrict --grow' on the host makes it larger",
+                     (unsigned long long)(rest * (STORE_BLOCK / 1024)));
     }
     stage = now;
     if (now != SPACE_PLENTY && !server.line.message[0]) {
@@ -121,14 +118,20 @@ static void tell_stage(enum space_stage now)
     }
 }
 
-/** How many objects may become dirty before the next commit. Two commits may come of them, and
- * domains become dirty unasked when they run. */
+/** How many objects may become dirty before the next commit. Two commits may come of them: one that
+ * is under way by then, and the next. */
 static uint64_t budget_for(const struct store_info *info, const struct district_status *status,
                            uint64_t rest)
 {
-    uint64_t may = less(info->free_blocks / 2, status->dirty + status->domains);
+    uint64_t fit, may;
 
-    if (stage != SPACE_FULL) { /* new ones among them: not beyond the reserve */
+    if (store_room(server.store, &fit) != STORE_OK) {
+        fit = 0;
+    }
+    /* The index of small commits may cost more than the objects. */
+    may = fit / (info->free_blocks > fit + fit / 2 ? 4 : 2);
+    may = less(may, status->dirty + status->domains); /* these become dirty unasked when they run */
+    if (stage != SPACE_FULL) { /* new ones among them: not far into the reserve */
         may = least(may, rest + reserve(info) / 4);
     }
     return may < BUDGET_MIN ? BUDGET_MIN : may;
@@ -146,7 +149,7 @@ void checkpoint_budget(void)
     store_info(server.store, &info);
     rest = room(&info);
     bw_call(KEY_AT(KR_DISTRICT), &ask);
-    tell_stage(stage_of(&info, rest));
+    tell_stage(stage_of(&info, rest), rest);
     budget = budget_for(&info, &status, rest);
     m.word[0] = budget;
     m.word[1] = stage;

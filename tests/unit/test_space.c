@@ -208,7 +208,7 @@ START_TEST(what_was_destroyed_is_waited_for)
     fake.left = 1;
     fake.stage = SPACE_SCARCE;
     space_freed();
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 2; i++) {
         ck_assert_int_eq(refused_call(), BLOCKED);
         commit(1, SPACE_SCARCE);
     }

@@ -8,10 +8,10 @@
  * processes. A shell that runs rm in a full store thus still can. Last of all the nucleus refuses
  * everything.
  *
- * Before anything is refused, its thread waits if there is hope: what was destroyed lately is still
- * held by the generations before it, and what is dirty needs a second place until it is committed.
- * Both end with the next checkpoints, which waiting asks for. Invariant: a call waits for
- * WAIT_EPOCHS checkpoints at most, and no longer than WAIT_LIMIT.
+ * Before anything is refused, its thread waits if there is hope: what was destroyed lately has its
+ * place until that is committed, and what is dirty has two. Both end with the next checkpoints,
+ * which waiting asks for. Invariant: a call waits for WAIT_EPOCHS checkpoints at most, and no
+ * longer than WAIT_LIMIT.
  *
  * Free is what the nucleus said at the last question, less what was taken since; it is asked again
  * after some objects, and always before a refusal.
@@ -23,7 +23,7 @@
 
 #define ASK_EVERY     64u
 #define LARGE_PAGES   512u /* from here on a process is large: 2 MiB */
-#define FREED_EPOCHS  3u   /* until two generations were made without what was destroyed */
+#define FREED_EPOCHS  2u   /* until what was destroyed is committed */
 #define DIRTY_EPOCHS  2u   /* until what was dirty is committed */
 #define WAIT_EPOCHS   4u
 #define WAIT_LIMIT    10000000000ull /* ns */

@@ -1,0 +1,203 @@
+#!/usr/bin/python3
+"""A district that fills its store: its programs get errors, its shell goes on; it is checkpointed, cut off, taken
+back and grown while it is full; and what it removes it can use again."""
+import os
+import re
+import subprocess
+
+import harness
+from machine import MKDISTRICT, SCRATCH, Machine, make_store, make_tree, verify_store
+
+check = harness.Checks
+HERE = os.path.dirname(os.path.abspath(__file__))
+FOLDER = os.path.join(SCRATCH, 'space')
+NAME = 'small'
+FULL = 'No space left on device'
+
+
+def build():
+    """A tree with a program that eats memory."""
+    programs = os.path.join(FOLDER, 'overlay', 'usr', 'bin')
+    os.makedirs(programs, exist_ok=True)
+    subprocess.run(['gcc', '-std=gnu11', '-static', '-O1', '-Wall', '-Wextra', '-Wshadow', '-Werror', '-o',
+                    os.path.join(programs, 'hog'), os.path.join(HERE, 'space', 'hog.c')], check=True)
+    return make_tree(os.path.join(FOLDER, 'tree.tar'), os.path.join(FOLDER, 'overlay'))
+
+
+store = make_store(os.path.join(FOLDER, 'small.district'), NAME, size='32M', root=build())
+machine = Machine([store], memory=128, name='space')
+
+
+def sh(line, expected=None, status=0, timeout=30):
+    found, text = machine.sh(line, timeout)
+    check.equal(found, status, 'status of `%s` (%s)' % (line, text))
+    if expected is not None:
+        check.equal(text, expected, line)
+    return text
+
+
+def boot():
+    machine.start()
+    machine.login()
+    return machine.restart(NAME)
+
+
+def recover():
+    boot()
+    machine.send('\x03')
+    machine.sh('rm -rf /full* /many /sparse')
+
+
+def commons(line):
+    """A command of the commons' shell, in between."""
+    machine.detach()
+    text = machine.command(line)
+    machine.attach(NAME)
+    return text
+
+
+def checkpoint():
+    machine.detach()
+    generation = machine.checkpoint(NAME)
+    machine.attach(NAME)
+    return generation
+
+
+def available():
+    """KiB that df says files may have."""
+    return int(sh('df / | tail -1').split()[3])
+
+
+def fill(name='/full'):
+    """Fills the store with a file; returns how many bytes it got."""
+    text = sh('while cat /bin/busybox; do :; done >%s' % name, timeout=60)
+    check.contains(text, FULL)
+    return int(sh('wc -c <%s' % name))
+
+
+def neighbour_runs():
+    """The counter that runs all along has gone on."""
+    before = int(sh('cat /run/count'))
+    sh('sleep 0.5; [ $(cat /run/count) -gt %d ]' % before)
+
+
+def test_room_is_told():
+    machine.login()
+    check.equal(machine.restart(NAME), 0)
+    text = sh('df -k /')
+    total, used, left = map(int, re.search(r'(\d+) +(\d+) +(\d+) +\d+% /', text).groups())
+    check.equal(total, 32 << 10, text)
+    check.true(4 << 10 < left < 20 << 10 and used + left <= total, text)
+    check.contains(sh('cat /proc/meminfo'), 'MemTotal:          32768 kB')
+    sh('echo 0 >/run/count')
+    # It writes within a block that is there: the neighbour of all that follows.
+    sh('(n=0; while :; do n=$((n+1)); echo $n 1<>/run/count; sleep 0.1; done) &')
+    neighbour_runs()
+
+
+def test_a_full_store_is_a_message():
+    size = fill()
+    check.true(size > 4 << 20, size)
+    check.equal(available(), 0)
+    sh('ls -l / >/dev/null; cat /etc/passwd | wc -l', '1')
+    check.contains(machine.sh('mkdir /many')[1], FULL)
+    check.contains(machine.sh('dd if=/bin/busybox of=/full2 bs=64k')[1], FULL)
+    neighbour_runs()
+    text = commons('districts')
+    check.contains(text, 'nearly full')
+    check.contains(text, '--grow')
+    check.contains(commons('events ' + NAME), 'nearly full')
+
+
+def test_a_full_store_is_checkpointed_and_cut_off():
+    size = sh('wc -c </full')
+    generation = checkpoint()
+    machine.unplug()
+    verify_store(store)
+    check.equal(boot(), generation)
+    sh('wc -c </full', size)
+    check.equal(available(), 0)
+    neighbour_runs()
+
+
+def test_a_full_store_is_taken_back():
+    sh('state=before')
+    generation = checkpoint()
+    sh('state=after')
+    checkpoint()
+    machine.detach()
+    machine.command('rollback %s %d' % (NAME, generation))
+    machine.attach(NAME)
+    sh('echo $state', 'before')
+    check.equal(available(), 0)
+    checkpoint()
+    neighbour_runs()
+
+
+def test_what_is_removed_can_be_used_again():
+    size = int(sh('wc -c </full'))
+    sh('rm /full /full2; while cat /bin/busybox; do :; done | head -c %d >/full3; wc -c </full3' % (size * 9 // 10),
+       str(size * 9 // 10))
+    sh(': >/full3; while cat /bin/busybox; do :; done | head -c %d >/full3' % (size * 9 // 10))
+    sh('rm /full3; sleep 2')
+    check.true(available() * 1024 > size * 9 // 10, available())
+    check.true('nearly full' not in commons('districts'), 'the message goes away')
+    neighbour_runs()
+
+
+def test_ten_gigabytes_behind_the_end_of_a_sparse_file():
+    sh('echo end | dd of=/sparse bs=1M seek=10000 2>/dev/null; stat -c %s /sparse; rm /sparse',
+       str((10000 << 20) + 4))
+    text = sh('dd if=/dev/zero of=/sparse bs=1M seek=10000 count=10240', status=1, timeout=60)
+    check.contains(text, FULL)
+    check.true(int(sh('du -k /sparse').split()[0]) < 32 << 10, 'only pages that were written exist')
+    sh('rm /sparse')
+    neighbour_runs()
+
+
+def test_many_small_files():
+    text = sh('mkdir /many; i=0; while echo $i >/many/$i; do i=$((i+1)); done; echo made $i', timeout=120)
+    check.contains(text, FULL)
+    made = int(re.search(r'made (\d+)', text).group(1))
+    check.true(made > 500, made)
+    sh('cat /many/%d' % (made - 1), str(made - 1))
+    sh('rm -r /many', timeout=60)
+    neighbour_runs()
+
+
+def test_memory_ends_with_an_error():
+    text = sh('hog ask', status=0, timeout=60)
+    check.true(3 < int(re.search(r'got (\d+) MiB', text).group(1)) < 32, text)
+    check.contains(sh('lua5.4 -e "t={} for i=1,1e9 do t[i]={i} end"', status=1, timeout=60), 'not enough memory')
+    neighbour_runs()
+
+
+def test_who_took_more_than_there_is_is_killed():
+    check.contains(sh('hog touch', status=137, timeout=60), '(hog) is killed for its memory')
+    neighbour_runs()
+    status, text = machine.sh('hog read </dev/zero', 60)
+    check.true(status == 137 and 'is killed for its memory' in text or status == 1 and 'hog:' in text, text)
+    neighbour_runs()
+
+
+def test_a_full_store_grows():
+    fill()
+    generation = checkpoint()
+    machine.unplug()
+    done = subprocess.run([MKDISTRICT, '--grow', '64M', store], capture_output=True, text=True)
+    check.equal(done.returncode, 0, done.stdout + done.stderr)
+    check.equal(boot(), generation)
+    check.true(available() > 20 << 10, available())
+    sh('cat /full /full >/full2; rm /full /full2', timeout=60)
+    check.true('nearly full' not in commons('districts'), 'the message goes away')
+    neighbour_runs()
+
+
+def test_the_store_is_sound():
+    checkpoint()
+    machine.unplug()
+    verify_store(store)
+
+
+if __name__ == '__main__':
+    harness.main(globals(), machine.close, recover)
