@@ -7,7 +7,8 @@
  *      acknowledged that a copy which its root calls in sync does not have.
  *   2. A copy of `complete` of which a write or flush has failed is neither read nor written any
  *      more, and every flush fails until mirror_survive. So no root is written after it that calls
- *      it in sync, but one that was under way may be durable on the survivor alone.
+ *      it in sync, but one that was under way may be durable on the survivor alone. The last one
+ *      that is up to date stays in use, like a disk without a mirror.
  *   3. Roots and superblocks are read from copies in `complete` only. Other blocks may come from
  *      any active copy, since their checksums are known.
  *   4. A copy that is active and not complete has the leader's roots, durably, before anything else
@@ -82,16 +83,18 @@ static bool usable(const struct mirror *m, unsigned copy)
     return (m->active & ~m->lost) >> copy & 1;
 }
 
-/** A write to the copy has failed. */
+/** A write to the copy has failed. The last one that is up to date is not given up. */
 static void give_up(struct mirror *m, unsigned copy)
 {
     unsigned bit = 1u << copy;
 
-    if (m->complete & bit) {
-        m->lost |= bit;
-    } else {
+    if (!(m->complete & bit)) {
         m->active &= ~bit;
         m->device[copy].read = NULL;
+    } else if ((m->complete & ~m->lost) == bit) {
+        m->failed = true;
+    } else {
+        m->lost |= bit;
     }
 }
 
@@ -134,7 +137,7 @@ static int mirror_write(void *ctx, uint64_t block, const void *buf, size_t n)
     for (unsigned copy = 0; copy < MIRROR_COPIES; copy++)
         if (usable(m, copy) && m->device[copy].write(m->device[copy].ctx, block, buf, n))
             give_up(m, copy);
-    return m->complete & ~m->lost ? 0 : -1;
+    return m->failed ? -1 : 0;
 }
 
 static int mirror_repair(void *ctx, unsigned copy, uint64_t block, const void *buf)
@@ -159,12 +162,13 @@ static int mirror_wait(void *ctx)
         if (usable(m, copy) && d->wait && d->wait(d->ctx))
             give_up(m, copy);
     }
-    return m->complete & ~m->lost ? 0 : -1;
+    return m->failed ? -1 : 0;
 }
 
 static int mirror_flush(void *ctx)
 {
     struct mirror *m = ctx;
+    bool failed;
 
     for (unsigned copy = 0; copy < MIRROR_COPIES; copy++) {
         const struct store_io *d = &m->device[copy];
@@ -172,7 +176,9 @@ static int mirror_flush(void *ctx)
         if (usable(m, copy) && d->flush(d->ctx))
             give_up(m, copy);
     }
-    return m->lost ? -1 : 0;
+    failed = m->failed || m->lost;
+    m->failed = false;
+    return failed ? -1 : 0;
 }
 
 /** What a copy lacks that is being brought up to date is no damage. */
@@ -371,17 +377,20 @@ int mirror_open(struct mirror *m, const struct store_io *base, struct store **ou
 /* --- losing a copy, and getting it back ----------------------------------------------------------
  */
 
-bool mirror_survive(struct mirror *m)
+unsigned mirror_survive(struct mirror *m)
 {
+    unsigned lost = m->lost;
+
     for (unsigned copy = 0; copy < MIRROR_COPIES; copy++)
-        if (m->lost >> copy & 1)
+        if (lost >> copy & 1)
             m->device[copy].read = NULL;
-    m->active &= ~m->lost;
-    m->complete &= ~m->lost;
+    m->active &= ~lost;
+    m->complete &= ~lost;
     m->lost = 0;
-    if (m->complete && !(m->complete >> m->decision.leader & 1))
+    m->failed = false;
+    if (!(m->complete >> m->decision.leader & 1))
         m->decision.leader = !m->decision.leader;
-    return m->complete != 0;
+    return lost;
 }
 
 unsigned mirror_in_sync(const struct mirror *m)

@@ -71,6 +71,7 @@ struct mirror {
     unsigned recorded; /* mask: which the roots call so */
     unsigned last;     /* mask: gets the next root when the other one has it; has all others */
     unsigned lost;     /* mask of complete: a write has failed; flush fails until mirror_survive */
+    bool failed;       /* a write to the last one that is up to date has, and nobody was told */
     bool frozen;       /* nothing may be written: the user has not chosen, or only reads */
     void (*damage)(void *ctx, const struct store_damage *d);
     void *ctx;
@@ -104,9 +105,9 @@ void mirror_io(struct mirror *m, struct store_io *io);
  * the store must be opened again */
 int mirror_add(struct mirror *m, struct store *st, unsigned copy, const struct store_io *device);
 /**
- * After a failed write: gives the copies that failed up; the store is then opened again, before
- * anything is taken for committed. @return false if no copy is left */
-bool mirror_survive(struct mirror *m);
+ * After a failed write: gives a copy that failed up; the store is then opened again, before
+ * anything is taken for committed. @return mask of what was given up; the last one never is */
+unsigned mirror_survive(struct mirror *m);
 /** Mask of the copies that are up to date. */
 unsigned mirror_in_sync(const struct mirror *m);
 /** Mask of the copies that are written to and not up to date yet. */
