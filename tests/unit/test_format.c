@@ -125,6 +125,44 @@ START_TEST(bad_lines_are_refused)
 }
 END_TEST
 
+START_TEST(dates_are_right)
+{
+    static const struct {
+        uint64_t seconds;
+        const char *text;
+    } cases[] = {
+        {0, "1970-01-01 00:00:00"},          {951782399, "2000-02-28 23:59:59"},
+        {951782400, "2000-02-29 00:00:00"},  {951868800, "2000-03-01 00:00:00"},
+        {1078012800, "2004-02-29 00:00:00"}, {1795257902, "2026-11-21 10:45:02"},
+        {4107542400, "2100-03-01 00:00:00"}, {4107456000, "2100-02-28 00:00:00"},
+    };
+    char buf[FORMAT_SIZE];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        ck_assert_str_eq(format_date(buf, cases[i].seconds * 1000000000ull), cases[i].text);
+    ck_assert_uint_lt(strlen(format_date(buf, UINT64_MAX)), FORMAT_SIZE - 1);
+}
+END_TEST
+
+START_TEST(numbers_are_read)
+{
+    static const char *const wrong[] = {
+        "", "x", "1x", "-1", "+1", " 1", "1 ", "0x1", "99999999999999999999", "1,2"};
+    uint64_t n[4];
+
+    ck_assert(parse_number("0", n) && n[0] == 0);
+    ck_assert(parse_number("18446744073709551", n) && n[0] == 18446744073709551ull);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        ck_assert_msg(!parse_number(wrong[i], n), "%s", wrong[i]);
+    ck_assert(parse_numbers("8,60,24,30", n, 4));
+    ck_assert(n[0] == 8 && n[1] == 60 && n[2] == 24 && n[3] == 30);
+    ck_assert(!parse_numbers("8,60,24", n, 4));
+    ck_assert(!parse_numbers("8,60,24,", n, 4));
+    ck_assert(!parse_numbers("8,60,24,30,1", n, 4));
+    ck_assert(!parse_numbers("8, 60,24,30", n, 4));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("format");
@@ -139,6 +177,8 @@ int main(void)
     tcase_add_test(tests, ticks_do_not_overflow);
     tcase_add_test(tests, words_are_split);
     tcase_add_test(tests, bad_lines_are_refused);
+    tcase_add_test(tests, dates_are_right);
+    tcase_add_test(tests, numbers_are_read);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

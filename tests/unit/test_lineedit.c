@@ -245,6 +245,38 @@ START_TEST(noise_does_no_harm)
 }
 END_TEST
 
+static size_t months(void *ctx, const char *text, size_t start, size_t cursor,
+                     char words[LINE_WORDS][LINE_WORD])
+{
+    static const char *const all[] = {"january", "june", "july", "may"};
+    size_t n = 0;
+
+    (void)ctx;
+    for (size_t i = 0; i < 4; i++)
+        if (strncmp(all[i], text + start, cursor - start) == 0)
+            strcpy(words[n++], all[i]);
+    return n;
+}
+
+START_TEST(tab_completes)
+{
+    line.complete = months;
+    check_line("m\t", "may ");
+    check_line("jul\t", "july ");
+    check_line("say ju\tn\tx", "say june x");
+    check_line("mx\001\x1b[C\t", "may x");
+    ck_assert_int_eq(terminal.bells, 0);
+    check_line("j\t", "j"); /* shows the choice */
+    check_line("ju\t\t", "ju");
+    ck_assert_int_eq(terminal.bells, 0);
+    check_line("z\t", "z");
+    ck_assert_int_eq(terminal.bells, 1);
+    line.complete = NULL;
+    check_line("m\t", "m");
+    ck_assert_int_eq(terminal.bells, 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("lineedit");
@@ -261,6 +293,7 @@ int main(void)
     tcase_add_test(tests, long_lines_scroll);
     tcase_add_test(tests, a_full_line_rings);
     tcase_add_test(tests, noise_does_no_harm);
+    tcase_add_test(tests, tab_completes);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
