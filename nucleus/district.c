@@ -142,8 +142,7 @@ static bool system_valid(const struct system_page *s)
 {
     return s->magic == SYSTEM_MAGIC && s->abi_version == NUCLEUS_ABI_VERSION &&
            s->domain_places <= OID_DOMAIN_LIST_PAGES * 512u && s->link_places <= LINK_NAMED_MAX &&
-           s->publication_places <= PUBLICATIONS_MAX &&
-           (s->cpu_features & ~fpu_features()) == 0;
+           s->publication_places <= PUBLICATIONS_MAX && (s->cpu_features & ~fpu_features()) == 0;
 }
 
 /** Clocks go on from the snapshot; BOOTTIME adds the time it was down. */

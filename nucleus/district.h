@@ -17,7 +17,8 @@
 
 #define WANTS             128u
 #define GRANTS            16u
-#define LINKS             16384u /* unnamed ones, at most */
+#define YOUNG             32u                    /* power of two */
+#define LINKS             16384u                 /* unnamed ones, at most */
 #define LINK_CHUNKS       ((LINKS + 256u) / 64u) /* frames of link entries; the last: named ones */
 #define DISTRICT_LOG_SIZE 2048u
 
@@ -43,7 +44,7 @@ struct links {
     struct link_entry *chunk[LINK_CHUNKS];
     uint16_t *hash; /* heads of chains: interned links */
     uint16_t free, waiters;
-    unsigned limit, used, hand; /* entries there are; in use; the next to be swept */
+    unsigned limit, used, hand;          /* entries there are; in use; the next to be swept */
     struct link_peer peer[DISTRICT_MAX]; /* entries by the district they lead to */
 };
 
@@ -74,10 +75,14 @@ struct district {
     /* objects */
     struct object *all, *all_last;
     struct object *hand; /* evict.c: the next to be looked at; NULL: a circle is done */
-    size_t circle_freed, circle_spared, circle_shared; /* of the circle under way */
-    struct space *sweep;                               /* paging_sweep: the tables that it is at */
-    uint64_t sweep_at;                                 /* .. the address in it */
-    uint32_t drops;                                    /* paging_drop_all so far */
+    size_t circle_seen, circle_freed, circle_shared, circle_nodes; /* of the circle under way */
+    unsigned vain;      /* circles that gave nothing, one after the other */
+    oid_t young[YOUNG]; /* the last objects that came, a ring */
+    unsigned young_next;
+    struct space *sweep; /* paging_sweep: the tables that it is at */
+    uint64_t sweep_at;   /* .. the address in it */
+    uint32_t drops;      /* paging_drop_all so far */
+    bool sweeping;
     bool barren;  /* nothing can be freed: not again before the next tick */
     bool pressed; /* an early checkpoint was asked for */
     bool starved; /* the store server could not supply for lack of memory */

@@ -5,10 +5,12 @@
 struct frame {
     union {
         struct object *object; /* OBJECT */
+        uint64_t *parent;      /* TABLE: the entry that leads to it */
         struct {
             uint32_t next, previous;
         }; /* FREE: frame numbers, 0 ends */
     };
+    uint16_t entries; /* TABLE: those in use */
     uint8_t use;
 };
 
@@ -98,6 +100,7 @@ void *frame_allocate(enum frame_use use, bool common)
     unlink_free(n);
     frames[n].use = (uint8_t)use;
     frames[n].object = NULL;
+    frames[n].entries = 0;
     return frame_pointer((uint64_t)n << 12);
 }
 
@@ -145,6 +148,23 @@ struct object *frame_object(uint64_t physical)
 {
     uint64_t n = physical >> 12;
     return n < frame_limit && frames[n].use == FRAME_OBJECT ? frames[n].object : NULL;
+}
+
+void frame_set_parent(void *table, uint64_t *entry)
+{
+    frame_of(table)->parent = entry;
+}
+
+uint64_t *frame_parent(const void *table)
+{
+    return frame_of(table)->parent;
+}
+
+unsigned frame_entries(const void *entry, int change)
+{
+    struct frame *f = frame_of(entry);
+    f->entries = (uint16_t)(f->entries + change);
+    return f->entries;
 }
 
 bool frame_is_ram(uint64_t physical)

@@ -22,7 +22,15 @@
 #define DIRECT_MAP  0xffff800000000000ul
 #define NUCLEUS_MAP 0xffffffff80000000ul
 
-enum frame_use { FRAME_FREE, FRAME_NUCLEUS, FRAME_OBJECT, FRAME_SNAPSHOT, FRAME_TABLE, FRAME_LINKS, FRAME_HOLE };
+enum frame_use {
+    FRAME_FREE,
+    FRAME_NUCLEUS,
+    FRAME_OBJECT,
+    FRAME_SNAPSHOT,
+    FRAME_TABLE,
+    FRAME_LINKS,
+    FRAME_HOLE
+};
 
 struct object;
 
@@ -53,6 +61,11 @@ void frame_set_object(void *frame, struct object *o);
 /** The object whose content is at this physical address, NULL if none (device registers, tables).
  */
 struct object *frame_object(uint64_t physical);
+/** The entry of an upper page table that leads to this one; NULL: none, it is a top. */
+void frame_set_parent(void *table, uint64_t *entry);
+uint64_t *frame_parent(const void *table);
+/** Entries in use of the page table that `entry` lies in: so many more. @return how many now */
+unsigned frame_entries(const void *entry, int change);
 bool frame_is_ram(uint64_t physical);
 size_t frame_count(void);
 size_t frame_free_count(void);

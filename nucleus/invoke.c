@@ -464,7 +464,8 @@ static order_handler *const handlers[] = {
     [KEY_IRQ] = order_irq,
 };
 
-/** Runs an order of the nucleus itself for domain a, on objects of district d, and stores its reply.
+/** Runs an order of the nucleus itself for domain a, on objects of district d, and stores its
+ * reply.
  */
 static int run_order(struct activity *a, struct district *d, struct key k, order_handler *handler)
 {

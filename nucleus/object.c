@@ -227,6 +227,18 @@ int object_find(struct district *d, struct key k, struct object **out)
     return BW_OK;
 }
 
+/** What came YOUNG objects ago is old enough: from now on it counts whether it is used. */
+static void note_young(struct district *d, struct object *o)
+{
+    oid_t *place = &d->young[d->young_next++ & (YOUNG - 1)];
+    struct object *old = *place != 0 ? object_lookup(d, *place) : NULL;
+    *place = o->oid;
+    if (old == NULL)
+        return;
+    old->used = false;
+    paging_not_accessed(old);
+}
+
 /** An object header with a frame of content, and for a domain its activity. Content is undefined.
  */
 static int object_new(struct district *d, oid_t oid, enum object_type type, struct object **out)
@@ -299,8 +311,10 @@ int object_create(struct district *d, oid_t oid, enum object_type type, struct o
         if (!d->persistent) /* ids come back here: no old resume key may fit */
             f->call_count = (uint64_t)o->version << 20 & 0xffffffffffff;
     }
-    if (d->persistent)
+    if (d->persistent) {
         set_dirty(d, o);
+        note_young(d, o);
+    }
     *out = o;
     return BW_OK;
 }
@@ -327,7 +341,7 @@ int object_install(struct district *d, oid_t oid, enum object_type type, uint32_
         frame_zero(o->data);
     o->version = version;
     o->stored = true;
-    o->used = false; /* who asked will use it; what was read ahead, perhaps nobody */
+    note_young(d, o);
     if (type == OBJECT_DOMAIN)
         domain_make_safe((struct domain_frame *)o->data);
     return BW_OK;

@@ -43,13 +43,14 @@ struct object {
     uint64_t dirty_epoch;  /* last epoch in which it was made writable */
     uint64_t pulled_epoch; /* last snapshot in which it was handed out */
     void *aux;             /* derivable: DOMAIN struct activity, NODE struct node_maps */
+    uint64_t *entry; /* derivable: one of the page table entries that point to data, or NULL */
     uint32_t version;
     uint32_t mapped; /* page table entries that point to data */
     uint16_t district;
     uint8_t type; /* enum object_type */
     uint8_t snap_type;
     bool listed[2];
-    bool used;   /* since evict_step last looked */
+    bool used;   /* by the nucleus, since evict_step last looked */
     bool stored; /* a committed generation or the snapshot under way may have it */
     uint32_t snap_version;
 };

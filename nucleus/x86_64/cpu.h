@@ -58,6 +58,10 @@ static inline void write_cr3(uint64_t v)
 {
     __asm__ volatile("movq %0, %%cr3" : : "r"(v) : "memory");
 }
+static inline void invalidate_page(uint64_t address)
+{
+    __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
 static inline uint64_t read_cr0(void)
 {
     uint64_t v;

@@ -110,9 +110,13 @@ void paging_use_nucleus_tables(void)
 static void entry_clear(uint64_t *e)
 {
     struct object *o = frame_object(*e & ADDRESS);
-    if (o != NULL)
+    if (o != NULL) {
         o->mapped--;
+        if (o->entry == e)
+            o->entry = NULL;
+    }
     *e = 0;
+    frame_entries(e, -1);
 }
 
 /** Applies to all present leaf entries in [from, to). */
@@ -158,6 +162,7 @@ static void free_tables(uint64_t *table, unsigned level)
         free_tables(table_at(table[i]), level - 1);
         frame_free(table_at(table[i]));
         table[i] = 0;
+        frame_entries(table, -1);
     }
 }
 
@@ -201,25 +206,59 @@ void paging_drop_all(struct district *d)
 /* --- what is used, for evict.c ------------------------------------------------------------------
  */
 
-/** Entries that were not accessed since the last time go, and the others have to show it again.
- * @return whether any is left */
-static bool sweep_table(uint64_t *table)
+/** Tables in which no entry is left go, from the one that `entry` lies in upwards. */
+static void release_empty(const uint64_t *entry)
 {
-    bool any = false;
+    uint64_t *table = (uint64_t *)((uintptr_t)entry & ~4095ul), *parent;
+    while (frame_entries(table, 0) == 0 && (parent = frame_parent(table)) != NULL) {
+        frame_free(table);
+        *parent = 0;
+        frame_entries(parent, -1);
+        table = (uint64_t *)((uintptr_t)parent & ~4095ul);
+    }
+}
+
+void paging_not_accessed(struct object *page)
+{
+    if (page->entry == NULL)
+        return;
+    *page->entry &= ~ACCESSED;
+    cpu0.reload = true;
+}
+
+bool paging_page_idle(struct object *page)
+{
+    uint64_t *e = page->entry;
+    if (page->mapped == 0)
+        return true;
+    if (e == NULL || (!(*e & ACCESSED) && page->mapped > 1))
+        return false;
+    cpu0.reload = true;
+    if (*e & ACCESSED) {
+        *e &= ~ACCESSED;
+        return false;
+    }
+    entry_clear(e);
+    release_empty(e);
+    return true;
+}
+
+/** Entries that were not accessed since the last time go, and the others have to show it again. */
+static void sweep_table(uint64_t *table)
+{
     for (unsigned i = 0; i < 512; i++) {
         if (!(table[i] & P))
             continue;
-        if (table[i] & ACCESSED) {
-            table[i] &= ~ACCESSED;
-            any = true;
+        if (!(table[i] & ACCESSED)) {
+            entry_clear(&table[i]);
             continue;
         }
+        table[i] &= ~ACCESSED;
         struct object *o = frame_object(table[i] & ADDRESS);
         if (o != NULL)
-            o->used = false;
-        entry_clear(&table[i]);
+            o->entry = &table[i];
     }
-    return any;
+    release_empty(table);
 }
 
 /** The next level 1 table of the space from `at` on is swept. @return the address behind it, or
@@ -227,22 +266,15 @@ static bool sweep_table(uint64_t *table)
 static uint64_t sweep_next(struct space *s, uint64_t at)
 {
     while (at < USER_LIMIT) {
-        uint64_t *table = s->top, *entry = NULL;
+        uint64_t *table = s->top;
         unsigned level = 4;
-        for (; level > 1; level--) {
-            entry = &table[table_index(at, level)];
-            if (!(*entry & P))
-                break;
-            table = table_at(*entry);
-        }
+        for (; level > 1 && (table[table_index(at, level)] & P); level--)
+            table = table_at(table[table_index(at, level)]);
         uint64_t span = 1ull << (12 + 9 * (level > 1 ? level - 1 : 1));
         at = (at & ~(span - 1)) + span;
         if (level > 1)
             continue;
-        if (!sweep_table(table)) {
-            frame_free(table);
-            *entry = 0;
-        }
+        sweep_table(table);
         break;
     }
     return at;
@@ -481,7 +513,9 @@ static int space_install(struct space *s, bool common, uint64_t address, uint64_
             if (frame == NULL)
                 return WAIT_MEMORY;
             frame_zero(frame);
+            frame_set_parent(frame, e);
             *e = frame_physical(frame) | P | W | U;
+            frame_entries(e, 1);
         } else if ((entry & W) && !(*e & W)) {
             push_down(e);
         }
@@ -492,11 +526,14 @@ static int space_install(struct space *s, bool common, uint64_t address, uint64_
     if (was_present)
         entry_clear(e);
     *e = entry;
+    frame_entries(e, 1);
     struct object *o = frame_object(entry & ADDRESS);
-    if (o != NULL)
+    if (o != NULL) {
         o->mapped++;
+        o->entry = e;
+    }
     if (was_present)
-        __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+        invalidate_page(address);
     return BW_OK;
 }
 

@@ -9,7 +9,8 @@
  *   1. a leaf entry is writable *on its whole path* only if its object was made writable in this
  * epoch;
  *   2. an upper entry without write permission may have stale permissions below it;
- *   3. each entry that maps an object's content is counted in object.mapped;
+ *   3. each entry that maps an object's content is counted in object.mapped; object.entry is one of
+ *      them or NULL; the entries in use of each table are counted in frame_entries;
  *   4. each node on the path to an entry has (space, address) in its node_maps, or overflow is set;
  *   5. an entry that the nucleus has used on behalf of the program is marked as accessed, too.
  */
@@ -76,6 +77,11 @@ const void *paging_readable(const struct activity *a, uint64_t address);
 
 /** Slots [first, first + count) of the node changed; protect: only lost RIGHT_WRITE. */
 void paging_node_changed(struct object *node, unsigned first, unsigned count, bool protect);
+/** Forgets that the page was accessed, as far as it knows where it is mapped. */
+void paging_not_accessed(struct object *page);
+/** Whether the page is not mapped, or was not accessed since the last time: then it is no more. One
+ * that is mapped more than once, only paging_sweep can tell about. */
+bool paging_page_idle(struct object *page);
 /** Goes on through the district's tables, so many of level 1, and unmaps what was not accessed
  * since it was last there. */
 void paging_sweep(struct district *d, unsigned tables);

@@ -72,6 +72,10 @@ void paging_node_gone(struct object *node)
 {
     (void)node;
 }
+void paging_not_accessed(struct object *page)
+{
+    ck_assert_ptr_null(page->entry);
+}
 void paging_drop_all(struct district *d)
 {
     (void)d;
