@@ -5,6 +5,7 @@
 // sources: ../../store/store.c ../../store/super.c ../../store/tree.c ../../store/update.c
 // sources: ../../store/verify.c ../crash/model.c ../../mkdistrict/words.c
 // sources: ../../mkdistrict/builder.c ../../mkdistrict/tree.c ../../mkdistrict/tar.c
+// sources: ../../mkdistrict/progress.c
 // sources: ../../mkdistrict/check_filetree.c ../../mkdistrict/locks.c
 // libs: archive
 /*
