@@ -69,6 +69,9 @@ static void usage(void)
            "  --exec CMD         its first program (default: /bin/busybox sh)\n"
            "  --interval TIME    between checkpoints: 10ms and more, e.g. 500ms, 1s (default), "
            "2min; never\n"
+           "  --keep L,M,H,D     generations that stay: the last L, then one a minute, an hour, a "
+           "day, so many\n"
+           "                     of each (default: 8,60,24,30)\n"
            "  --programs DIR     where the native programs are (default: ../boot beside this "
            "program)\n"
            "  --force            overwrite FILE if it exists\n"
@@ -109,6 +112,10 @@ static struct store_format_params parameters(const struct options *o)
 {
     struct store_format_params p = {.blocks = o->size / STORE_BLOCK,
                                     .interval = o->interval,
+                                    .keep_last = o->keep.last,
+                                    .keep_minutes = o->keep.minutes,
+                                    .keep_hours = o->keep.hours,
+                                    .keep_days = o->keep.days,
                                     .time = now(),
                                     .abi_version = NUCLEUS_ABI_VERSION,
                                     .image_version = 1};
@@ -169,7 +176,17 @@ static void check_options(struct options *o)
     o->size -= o->size % STORE_BLOCK;
 }
 
-enum { SIZE = 256, NAME, ROOT, EXEC, INTERVAL, PROGRAMS, FORCE, INFO, VERIFY, GROW, HELP };
+enum { SIZE = 256, NAME, ROOT, EXEC, INTERVAL, KEEP, PROGRAMS, FORCE, INFO, VERIFY, GROW, HELP };
+
+static void set_keep(const char *text, struct retention *r)
+{
+    if (!parse_retention(text, r))
+        fail("--keep %s: write LAST,MINUTES,HOURS,DAYS, e.g. 8,60,24,30", text);
+    if (r->last < 2)
+        fail("--keep %s: the last two stay in any case; write 2 or more", text);
+    if (r->last + r->minutes + r->hours + r->days > STORE_KEEP_MAX)
+        fail("--keep %s: a store keeps %u generations at most", text, STORE_KEEP_MAX);
+}
 
 static int parse(int argc, char **argv, struct options *o)
 {
@@ -179,6 +196,7 @@ static int parse(int argc, char **argv, struct options *o)
         {"root", required_argument, NULL, ROOT},
         {"exec", required_argument, NULL, EXEC},
         {"interval", required_argument, NULL, INTERVAL},
+        {"keep", required_argument, NULL, KEEP},
         {"programs", required_argument, NULL, PROGRAMS},
         {"force", no_argument, NULL, FORCE},
         {"info", no_argument, NULL, INFO},
@@ -208,6 +226,9 @@ static int parse(int argc, char **argv, struct options *o)
             if (!parse_interval(optarg, &o->interval))
                 fail("--interval %s: not a time of 10ms or more; write e.g. 500ms, 1s or never",
                      optarg);
+            break;
+        case KEEP:
+            set_keep(optarg, &o->keep);
             break;
         case PROGRAMS:
             o->programs = optarg;

@@ -13,6 +13,12 @@
 #include <bailiwick/image.h>
 #include <store/store.h>
 
+/** Which generations stay: the last ones, and one a minute, an hour and a day for so many of these.
+ */
+struct retention {
+    uint32_t last, minutes, hours, days;
+};
+
 struct options {
     const char *file;
     const char *name; /* of the district; NULL: from the file's name */
@@ -21,6 +27,7 @@ struct options {
     const char *programs; /* folder of the native programs; NULL: beside this program */
     uint64_t size;
     uint64_t interval;
+    struct retention keep; /* all 0: the store's default */
     bool force;
 };
 
@@ -40,6 +47,8 @@ bool parse_interval(const char *text, uint64_t *ns);
 /** A shell's words with its quotes: NUL-separated, an empty word at the end. NULL: fine, else why
  * not. */
 const char *split_words(const char *text, char *to, size_t size);
+/** "8,60,24,30": the last 8, one a minute for 60 minutes, one an hour for 24, one a day for 30. */
+bool parse_retention(const char *text, struct retention *r);
 /** NULL if it will do as a district's name, else why not. */
 const char *bad_name(const char *name);
 /** "1.5 MiB" */

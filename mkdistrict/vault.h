@@ -110,13 +110,7 @@ bool hash_set_has(const struct hash_set *s, const uint8_t hash[VAULT_HASH]);
 
 /* --- archive_policy.c --- */
 
-struct retention {
-    uint32_t last, minutes, hours, days;
-};
 #define RETENTION_DEFAULT ((struct retention){8, 60, 24, 36500})
-/** "8,60,24,365": the last 8, one a minute for 60 minutes, one an hour for 24, one a day for 365.
- */
-bool parse_retention(const char *text, struct retention *r);
 /** Which generations to keep. @param time of each, ns, ascending */
 void retention_choose(const struct retention *r, const uint64_t *time, size_t n, bool *keep);
 

@@ -286,6 +286,21 @@ def test_grow():
     check.contains(text('--info', path), 'of 64.0 MiB')
 
 
+def test_keep():
+    path, usual = at('keep.district'), ['--programs', os.path.join(BUILD, 'boot'), '--size', '16M']
+    check.equal(field(text('dump', store(), 'roots'), 'keep'), '8, 60 minutes, 24 hours, 30 days')
+    tool('--keep', '3,0,5,2', *usual, path)
+    check.equal(field(text('dump', path, 'roots'), 'keep'), '3, 0 minutes, 5 hours, 2 days')
+    make_source()
+    for i in range(5):
+        tool('put', path, at('source/small'), '/tmp/%d' % i)
+    kept = re.findall(r'^  (\d+)  ', text('--info', path), re.MULTILINE)
+    check.true(kept[-3:] == ['3', '4', '5'] and len(kept) <= 5, kept)
+    for wrong, why in (('1', '2 or more'), ('some', 'LAST'), ('8,', 'LAST'), ('100,100,100', 'at most'), ('8,60,24,30,1', 'LAST')):
+        refused(['--keep', wrong, *usual, at('x.district')], '--keep', why)
+    nothing_left(at('x.district'))
+
+
 # ---- dump ------------------------------------------------------------------------------------------
 
 
