@@ -28,6 +28,7 @@ struct options {
     unsigned sequences, workers;
     uint64_t images, seed, rounds;
     double seconds;
+    bool mirror;
     struct effort effort;
 };
 
@@ -59,7 +60,7 @@ static void work(const struct options *o, unsigned worker)
         }
     }
     for (uint64_t s = o->seed + worker; distinct_sum().distinct < o->images; s += o->workers)
-        workload_random(s, &o->effort, 50);
+        o->mirror ? workload_mirror(s, &o->effort, 50) : workload_random(s, &o->effort, 50);
 }
 
 /** No mutation: everything must hold. */
@@ -155,9 +156,10 @@ int main(int argc, char **argv)
                                           {"allocations", no_argument, NULL, 'a'},
                                           {"forge", no_argument, NULL, 'f'},
                                           {"lies", no_argument, NULL, 'l'},
+                                          {"mirror", no_argument, NULL, 'd'},
                                           {"rounds", required_argument, NULL, 'R'},
                                           {0}};
-    struct options o = {2, 1, 100000, 1, 1000, 20, {10, 16, 6, 24}};
+    struct options o = {2, 1, 100000, 1, 1000, 20, false, {10, 16, 6, 24}};
     int c, what = 0;
 
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -177,6 +179,8 @@ int main(int argc, char **argv)
             store_mutation = atoi(optarg);
         else if (c == 't')
             o.effort = (struct effort){16, 200, 2, 8};
+        else if (c == 'd')
+            o.mirror = true;
         else if (c == '?')
             return 2;
         else

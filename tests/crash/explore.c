@@ -310,15 +310,19 @@ static void former_store(struct explorer *x, uint64_t blocks)
     io.flush(io.ctx);
 }
 
-struct explorer *explorer_new(uint64_t blocks, unsigned objects, uint64_t seed,
-                              const struct effort *e)
+static struct explorer *make(unsigned copies, uint64_t blocks, unsigned objects, uint64_t seed,
+                             const struct effort *e)
 {
-    struct explorer *x = explorer_on(simdisk_new(blocks, 1), objects, seed, e);
+    struct explorer *x = explorer_on(simdisk_new(blocks, copies), objects, seed, e);
     struct store_io io = explorer_disk_io(x);
 
-    if (seed % 4 == 3)
+    if (copies > 1)
+        mirrors_begin(x, &io);
+    else if (seed % 4 == 3)
         former_store(x, blocks);
     x->m = model_new_named(&io, blocks - blocks / 8, (char)('a' + seed % 16));
+    if (copies > 1)
+        mirrors_follow(x);
     model_begin(x->m);
     for (oid_t oid = 1; oid <= objects / 2; oid++)
         model_put(x->m, oid, OBJECT_PAGE, x->values + oid);
@@ -328,10 +332,23 @@ struct explorer *explorer_new(uint64_t blocks, unsigned objects, uint64_t seed,
     return x;
 }
 
+struct explorer *explorer_new(uint64_t blocks, unsigned objects, uint64_t seed,
+                              const struct effort *e)
+{
+    return make(1, blocks, objects, seed, e);
+}
+
+struct explorer *explorer_new_mirror(uint64_t blocks, unsigned objects, uint64_t seed,
+                                     const struct effort *e)
+{
+    return make(2, blocks, objects, seed, e);
+}
+
 void explorer_free(struct explorer *x)
 {
     x->disk->before_flush = NULL;
     model_free(x->m);
+    mirrors_end(x);
     image_free(x->image);
     simdisk_free(x->disk);
     readings_free(x->readings);

@@ -37,8 +37,14 @@ enum operation {
     OPERATION_RETENTION,
     OPERATION_REOPEN,
     OPERATIONS,
+    /* of a mirror */
+    OPERATION_LOSE_FIRST = OPERATIONS, /* from some moment on, soon */
+    OPERATION_LOSE_SECOND,
+    OPERATION_RETURN,
+    OPERATION_RESYNC,
+    ALL_OPERATIONS,
 };
-extern const char *const operation_name[OPERATIONS];
+extern const char *const operation_name[ALL_OPERATIONS];
 
 /** What an image costs; more finds more. */
 struct effort {
@@ -53,6 +59,9 @@ struct explorer;
  * generation. The seed chooses everything else. Without effort, no power cuts are tried. */
 struct explorer *explorer_new(uint64_t blocks, unsigned objects, uint64_t seed,
                               const struct effort *e);
+/** The same on two disks. */
+struct explorer *explorer_new_mirror(uint64_t blocks, unsigned objects, uint64_t seed,
+                                     const struct effort *e);
 void explorer_free(struct explorer *x);
 void explorer_run(struct explorer *x, enum operation o);
 enum operation explorer_choose(struct explorer *x); /* at random */

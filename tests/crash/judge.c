@@ -32,12 +32,14 @@ void explorer_bad(struct explorer *x, const char *what)
                what);
 }
 
-static const struct model_state *matching(struct explorer *x, struct store *st)
+const struct model_state *explorer_matching(struct explorer *x, struct store *st)
 {
     const char *what = model_differs(st, &x->m->state), *other;
 
     if (!what)
         return &x->m->state;
+    if (x->m->unsure && !model_differs(st, &x->m->maybe))
+        return &x->m->maybe;
     if (!x->has_under_way)
         explorer_bad(x, what);
     other = model_differs(st, &x->under_way);
@@ -48,7 +50,7 @@ static const struct model_state *matching(struct explorer *x, struct store *st)
     return &x->under_way;
 }
 
-static void check_map(struct explorer *x, struct store *st)
+void explorer_check_map(struct explorer *x, struct store *st)
 {
     struct store_verify v = {.structure_only = true}; /* the bytes were compared with the model */
 
@@ -99,6 +101,12 @@ static void small_commit(struct model *m, uint64_t seed)
         model_fail("%s: recovering: %s", explorer_where, store_error_text(r));
 }
 
+void explorer_small_commits(struct explorer *x, struct model *m)
+{
+    small_commit(m, x->opened);
+    small_commit(m, x->opened + 77);
+}
+
 static void open_again(struct explorer *x, struct model *m, const char *when)
 {
     const char *what;
@@ -127,9 +135,9 @@ static void claim(struct explorer *x, struct model *m)
 }
 
 /** Claims, commits, lets stale writes arrive, and looks at everything once more. */
-static void recover(struct explorer *x, struct store *st, const struct model_state *state)
+static void recover(struct explorer *x, const struct model_state *state)
 {
-    struct model m = {.io = explorer_image_io(x), .st = st};
+    struct model m = {.io = explorer_image_io(x)};
     bool again = x->recoveries++ % 4 == 3; /* then the writer is two incarnations back */
     struct store_info info;
 
@@ -137,64 +145,65 @@ static void recover(struct explorer *x, struct store *st, const struct model_sta
     model_state_copy(&m.state, state);
     if (x->m->state.incarnation > m.state.incarnation)
         m.state.incarnation = x->m->state.incarnation;
-    note_claim(x, st);
+    if (store_open(&m.io, &m.st))
+        explorer_bad(x, "it does not open again");
+    note_claim(x, m.st);
     claim(x, &m);
     if (again) {
         open_again(x, &m, "after claiming");
         claim(x, &m);
     }
-    small_commit(&m, x->opened);
-    small_commit(&m, x->opened + 77);
+    explorer_small_commits(x, &m);
     store_info(m.st, &info);
     if (info.avoided_blocks && !again) /* else the store was so full that it had to use them */
         stale_writes(x);
     open_again(x, &m, "after recovery and a stale writer");
-    check_map(x, m.st);
+    explorer_check_map(x, m.st);
     store_close(m.st);
     model_state_free(&m.state);
 }
 
 /** Opens the image and looks at all of it. */
-static const struct model_state *look(struct explorer *x, struct store **st)
+static const struct model_state *look(struct explorer *x)
 {
     struct store_io io = explorer_image_io(x);
     const struct model_state *state;
+    struct store *st;
     int r;
 
-    x->image->watched = true;
-    r = store_open(&io, st);
+    if (x->mirror)
+        return mirrors_look(x);
+    r = store_open(&io, &st);
     if (r)
         explorer_bad(x, store_error_text(r));
     if (x->image->reads > OPEN_READS_MAX)
         explorer_bad(x, "opening reads without bound");
-    state = matching(x, *st);
-    check_map(x, *st);
-    if (x->image->damages)
-        explorer_bad(x, "damage is reported");
-    if (x->image->writes || x->image->flushes)
-        explorer_bad(x, "looking at it writes to it");
-    x->image->watched = false;
+    state = explorer_matching(x, st);
+    explorer_check_map(x, st);
+    store_close(st);
     return state;
 }
 
 void explorer_judge(struct explorer *x)
 {
-    struct store_io io = explorer_image_io(x);
     const struct effort *e = x->effort;
-    struct store *st;
-    const struct model_state *state = look(x, &st);
+    const struct model_state *state;
 
-    if (!e->deeper || x->opened % e->deeper || state->count == 0) {
-        store_close(st);
+    x->image->watched = true;
+    state = look(x);
+    x->image->watched = false;
+    if (x->image->damages)
+        explorer_bad(x, "damage is reported");
+    if (x->image->writes || x->image->flushes)
+        explorer_bad(x, "looking at it writes to it");
+    if (!e->deeper || x->opened % e->deeper || state->count == 0)
         return;
-    }
-    if (x->depth < DEPTH_MAX && e->twice && x->opened / e->deeper % e->twice == 0) {
-        store_close(st);
+    if (x->depth < DEPTH_MAX && e->twice && x->opened / e->deeper % e->twice == 0)
         explore_recovery(x, state);
-        if (store_open(&io, &st))
-            explorer_bad(x, "it was changed");
-    }
-    recover(x, st, state);
+    if (x->mirror)
+        mirrors_recover(x, state);
+    else
+        recover(x, state);
 }
 
 /** The crashes of the next incarnation's first steps, from the image as it is. */
@@ -211,10 +220,12 @@ static void explore_recovery(struct explorer *x, const struct model_state *state
     y->fold_limit = x->fold_limit;
     y->values = x->values;
     y->m->io = explorer_disk_io(y);
-    if (store_open(&y->m->io, &y->m->st))
-        explorer_bad(x, "it does not open again");
     model_state_copy(&y->m->state, state);
     y->disk->before_flush = explorer_cut;
+    if (x->mirror)
+        mirrors_adopt(y, x);
+    if (model_try_open(y->m))
+        explorer_bad(x, "it does not open again");
     explorer_run(y, OPERATION_RESTART);
     explorer_run(y, OPERATION_PUT_SOME);
     explorer_free(y);

@@ -166,7 +166,7 @@ void explorer_lies(uint64_t seed)
              (unsigned long long)seed, lie_name[lie]);
     x->tolerant = true;
     note_standing(&l);
-    x->disk->lie_random = seed;
+    x->disk->random = seed;
     x->disk->lie_after = explorer_any(x, lie == LIE_FLUSH_FAILS ? 8 : 60);
     x->disk->lie = lie;
     for (unsigned i = 0; i < 10; i++) {

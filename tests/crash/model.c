@@ -527,7 +527,7 @@ void model_drop(struct model *m, uint64_t generation)
         model_fail("drop %llu: %s", (unsigned long long)generation, store_error_text(r));
 }
 
-int model_try_reopen(struct model *m)
+int model_try_open(struct model *m)
 {
     int r;
 
@@ -535,7 +535,7 @@ int model_try_reopen(struct model *m)
         free(m->pending.object);
     m->begun = false;
     store_close(m->st);
-    r = store_open(&m->io, &m->st);
+    r = m->open ? m->open(m->open_ctx, &m->st) : store_open(&m->io, &m->st);
     if (r)
         return r;
     if (m->unsure && !model_differs(m->st, &m->maybe))
@@ -543,7 +543,14 @@ int model_try_reopen(struct model *m)
     else if (m->unsure)
         model_state_free(&m->maybe);
     m->unsure = false;
-    return m->state.count ? model_try_claim(m, m->state.current) : STORE_OK;
+    return STORE_OK;
+}
+
+int model_try_reopen(struct model *m)
+{
+    int r = model_try_open(m);
+
+    return r == STORE_OK && m->state.count ? model_try_claim(m, m->state.current) : r;
 }
 
 void model_reopen(struct model *m)

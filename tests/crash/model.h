@@ -56,6 +56,9 @@ struct model {
     struct memory_disk *disk;
     struct store_io io;
     struct store *st;
+    /* how to open it again, if not by store_open */
+    int (*open)(void *ctx, struct store **out);
+    void *open_ctx;
     struct model_state state;
     struct model_generation pending;
     bool begun;
@@ -106,7 +109,9 @@ void model_after_retention(const struct model *m, uint32_t keep, struct model_st
 int model_try_retention(struct model *m, uint32_t keep);
 void model_after_grow(const struct model *m, uint64_t blocks, struct model_state *to);
 int model_try_grow(struct model *m, uint64_t blocks);
-/** Closes, opens and claims again. */
+/** Closes and opens; then it is sure of its state again. */
+int model_try_open(struct model *m);
+/** And claims. */
 void model_reopen(struct model *m);
 int model_try_reopen(struct model *m);
 /** n operations of all kinds; stops at the first that fails for want of I/O or memory. */

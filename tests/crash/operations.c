@@ -65,7 +65,7 @@ static void end_operation(struct explorer *x)
 void explorer_failed(struct explorer *x, const char *what, int error)
 {
     x->failed = true;
-    if (!x->tolerant)
+    if (!x->tolerant && !mirrors_fail(x))
         model_fail("%s: %s: %s", explorer_where, what, store_error_text(error));
 }
 
@@ -114,7 +114,7 @@ static int commit(struct explorer *x)
 }
 
 /** What may happen to a store in between, needs a store in which nothing is begun. */
-static void finish(struct explorer *x)
+void explorer_finish(struct explorer *x)
 {
     if (x->m->begun)
         settle(x, commit(x));
@@ -189,7 +189,7 @@ static void change(struct explorer *x, bool exists, bool deleted)
 /* --- each operation
  * ------------------------------------------------------------------------------ */
 
-static void claim(struct explorer *x, uint64_t generation)
+void explorer_claim(struct explorer *x, uint64_t generation)
 {
     int r;
 
@@ -206,7 +206,7 @@ static void claim(struct explorer *x, uint64_t generation)
 /** From that kept generation, counted from the oldest. */
 static void go_to(struct explorer *x, uint32_t index)
 {
-    claim(x, x->m->state.kept[index].number);
+    explorer_claim(x, x->m->state.kept[index].number);
 }
 
 static uint32_t index_of_current(const struct explorer *x)
@@ -243,7 +243,7 @@ static void drop(struct explorer *x, bool middle)
     struct model_state *s = &x->m->state;
     uint32_t index;
 
-    finish(x);
+    explorer_finish(x);
     if (s->count <= 2)
         return;
     index = middle ? s->count / 2 : 0;
@@ -257,7 +257,7 @@ static void grow(struct explorer *x)
     uint64_t blocks = x->m->state.blocks + 1 + explorer_any(x, 24);
     int r;
 
-    finish(x);
+    explorer_finish(x);
     if (blocks > x->disk->blocks)
         return;
     begin_operation(x, foresee_grow, blocks);
@@ -319,7 +319,7 @@ static void scrub(struct explorer *x)
         x->scrubbing = false;
     else if (r)
         explorer_failed(x, "scrub", r);
-    if (x->scrub.errors && !x->tolerant)
+    if (x->scrub.errors && !x->tolerant && !mirrors_fail(x))
         explorer_bad(x, "scrubbing finds damage");
     end_operation(x);
 }
@@ -356,10 +356,11 @@ void explorer_move(struct explorer *from, struct explorer *to)
     settle(from, r);
 }
 
-const char *const operation_name[OPERATIONS] = {
-    "dirty",   "create",   "destroy",   "commit",      "roll back", "drop",       "grow",   "scrub",
-    "put one", "put some", "put many",  "put zero",    "fill",      "delete all", "empty",  "abort",
-    "restart", "go back",  "undo back", "drop middle", "policy",    "retention",  "reopen",
+const char *const operation_name[ALL_OPERATIONS] = {
+    "dirty",     "create",  "destroy",    "commit",      "roll back", "drop",        "grow",
+    "scrub",     "put one", "put some",   "put many",    "put zero",  "fill",        "delete all",
+    "empty",     "abort",   "restart",    "go back",     "undo back", "drop middle", "policy",
+    "retention", "reopen",  "lose first", "lose second", "return",    "resync",
 };
 
 void explorer_run(struct explorer *x, enum operation o)
@@ -378,7 +379,7 @@ void explorer_run(struct explorer *x, enum operation o)
         change(x, true, true);
         break;
     case OPERATION_COMMIT:
-        finish(x);
+        explorer_finish(x);
         break;
     case OPERATION_ROLL_BACK:
         at = index_of_current(x);
@@ -421,7 +422,7 @@ void explorer_run(struct explorer *x, enum operation o)
         whole_commit(x, 4, 1, false, false);
         break;
     case OPERATION_RESTART:
-        claim(x, s->current);
+        explorer_claim(x, s->current);
         break;
     case OPERATION_GO_BACK:
         go_to(x, 0);
@@ -435,10 +436,22 @@ void explorer_run(struct explorer *x, enum operation o)
     case OPERATION_RETENTION:
         retention(x);
         break;
+    case OPERATION_LOSE_FIRST:
+    case OPERATION_LOSE_SECOND:
+        mirrors_lose(x, o - OPERATION_LOSE_FIRST);
+        break;
+    case OPERATION_RETURN:
+        mirrors_return(x);
+        break;
+    case OPERATION_RESYNC:
+        mirrors_resync(x);
+        break;
     default:
         reopen(x);
         break;
     }
+    if (x->mirror && x->failed)
+        mirrors_mend(x);
 }
 
 enum operation explorer_choose(struct explorer *x)
@@ -446,6 +459,8 @@ enum operation explorer_choose(struct explorer *x)
     static const enum operation often[] = {OPERATION_PUT_ONE, OPERATION_PUT_SOME,
                                            OPERATION_PUT_MANY, OPERATION_DIRTY};
 
+    if (x->mirror && explorer_any(x, 3) == 0)
+        return OPERATIONS + (enum operation)explorer_any(x, ALL_OPERATIONS - OPERATIONS);
     return explorer_any(x, 3) ? often[explorer_any(x, 4)]
                               : (enum operation)explorer_any(x, OPERATIONS);
 }

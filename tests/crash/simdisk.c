@@ -43,7 +43,7 @@ static struct simdisk *make(uint64_t blocks, unsigned copies)
     d->blocks = blocks;
     d->copies = copies;
     for (unsigned c = 0; c < copies; c++)
-        d->copy[c] = (struct simdisk_copy){d, c * blocks};
+        d->copy[c] = (struct simdisk_copy){.disk = d, .first = c * blocks};
     d->durable = calloc(simdisk_total(d), STORE_BLOCK);
     d->current = calloc(simdisk_total(d), STORE_BLOCK);
     d->in_flight = calloc(simdisk_total(d), sizeof(*d->in_flight));
@@ -88,14 +88,23 @@ static bool lies(struct simdisk *d, enum lie from, enum lie to)
 
 static uint64_t any(struct simdisk *d, uint64_t n)
 {
-    return model_random_number(&d->lie_random) % n;
+    return model_random_number(&d->random) % n;
+}
+
+static bool is_gone(struct simdisk_copy *c)
+{
+    if (c->failing && c->fails_after-- == 0)
+        c->gone = true;
+    return c->gone;
 }
 
 static int sim_read(void *ctx, uint64_t block, void *buf, size_t n)
 {
-    const struct simdisk_copy *c = ctx;
+    struct simdisk_copy *c = ctx;
     struct simdisk *d = c->disk;
 
+    if (is_gone(c))
+        return -1;
     if (lies(d, LIE_READ_FAILS, LIE_READ_CORRUPTED)) {
         d->lied_at = c->first + block;
         if (d->lie == LIE_READ_FAILS)
@@ -128,7 +137,7 @@ static void write_wrongly(struct simdisk *d, uint64_t block, const uint8_t *byte
     case LIE_LOST:
         break;
     case LIE_MISDIRECTED:
-        write_one(d, any(d, simdisk_total(d)), bytes);
+        write_one(d, block / d->blocks * d->blocks + any(d, d->blocks), bytes);
         break;
     case LIE_CORRUPTED:
         wrong[any(d, any(d, 2) ? 256 : STORE_BLOCK)] ^= (uint8_t)(1u << any(d, 8));
@@ -146,9 +155,11 @@ static void write_wrongly(struct simdisk *d, uint64_t block, const uint8_t *byte
 
 static int sim_write(void *ctx, uint64_t block, const void *buf, size_t n)
 {
-    const struct simdisk_copy *c = ctx;
+    struct simdisk_copy *c = ctx;
     struct simdisk *d = c->disk;
 
+    if (is_gone(c))
+        return -1;
     if (lies(d, LIE_WRITE_FAILS, LIE_WRITE_FAILS)) {
         d->lied_at = c->first + block;
         return -1;
@@ -181,33 +192,59 @@ static void make_durable(struct simdisk *d, const struct flight *f)
         d->became_durable(d->ctx, f->block);
 }
 
-static int sim_flush(void *ctx)
+/** All that is in flight to one copy becomes durable; or, at random, some of it is lost. */
+static void land(struct simdisk *d, unsigned copy, bool lossy)
 {
-    const struct simdisk_copy *c = ctx;
-    struct simdisk *d = c->disk;
-    bool fails = false;
     size_t left = 0;
 
-    if (d->before_flush)
-        d->before_flush(d->ctx);
-    fails = lies(d, LIE_FLUSH_FAILS, LIE_FLUSH_FAILS);
     for (size_t i = 0; i < d->flying.count; i++) {
         struct flight *f = &d->flying.at[i];
 
-        if (f->block < c->first || f->block >= c->first + d->blocks) {
+        if (f->block / d->blocks != copy) {
             if (left++ != i)
                 d->flying.at[left - 1] = *f;
             continue;
         }
         d->in_flight[f->block] = false;
-        if (!fails || any(d, 2))
+        if (!lossy || any(d, 2))
             make_durable(d, f);
         else
             memcpy(d->current + f->block * STORE_BLOCK, d->durable + f->block * STORE_BLOCK,
                    STORE_BLOCK);
     }
     d->flying.count = left;
+}
+
+static int sim_flush(void *ctx)
+{
+    struct simdisk_copy *c = ctx;
+    struct simdisk *d = c->disk;
+    bool fails;
+
+    if (d->before_flush)
+        d->before_flush(d->ctx);
+    if (is_gone(c))
+        return -1;
+    fails = lies(d, LIE_FLUSH_FAILS, LIE_FLUSH_FAILS);
+    land(d, (unsigned)(c - d->copy), fails);
     return fails ? -1 : 0;
+}
+
+void simdisk_lose(struct simdisk *d, unsigned copy, uint64_t after)
+{
+    d->copy[copy].failing = true;
+    d->copy[copy].fails_after = after;
+}
+
+void simdisk_settle(struct simdisk *d, unsigned copy)
+{
+    land(d, copy, true);
+}
+
+void simdisk_return(struct simdisk *d, unsigned copy)
+{
+    simdisk_settle(d, copy);
+    d->copy[copy].failing = d->copy[copy].gone = false;
 }
 
 static void sim_damage(void *ctx, const struct store_damage *g)

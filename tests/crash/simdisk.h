@@ -42,6 +42,9 @@ struct simdisk;
 struct simdisk_copy {
     struct simdisk *disk;
     uint64_t first;
+    bool failing;         /* it will be gone, */
+    uint64_t fails_after; /* after so many operations */
+    bool gone;            /* it is */
 };
 
 struct simdisk {
@@ -61,7 +64,7 @@ struct simdisk {
     /* the lie to come */
     enum lie lie;
     uint64_t lie_after; /* so many operations of its kind */
-    uint64_t lie_random;
+    uint64_t random;    /* of lies, and of what copies that are gone still wrote */
     bool lied;
     uint64_t lied_at; /* block */
 };
@@ -71,6 +74,12 @@ struct simdisk *simdisk_new(uint64_t blocks, unsigned copies);
 struct simdisk *simdisk_from(const uint8_t *bytes, uint64_t blocks, unsigned copies);
 void simdisk_free(struct simdisk *d);
 struct store_io simdisk_io(struct simdisk *d, unsigned copy);
+/** From so many operations on, nothing of that copy can be read or written. */
+void simdisk_lose(struct simdisk *d, unsigned copy, uint64_t after);
+/** It is there again. */
+void simdisk_return(struct simdisk *d, unsigned copy);
+/** What a copy that is gone was still to write is there now, or never will be. */
+void simdisk_settle(struct simdisk *d, unsigned copy);
 /** All blocks of all copies. */
 uint64_t simdisk_total(const struct simdisk *d);
 /** Of a sector with that number and content. */

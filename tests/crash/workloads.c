@@ -56,6 +56,20 @@ void workload_sequences(const struct effort *e, unsigned length, bool core, unsi
         sequence(e, n, length, choices);
 }
 
+void workload_mirror(uint64_t seed, const struct effort *e, unsigned length)
+{
+    struct explorer *x = explorer_new_mirror(300, 12, seed, e);
+
+    for (unsigned i = 0; i < length; i++) {
+        enum operation o = explorer_choose(x);
+
+        snprintf(explorer_where, sizeof(explorer_where), "--mirror --seed %llu, operation %u (%s)",
+                 (unsigned long long)seed, i, operation_name[o]);
+        explorer_run(x, o);
+    }
+    explorer_free(x);
+}
+
 void workload_random(uint64_t seed, const struct effort *e, unsigned length)
 {
     static const struct {

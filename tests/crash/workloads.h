@@ -14,6 +14,8 @@ void workload_sequences(const struct effort *e, unsigned length, bool core, unsi
                         unsigned workers);
 /** One random sequence of `length` operations on two stores. */
 void workload_random(uint64_t seed, const struct effort *e, unsigned length);
+/** One on a mirror, whose copies are lost and come back. */
+void workload_mirror(uint64_t seed, const struct effort *e, unsigned length);
 
 /** Each fault in turn. @return exit status */
 int mutations_run(double seconds);
