@@ -87,6 +87,8 @@ static int show(struct store *st)
            policy[i.crash_policy < 3 ? i.crash_policy : 0]);
     printf("generation    %llu current, %u kept, the next is %llu\n", (unsigned long long)i.current,
            i.generations, (unsigned long long)i.next_generation);
+    printf("keeps         the last %u, and one a minute (%u), an hour (%u), a day (%u)\n",
+           i.keep_last, i.keep_minutes, i.keep_hours, i.keep_days);
     printf("objects       %llu pages, %llu nodes, %llu domains; %llu have bytes\n",
            (unsigned long long)c.of[OBJECT_PAGE], (unsigned long long)c.of[OBJECT_NODE],
            (unsigned long long)c.of[OBJECT_DOMAIN], (unsigned long long)c.bytes);

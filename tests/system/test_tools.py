@@ -291,6 +291,7 @@ def test_keep():
     check.equal(field(text('dump', store(), 'roots'), 'keep'), '8, 60 minutes, 24 hours, 30 days')
     tool('--keep', '3,0,5,2', *usual, path)
     check.equal(field(text('dump', path, 'roots'), 'keep'), '3, 0 minutes, 5 hours, 2 days')
+    check.contains(text('--info', path), 'the last 3, and one a minute (0), an hour (5), a day (2)')
     make_source()
     for i in range(5):
         tool('put', path, at('source/small'), '/tmp/%d' % i)
