@@ -98,6 +98,28 @@ int store_claim(struct store *st, uint64_t generation, uint64_t random, const ch
     return STORE_OK;
 }
 
+/** After dropping, which gave r. */
+static int drop_durably(struct store *st, int r)
+{
+    if (r == STORE_OK)
+        r = store_make_durable(st);
+    if (r)
+        store_abort(st);
+    return r;
+}
+
+/** The table is full, of generations that retention could not drop for damage. */
+static int drop_oldest(struct store *st)
+{
+    const struct state *s = &st->now;
+
+    for (uint32_t i = 0; i < s->head.generations; i++)
+        if (s->generation[i].number != s->head.current &&
+            !(s->generation[i].flags & GENERATION_GHOST))
+            return generation_drop_anyway(st, s->generation[i].number);
+    return STORE_NOSPACE;
+}
+
 int store_begin(struct store *st, uint64_t number)
 {
     int r = STORE_OK;
@@ -107,13 +129,10 @@ int store_begin(struct store *st, uint64_t number)
     if (number < st->now.head.next_generation || number >= NONE - 1)
         return STORE_ARGUMENT;
     st->allocated = 0;
-    if (st->pressed && generations_kept(&st->now) > 2) {
-        r = generation_retain(st, 2, true);
-        if (r == STORE_OK)
-            r = store_make_durable(st);
-        if (r)
-            store_abort(st);
-    }
+    if (st->pressed && generations_kept(&st->now) > 2)
+        r = drop_durably(st, generation_retain(st, 2, true));
+    else if (st->now.head.generations >= STORE_GENERATIONS_MAX - 1)
+        r = drop_durably(st, drop_oldest(st));
     if (r == STORE_OK)
         st->pressed = false;
     st->begun = r == STORE_OK;

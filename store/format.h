@@ -51,7 +51,8 @@ struct disk_ref {
     uint64_t level; /* 0: its entries are leaves */
 };
 
-#define GENERATION_GHOST 1u /* dropped; stays as a fork between kept ones, owns no blocks */
+#define GENERATION_GHOST   1u /* dropped; stays as a fork between kept ones, owns no blocks */
+#define GENERATION_DAMAGED 2u /* dropping it has met damage: retention passes it over */
 
 struct disk_generation {
     uint64_t number;

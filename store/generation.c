@@ -13,12 +13,27 @@
 
 #include "internal.h"
 
+/** Index of the first one whose number is not lower. */
+static uint32_t index_from(const struct state *s, uint64_t number)
+{
+    uint32_t lo = 0, hi = s->head.generations;
+
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+
+        if (s->generation[mid].number < number)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
 struct disk_generation *generation_find(struct state *s, uint64_t number)
 {
-    for (uint32_t i = 0; i < s->head.generations; i++)
-        if (s->generation[i].number == number)
-            return &s->generation[i];
-    return NULL;
+    uint32_t i = index_from(s, number);
+
+    return i < s->head.generations && s->generation[i].number == number ? &s->generation[i] : NULL;
 }
 
 static bool kept(const struct disk_generation *g)
@@ -98,57 +113,38 @@ struct dropping {
     uint64_t *garbage; /* blocks to be freed */
     size_t count, capacity;
     uint64_t nodes; /* looked at: more than the store has blocks is a forged tree */
+    bool anyway;    /* what cannot be read is passed over */
 };
 
-static bool is_ancestor_or_self(struct state *s, uint64_t a, uint64_t of)
+/** A kept generation is a nearest relative if it hangs on G, or on a ghost between G and the floor,
+ * or on ghosts that hang there: open[] marks what relatives may hang on. Bases have lower numbers,
+ * so that one pass upwards finds them all. */
+static void find_relatives(struct dropping *d)
 {
-    while (of != NONE && of > a) {
-        const struct disk_generation *g = generation_find(s, of);
+    const struct state *s = &d->st->now;
+    bool open[STORE_GENERATIONS_MAX] = {false};
+    uint32_t i = index_from(s, d->generation);
 
-        of = g ? g->base : NONE;
-    }
-    return of == a;
-}
-
-/** Is x, of all kept generations, a nearest relative of the one dropped? */
-static bool near_relative(struct dropping *d, const struct disk_generation *x)
-{
-    struct state *s = &d->st->now;
-    uint64_t a = x->base;
-
-    if (!kept(x) || x->number == d->generation || is_ancestor_or_self(s, x->number, d->generation))
-        return false;
-    while (a != NONE && !is_ancestor_or_self(s, a, d->generation)) {
-        const struct disk_generation *g = generation_find(s, a);
-
-        if (!g || kept(g))
-            return false; /* what x could share, that one shares as well */
-        a = g->base;
-    }
-    return a != NONE && (!d->has_floor || a > d->floor);
-}
-
-static int find_relatives(struct dropping *d)
-{
-    struct state *s = &d->st->now;
-    struct disk_generation *g = generation_find(s, d->generation);
-    uint64_t a = g->base;
-
-    while (a != NONE) {
-        g = generation_find(s, a);
-        if (!g)
-            break;
-        if (kept(g)) {
+    open[i] = true;
+    while (s->generation[i].base != NONE) {
+        i = index_from(s, s->generation[i].base);
+        if (kept(&s->generation[i])) {
             d->has_floor = true;
-            d->floor = a;
+            d->floor = s->generation[i].number;
             break;
         }
-        a = g->base;
+        open[i] = true;
     }
-    for (uint32_t i = 0; i < s->head.generations; i++)
-        if (near_relative(d, &s->generation[i]))
-            d->other[d->others++] = &s->generation[i];
-    return STORE_OK;
+    for (i = d->has_floor ? i + 1 : 0; i < s->head.generations; i++) {
+        const struct disk_generation *g = &s->generation[i];
+
+        if (open[i] || g->base == NONE || !open[index_from(s, g->base)])
+            continue;
+        if (kept(g))
+            d->other[d->others++] = g;
+        else
+            open[i] = true;
+    }
 }
 
 static int garbage_add(struct dropping *d, uint64_t place)
@@ -215,6 +211,12 @@ static int garbage_free(struct dropping *d)
     return r;
 }
 
+/** What cannot be told for damage stays used. */
+static int pass_over(const struct dropping *d, int r)
+{
+    return r == STORE_DAMAGED && d->anyway ? STORE_OK : r;
+}
+
 static int drop_leaf(struct dropping *d, const struct node *n)
 {
     struct cursor c[STORE_GENERATIONS_MAX > 8 ? 8 : STORE_GENERATIONS_MAX];
@@ -247,7 +249,7 @@ static int drop_leaf(struct dropping *d, const struct node *n)
     }
     for (unsigned k = 0; k < cursors; k++)
         cursor_end(&c[k]);
-    return r;
+    return pass_over(d, r);
 }
 
 static int drop_node(struct dropping *d, const struct disk_ref *ref, uint64_t key)
@@ -263,14 +265,14 @@ static int drop_node(struct dropping *d, const struct disk_ref *ref, uint64_t ke
         r = tree_shares(d->st, &d->other[k]->root, d->other[k]->number, key, (unsigned)ref->level,
                         ref->place, &shared);
         if (r || shared)
-            return r;
+            return pass_over(d, r);
     }
     if (++d->nodes > d->st->committed.head.blocks)
         return DAMAGED(d->st, "index: the same blocks again and again", ref->place, d->generation,
                        key, d->st->committed.head.blocks, d->nodes);
     r = node_get(d->st, ref, key, d->generation, &n);
     if (r)
-        return r;
+        return pass_over(d, r);
     if (!MUTATED(MUTATION_DROP_LEAKS))
         r = garbage_add(d, ref->place);
     if (r == STORE_OK && n->disk.level == 0)
@@ -288,9 +290,9 @@ static int drop_node(struct dropping *d, const struct disk_ref *ref, uint64_t ke
 static int collect(struct dropping *d)
 {
     const struct disk_generation *g = generation_find(&d->st->now, d->generation);
-    int r = find_relatives(d);
 
-    return r ? r : drop_node(d, &g->root, 0);
+    find_relatives(d);
+    return drop_node(d, &g->root, 0);
 }
 
 int generation_held(struct store *st, uint64_t number, uint64_t *blocks)
@@ -303,8 +305,7 @@ int generation_held(struct store *st, uint64_t number, uint64_t *blocks)
     return r;
 }
 
-/** It is in the table no more, but perhaps as a ghost. */
-static void strike(struct store *st, uint64_t number)
+void generation_strike(struct store *st, uint64_t number)
 {
     struct disk_generation *g = generation_find(&st->now, number);
 
@@ -327,6 +328,21 @@ int generation_drop(struct store *st, uint64_t number)
         r = garbage_free(&d);
     free(d.garbage);
     if (r == STORE_OK)
-        strike(st, number);
+        generation_strike(st, number);
+    return r;
+}
+
+int generation_drop_readable(struct store *st, uint64_t number)
+{
+    struct dropping d = {.st = st, .generation = number, .anyway = true};
+    int r = collect(&d);
+
+    if (r == STORE_OK)
+        r = garbage_free(&d);
+    free(d.garbage);
+    if (r == STORE_OK) {
+        generation_strike(st, number);
+        st->now.head.flags |= ROOT_LEAKS;
+    }
     return r;
 }

@@ -267,8 +267,19 @@ int generation_add(struct state *s, const struct disk_generation *g);
 uint32_t generations_kept(const struct state *s);
 /** Takes one out of `now`, freeing what only it needed. */
 int generation_drop(struct store *st, uint64_t number);
+/** The same, but what lies below damage stays used, and the root says so. */
+int generation_drop_readable(struct store *st, uint64_t number);
+/** Takes it out of the table; if others fork from it, it stays there as a ghost. */
+void generation_strike(struct store *st, uint64_t number);
 /** How many blocks that would free. */
 int generation_held(struct store *st, uint64_t number, uint64_t *blocks);
+
+/* reclaim.c */
+/** Takes one out of `now`, whether it can be read or not. */
+int generation_drop_anyway(struct store *st, uint64_t number);
+/** Frees what no generation reaches, of all but one (NONE: of all). STORE_DAMAGED: that cannot be
+ * told, and nothing has changed, or the map cannot be read, and it may have. */
+int generation_reclaim(struct store *st, uint64_t but);
 
 /* retain.c */
 /** Drops what retention no longer keeps; only_last: of the older ones, all. At least 2 stay. */

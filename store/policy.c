@@ -144,7 +144,7 @@ int store_drop(struct store *st, uint64_t generation)
         generations_kept(&st->now) <= 2)
         return STORE_ARGUMENT;
     st->allocated = 0;
-    r = generation_drop(st, generation);
+    r = generation_drop_anyway(st, generation);
     if (r == STORE_OK)
         r = store_make_durable(st);
     if (r)

@@ -101,11 +101,14 @@ static int drop_older(struct store *st, uint32_t last, bool only_last)
         bool dropped = false;
 
         from = g->number + 1;
-        if (!current && (only_last || !sparse(&rule, g, &m))) {
-            int r = generation_drop(st, g->number);
+        if (!current && !(g->flags & GENERATION_DAMAGED) && (only_last || !sparse(&rule, g, &m))) {
+            uint64_t number = g->number;
+            int r = generation_drop(st, number);
 
             /* What cannot be read cannot be dropped on the way; the district must go on. */
-            if (r && r != STORE_DAMAGED)
+            if (r == STORE_DAMAGED)
+                generation_find(&st->now, number)->flags |= GENERATION_DAMAGED;
+            else if (r)
                 return r;
             dropped = r == STORE_OK;
         }

@@ -294,7 +294,8 @@ static bool table_sane(const struct state *s)
             return false;
         if (i && g->number <= g[-1].number)
             return false;
-        if (g->base != NONE && g->base >= g->number)
+        if (g->base != NONE &&
+            (g->base >= g->number || !generation_find((struct state *)s, g->base)))
             return false;
     }
     for (size_t i = 0; i < s->points.count; i++) {

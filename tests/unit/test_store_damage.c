@@ -1,7 +1,7 @@
 // sources: ../../store/checksum.c ../../store/damage.c ../../store/generation.c
 // sources: ../../store/io.c ../../store/map.c ../../store/node.c ../../store/points.c
 // sources: ../../store/commit.c ../../store/policy.c ../../store/root.c
-// sources: ../../store/retain.c ../../store/room.c ../../store/scrub.c
+// sources: ../../store/reclaim.c ../../store/retain.c ../../store/room.c ../../store/scrub.c
 // sources: ../../store/store.c ../../store/super.c ../../store/tree.c ../../store/update.c
 // sources: ../../store/verify.c ../crash/model.c
 /*
@@ -269,6 +269,154 @@ START_TEST(a_damaged_generation_does_not_stop_the_district)
 }
 END_TEST
 
+/* --- going on with damage ----------------------------------------------------------------------
+ */
+
+static const struct disk_generation *generation(struct store *st, uint64_t number)
+{
+    return generation_kept(&st->committed, number);
+}
+
+/** A byte of that generation's topmost index block, which is its own. */
+static void damage_index(struct store *st, uint64_t number)
+{
+    disk->bytes[generation(st, number)->root.place * STORE_BLOCK + 50] ^= 1;
+}
+
+static struct store *open_again(void)
+{
+    struct store_io io = memory_disk_io(disk);
+    struct store *st;
+
+    ck_assert_int_eq(store_open(&io, &st), STORE_OK);
+    return st;
+}
+
+static void commit_one(struct store *st, int expected)
+{
+    uint64_t page[512] = {77};
+    struct store_info i;
+
+    store_info(st, &i);
+    ck_assert_int_eq(store_begin(st, i.next_generation), STORE_OK);
+    ck_assert_int_eq(store_put(st, 7, OBJECT_PAGE, 1, page), STORE_OK);
+    ck_assert_int_eq(store_commit(st, 9, STORE_MADE_ASKED), expected);
+    if (expected)
+        store_abort(st);
+}
+
+static uint64_t leaks(struct store *st)
+{
+    struct store_info i;
+
+    store_info(st, &i);
+    return i.leaks;
+}
+
+START_TEST(a_damaged_generation_can_be_dropped)
+{
+    for (uint64_t number = 0; number < 4; number++) {
+        struct store_verify v = {0};
+        struct store *st;
+        uint64_t incarnation;
+
+        make_store();
+        damage_index(model->st, number);
+        st = open_again();
+        ck_assert_int_eq(store_claim(st, STORE_NEWEST, 1, "test", 1, &incarnation), STORE_OK);
+        ck_assert_int_eq(store_drop(st, number), STORE_OK);
+        ck_assert(!generation(st, number));
+        ck_assert_uint_eq(leaks(st), 0);
+        ck_assert_int_eq(store_verify(st, &v), STORE_OK); /* the map is exact again */
+        commit_one(st, STORE_OK);
+        store_close(st);
+        end_store();
+    }
+}
+END_TEST
+
+START_TEST(what_two_damaged_generations_hold_is_found_with_the_second)
+{
+    struct store_verify v = {0};
+    struct store *st;
+    uint64_t incarnation;
+
+    make_store();
+    damage_index(model->st, 1);
+    damage_index(model->st, 2);
+    st = open_again();
+    ck_assert_int_eq(store_claim(st, STORE_NEWEST, 1, "test", 1, &incarnation), STORE_OK);
+    ck_assert_int_eq(store_drop(st, 1), STORE_OK);
+    ck_assert_uint_eq(leaks(st), 1);
+    ck_assert_int_eq(store_verify(st, &v), STORE_DAMAGED);
+    store_close(st);
+    st = open_again();
+    ck_assert_uint_eq(leaks(st), 1);
+    ck_assert_int_eq(store_claim(st, STORE_NEWEST, 1, "test", 1, &incarnation), STORE_OK);
+    ck_assert_int_eq(store_drop(st, 2), STORE_OK);
+    ck_assert_uint_eq(leaks(st), 0);
+    ck_assert_int_eq(store_verify(st, &v), STORE_OK);
+    store_close(st);
+    end_store();
+}
+END_TEST
+
+START_TEST(from_a_damaged_one_an_older_one_is_claimed)
+{
+    struct store_object o;
+    struct store_info i;
+    struct store *st;
+    uint64_t incarnation, page[512];
+
+    make_store();
+    damage_index(model->st, 4);
+    st = open_again();
+    ck_assert_int_eq(store_get(st, STORE_NEWEST, 1, &o, page), STORE_DAMAGED);
+    ck_assert_int_eq(store_get(st, 3, 1, &o, page), STORE_OK);
+    ck_assert_int_eq(store_claim(st, STORE_NEWEST, 1, "test", 1, &incarnation), STORE_OK);
+    commit_one(st, STORE_DAMAGED); /* it would grow from what cannot be read */
+    store_info(st, &i);
+    ck_assert_uint_eq(i.current, 4);
+    ck_assert_int_eq(store_claim(st, 3, 2, "test", 2, &incarnation), STORE_OK);
+    commit_one(st, STORE_OK);
+    store_info(st, &i);
+    ck_assert_uint_eq(i.current, 5);
+    ck_assert_int_eq(store_get(st, STORE_NEWEST, 7, &o, page), STORE_OK);
+    ck_assert_uint_eq(page[0], 77);
+    ck_assert_int_eq(store_drop(st, 4), STORE_OK);
+    store_close(st);
+    ck_assert_int_eq(look(), STORE_OK);
+    end_store();
+}
+END_TEST
+
+/** Every generation but the newest has a leaf of its own that is damaged, and one more comes with
+ * each commit: none of them can be dropped in passing. */
+START_TEST(a_table_full_of_damage_makes_room)
+{
+    struct store_format_params p = {.name = "bad", .blocks = 4000, .keep_last = 2};
+    struct memory_disk *d = memory_disk_new(4000);
+    struct store_io io = memory_disk_io(d);
+    struct store_info i;
+    struct store *st;
+
+    disk = d;
+    d->quiet = true;
+    io.cache_blocks = 1;
+    ck_assert_int_eq(store_format(&io, &p, &st), STORE_OK);
+    for (unsigned n = 0; n < 600; n++) {
+        commit_one(st, STORE_OK);
+        store_info(st, &i);
+        if (n > 0)
+            damage_index(st, i.current - 1);
+    }
+    store_info(st, &i);
+    ck_assert_uint_eq(i.newest, 599);
+    store_close(st);
+    memory_disk_free(d);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("store damage");
@@ -285,6 +433,10 @@ int main(void)
     tcase_add_test(t, roots_of_an_earlier_store_do_not_count);
     tcase_add_test(t, damage_is_named);
     tcase_add_test(t, a_damaged_generation_does_not_stop_the_district);
+    tcase_add_test(t, a_damaged_generation_can_be_dropped);
+    tcase_add_test(t, what_two_damaged_generations_hold_is_found_with_the_second);
+    tcase_add_test(t, from_a_damaged_one_an_older_one_is_claimed);
+    tcase_add_test(t, a_table_full_of_damage_makes_room);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
