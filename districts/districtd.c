@@ -8,8 +8,10 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <bailiwick/link.h>
 #include <bailiwick/names.h>
 #include "broken.h"
+#include "broker.h"
 #include "events.h"
 #include "lifecycle.h"
 
@@ -188,6 +190,32 @@ static void serve_events(uint64_t number, struct message *reply)
     }
 }
 
+/** A district's first link from an index on. */
+static void serve_link(unsigned slot, uint64_t index, struct message *reply)
+{
+    static struct link_line line;
+    struct message m = {.code = DISTRICT_LINKS, .word = {index}, .buffer = &line};
+
+    m.size = sizeof(line);
+    reply->code = registry_entry(slot)->running ? bw_call(KEY_DISTRICT_OF(slot), &m) : BW_REFUSED;
+    reply->word[0] = m.word[0];
+    if (reply->code == BW_OK) {
+        reply->string = &line;
+        reply->length = sizeof(line);
+    }
+}
+
+/** The last of what a running district's native programs have logged. */
+static void serve_log(unsigned slot, struct message *reply)
+{
+    static char text[DISTRICT_LOG_MAX];
+    struct message m = {.code = DISTRICT_LOG, .buffer = text, .size = sizeof(text)};
+
+    reply->code = registry_entry(slot)->running ? bw_call(KEY_DISTRICT_OF(slot), &m) : BW_REFUSED;
+    reply->string = text;
+    reply->length = reply->code == BW_OK ? m.length : 0;
+}
+
 /* --- the server
  * ------------------------------------------------------------------------------------ */
 
@@ -215,6 +243,12 @@ static void serve_named(int64_t order, const uint64_t *word, const char *name,
     case DISTRICTS_KILL:
         serve_kill(slot, reply);
         break;
+    case DISTRICTS_LINK:
+        serve_link(slot, word[0], reply);
+        break;
+    case DISTRICTS_LOG:
+        serve_log(slot, reply);
+        break;
     default:
         reply->send[0] = KEY_STORE(slot);
     }
@@ -234,6 +268,8 @@ static void serve(const struct message *m, const char *string, struct message *r
     case DISTRICTS_ATTACH:
     case DISTRICTS_KILL:
     case DISTRICTS_STORE:
+    case DISTRICTS_LINK:
+    case DISTRICTS_LOG:
         serve_named(m->code, m->word, string, reply);
         break;
     case DISTRICTS_REGISTER:
@@ -283,6 +319,8 @@ int main_native(uint64_t word)
             string[request.length] = 0;
             serve(&request, string, &m);
             reply_to = KEY_AT(KR_CALLER);
+        } else if (request.delivery == DELIVERY_POSTED) {
+            broker_run();
         }
     }
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <bailiwick/console.h>
 #include <bailiwick/names.h>
+#include "broker.h"
 
 #define KR_CONSOLES KEY_AT(25)
 #define KR_CLOCK    KEY_AT(26)
@@ -133,6 +134,9 @@ int64_t lifecycle_start(unsigned slot, const uint64_t *generation)
         return result;
     }
     result = grant_all(slot);
+    if (result == BW_OK) {
+        result = broker_watch(slot);
+    }
     if (result == BW_OK) {
         result = bw_call(KEY_DISTRICT_OF(slot), &m);
     }

@@ -1,6 +1,6 @@
 /*
  * The first generation of a district (image.h): system page, domain list, the programs bank,
- * steward, unix and terminal with their address spaces and keys, and the file tree.
+ * steward, unix, terminal and those added, with their address spaces and keys, and the file tree.
  *
  * Ids: system objects as district.h says; then the programs' own objects from OID_FIRST_FREE on;
  * then, each from an aligned id, the ranges of steward, terminal and unix, and the bank's, which is
@@ -19,14 +19,14 @@
 #define BANK_BASE (UNIX_BASE + IMAGE_UNIX_RANGE)
 
 struct program {
-    const char *name;
+    const char *name; /* of the file, in the folder of programs; or a path */
     oid_t domain;
     struct segment space;
     struct domain_frame frame;
 };
 
-enum { BANK, STEWARD, UNIX, TERMINAL, PROGRAMS };
-static const char *const program_name[PROGRAMS] = {"bank", "steward", "unix", "terminal"};
+enum { BANK, STEWARD, UNIX, TERMINAL, ADDED };
+static const char *const program_name[ADDED] = {"bank", "steward", "unix", "terminal"};
 
 static const char *programs_folder(const struct options *o)
 {
@@ -66,7 +66,10 @@ static void make_program(struct builder *b, struct program *p, const char *folde
     struct domain_frame *f = &p->frame;
     char path[8192];
 
-    snprintf(path, sizeof(path), "%s/%s.elf", folder, p->name);
+    if (strchr(p->name, '/'))
+        snprintf(path, sizeof(path), "%s", p->name);
+    else
+        snprintf(path, sizeof(path), "%s/%s.elf", folder, p->name);
     p->domain = builder_id(b);
     p->space = segment_new(b, NATIVE_HEIGHT);
     f->regs.rip = elf_load(b, path, &p->space);
@@ -101,17 +104,26 @@ static oid_t new_page(struct builder *b, const void *bytes)
     return oid;
 }
 
+static void give_arguments(struct builder *b, struct program *p, const char *option,
+                           const char *words)
+{
+    struct image_arguments arguments = {0};
+    const char *why = split_words(words, arguments.exec, sizeof(arguments.exec));
+
+    if (why)
+        fail("%s: %s", option, why);
+    segment_put(b, &p->space, 0, window_page(1),
+                make_key(KEY_PAGE, RIGHT_WRITE, 0, new_page(b, &arguments)));
+}
+
 static void give_windows(struct builder *b, struct program *p, const struct options *o,
                          struct key inodes)
 {
-    struct image_arguments arguments = {0};
-    const char *why = split_words(o->exec, arguments.exec, sizeof(arguments.exec));
     oid_t rings;
 
-    if (why)
-        fail("--exec: %s", why);
-    segment_put(b, &p[STEWARD].space, 0, window_page(1),
-                make_key(KEY_PAGE, RIGHT_WRITE, 0, new_page(b, &arguments)));
+    give_arguments(b, &p[STEWARD], "--exec", o->exec);
+    for (unsigned i = 0; i < o->added_count; i++)
+        give_arguments(b, &p[ADDED + i], "--program", o->added[i]);
     segment_put(b, &p[UNIX].space, 2, window_page(1), inodes);
     rings = new_page(b, NULL);
     segment_put(b, &p[UNIX].space, 0, window_page(2), make_key(KEY_PAGE, RIGHT_WRITE, 0, rings));
@@ -119,13 +131,17 @@ static void give_windows(struct builder *b, struct program *p, const struct opti
                 make_key(KEY_PAGE, RIGHT_WRITE, 0, rings));
 }
 
-static void give_keys(struct builder *b, struct program *p, struct key files)
+static void give_keys(struct builder *b, struct program *p, unsigned added, struct key files)
 {
     oid_t ranges = (b->next + 2 * IMAGE_RANGE - 1) / IMAGE_RANGE * IMAGE_RANGE;
     struct key bank = start_key(&p[BANK], 0);
 
-    if (ranges + 2 * IMAGE_RANGE > UNIX_BASE)
+    if (ranges + (2 + added) * IMAGE_RANGE > UNIX_BASE)
         fail("the programs are too large");
+    for (unsigned i = 0; i < added; i++) {
+        p[ADDED + i].frame.keys[KR_RANGE] = range_key(ranges + (2 + i) * IMAGE_RANGE, IMAGE_RANGE);
+        p[ADDED + i].frame.keys[KR_IMAGE_BANK] = bank;
+    }
     p[BANK].frame.keys[KR_RANGE] = range_key(BANK_BASE, OID_LIMIT - BANK_BASE);
     p[STEWARD].frame.keys[KR_RANGE] = range_key(ranges, IMAGE_RANGE);
     p[STEWARD].frame.keys[KR_IMAGE_BANK] = bank;
@@ -139,8 +155,8 @@ static void give_keys(struct builder *b, struct program *p, struct key files)
     p[TERMINAL].frame.keys[KR_IMAGE_PEER] = start_key(&p[UNIX], BADGE_TERMINAL);
 }
 
-static void make_system(struct builder *b, const struct program *p, const struct options *o,
-                        uint64_t now)
+static void make_system(struct builder *b, const struct program *p, unsigned programs,
+                        const struct options *o, uint64_t now)
 {
     union {
         struct system_page page;
@@ -151,14 +167,14 @@ static void make_system(struct builder *b, const struct program *p, const struct
                          .bank_version = 1,
                          .steward_version = 1,
                          .unix_version = 1,
-                         .domain_places = PROGRAMS,
+                         .domain_places = programs,
                          .link_version = 1}};
     oid_t list[BW_PAGE_SIZE / sizeof(oid_t)] = {0};
 
     system.page.realtime = now;
     strncpy(system.page.name, o->name, DISTRICT_NAME_MAX - 1);
     builder_put(b, OID_SYSTEM, OBJECT_PAGE, &system);
-    for (unsigned i = 0; i < PROGRAMS; i++)
+    for (unsigned i = 0; i < programs; i++)
         list[i] = p[i].domain;
     builder_put(b, OID_DOMAIN_LIST, OBJECT_PAGE, list);
     for (unsigned i = 1; i < OID_DOMAIN_LIST_PAGES; i++)
@@ -180,15 +196,28 @@ static void make_mount_points(struct tree *t)
             fail("%s: %s", place[i].path, why);
 }
 
+/** The first word of a --program. */
+static const char *first_word(const char *words)
+{
+    static char word[PROGRAMS_ADDED][4096];
+    static unsigned next;
+    const char *why = split_words(words, word[next], sizeof(word[next]));
+
+    if (why || word[next][0] == 0)
+        fail("--program: %s", why ? why : "it names none");
+    return word[next++];
+}
+
 void image_make(struct store *st, const struct options *o, uint64_t now)
 {
     struct builder b = {st, OID_FIRST_FREE}, unix_range = {st, UNIX_BASE};
-    struct program *p = allocate(PROGRAMS * sizeof(*p));
+    unsigned programs = ADDED + o->added_count;
+    struct program *p = allocate(programs * sizeof(*p));
     struct tree *t = tree_new(&unix_range, now);
     struct key inodes = tree_inode_table(t), files;
 
-    for (unsigned i = 0; i < PROGRAMS; i++) {
-        p[i].name = program_name[i];
+    for (unsigned i = 0; i < programs; i++) {
+        p[i].name = i < ADDED ? program_name[i] : first_word(o->added[i - ADDED]);
         make_program(&b, &p[i], programs_folder(o), i);
     }
     give_windows(&b, p, o, inodes);
@@ -196,12 +225,12 @@ void image_make(struct store *st, const struct options *o, uint64_t now)
         tar_read(t, o->root);
     make_mount_points(t);
     files = tree_emit(t);
-    for (unsigned i = 0; i < PROGRAMS; i++)
+    for (unsigned i = 0; i < programs; i++)
         segment_emit(&b, &p[i].space);
-    give_keys(&b, p, files);
-    for (unsigned i = 0; i < PROGRAMS; i++)
+    give_keys(&b, p, o->added_count, files);
+    for (unsigned i = 0; i < programs; i++)
         builder_put(&b, p[i].domain, OBJECT_DOMAIN, &p[i].frame);
-    make_system(&b, p, o, now);
+    make_system(&b, p, programs, o, now);
     tree_free(t);
     free(p);
 }

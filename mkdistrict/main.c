@@ -72,6 +72,8 @@ static void usage(void)
            "  --keep L,M,H,D     generations that stay: the last L, then one a minute, an hour, a "
            "day, so many\n"
            "                     of each (default: 8,60,24,30)\n"
+           "  --program 'P ARGS' a native program to run in it as well (docs/programs.md); may be "
+           "repeated\n"
            "  --programs DIR     where the native programs are (default: ../boot beside this "
            "program)\n"
            "  --force            overwrite FILE if it exists\n"
@@ -176,7 +178,7 @@ static void check_options(struct options *o)
     o->size -= o->size % STORE_BLOCK;
 }
 
-enum { SIZE = 256, NAME, ROOT, EXEC, INTERVAL, KEEP, PROGRAMS, FORCE, INFO, VERIFY, GROW, HELP };
+enum { SIZE = 256, NAME, ROOT, EXEC, INTERVAL, KEEP, PROGRAM, PROGRAMS, FORCE, INFO, VERIFY, GROW, HELP };
 
 static void set_keep(const char *text, struct retention *r)
 {
@@ -197,6 +199,7 @@ static int parse(int argc, char **argv, struct options *o)
         {"exec", required_argument, NULL, EXEC},
         {"interval", required_argument, NULL, INTERVAL},
         {"keep", required_argument, NULL, KEEP},
+        {"program", required_argument, NULL, PROGRAM},
         {"programs", required_argument, NULL, PROGRAMS},
         {"force", no_argument, NULL, FORCE},
         {"info", no_argument, NULL, INFO},
@@ -229,6 +232,10 @@ static int parse(int argc, char **argv, struct options *o)
             break;
         case KEEP:
             set_keep(optarg, &o->keep);
+        case PROGRAM:
+            if (o->added_count == PROGRAMS_ADDED)
+                fail("--program: %u are the most", PROGRAMS_ADDED);
+            o->added[o->added_count++] = optarg;
             break;
         case PROGRAMS:
             o->programs = optarg;

@@ -18,12 +18,15 @@
 struct retention {
     uint32_t last, minutes, hours, days;
 };
+#define PROGRAMS_ADDED 16
 
 struct options {
     const char *file;
     const char *name; /* of the district; NULL: from the file's name */
     const char *root; /* tar, "-" standard input; NULL: none */
     const char *exec;
+    const char *added[PROGRAMS_ADDED]; /* further native programs, with their arguments */
+    unsigned added_count;
     const char *programs; /* folder of the native programs; NULL: beside this program */
     uint64_t size;
     uint64_t interval;

@@ -368,8 +368,11 @@ void district_log(struct district *d, const char *bytes, size_t n)
     log_bytes(d->name, 8);
     log_bytes(": ", 2);
     log_bytes(bytes, (unsigned)n);
-    size_t room = DISTRICT_LOG_SIZE - d->log_length;
-    n = n < room ? n : room;
+    size_t room = DISTRICT_LOG_MAX - d->log_length;
+    if (n > room) { /* the oldest goes; self_log sends less than there is room for */
+        memmove(d->log, d->log + (n - room), d->log_length - (n - room));
+        d->log_length -= (uint32_t)(n - room);
+    }
     memcpy(d->log + d->log_length, bytes, n);
     d->log_length += (uint32_t)n;
 }

@@ -20,7 +20,6 @@
 #define YOUNG             32u                    /* power of two */
 #define LINKS             16384u                 /* unnamed ones, at most */
 #define LINK_CHUNKS       ((LINKS + 256u) / 64u) /* frames of link entries; the last: named ones */
-#define DISTRICT_LOG_SIZE 2048u
 
 struct want {
     oid_t oid; /* 0: free entry */
@@ -109,7 +108,7 @@ struct district {
     /* what went wrong */
     bool crashed;
     uint64_t crash_oid, crash_code, crash_error, crash_address, crash_rip;
-    char log[DISTRICT_LOG_SIZE];
+    char log[DISTRICT_LOG_MAX];
     uint32_t log_length;
 };
 

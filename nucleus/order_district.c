@@ -116,14 +116,6 @@ static int status(struct call *c, struct district *d)
     return call_put(c, &s, sizeof s);
 }
 
-static int take_log(struct call *c, struct district *d)
-{
-    int r = call_put(c, d->log, d->log_length);
-    if (r == BW_OK)
-        d->log_length = 0;
-    return r;
-}
-
 static int begin(struct call *c, struct district *d)
 {
     c->out[0] = d->epoch;
@@ -250,7 +242,7 @@ int order_district(struct call *c)
     case DISTRICT_BUDGET:
         return set_budget(c, d);
     case DISTRICT_LOG:
-        return take_log(c, d);
+        return call_put(c, d->log, d->log_length);
     case DISTRICT_WATCH:
         d->watcher = c->k[0];
         return c->k[0].type == KEY_START ? BW_OK : BW_ARGUMENT;

@@ -76,6 +76,25 @@ static int self_memory(struct call *c)
     return BW_OK;
 }
 
+/** Waits until the store has an epoch. It is run again after each commit, also by a district that
+ * was restarted meanwhile: what it was restarted from is committed. */
+static int self_barrier(struct call *c)
+{
+    struct district *d = c->d;
+    if (!d->persistent)
+        return BW_REFUSED;
+    if (c->w[0] > d->epoch)
+        return BW_ARGUMENT;
+    c->out[0] = d->generation;
+    if (d->generation >= c->w[0])
+        return BW_OK;
+    if (c->w[0] == d->epoch && !d->pressed) {
+        d->pressed = true;
+        district_notify(d);
+    }
+    return WAIT_COMMIT;
+}
+
 static int link_state(struct call *c)
 {
     const struct named_link *n = named_of(c->d, c->k[0]);
@@ -130,6 +149,8 @@ int order_self(struct call *c)
         return self_space(c);
     case SELF_MEMORY:
         return self_memory(c);
+    case SELF_BARRIER:
+        return self_barrier(c);
     case SELF_SENDER: {
         const struct domain_frame *f = activity_frame(c->a);
         c->out[0] = f->sender_slot;

@@ -99,6 +99,7 @@ def jobs(long):
     yield 'space', system('space')
     yield 'posix', system('posix')
     yield 'survive', system('survive')
+    yield 'links', system('links')
     yield 'host', system('host')
     yield 'locks', system('locks')
     yield 'fuzz', system('fuzz', *(['--long'] if long else []), '--seed', str(SEED))

@@ -67,7 +67,7 @@ _mkdistrict() {
     --name | --exec | --owner | --mode | --keep) return ;;
     esac
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'ls cat get put dump export import archive --size --name --root --exec --interval --keep
+        COMPREPLY=($(compgen -W 'ls cat get put dump export import archive --size --name --root --exec --program --interval --keep
             --programs --force --info --verify --grow --help' -- "$cur"))
         [[ $cur == -* ]] || COMPREPLY+=($(compgen -f -- "$cur"))
         return
@@ -84,7 +84,7 @@ _mkdistrict() {
     archive) _mkdistrict_archive "$program"; return ;;
     ls | cat | get | put | dump | export | import) ;;
     *) if [[ $cur == -* ]]; then
-            COMPREPLY=($(compgen -W '--size --name --root --exec --interval --keep --programs --force' -- "$cur"))
+            COMPREPLY=($(compgen -W '--size --name --root --exec --program --interval --keep --programs --force' -- "$cur"))
         else
             _mkdistrict_files
         fi

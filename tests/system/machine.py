@@ -51,13 +51,15 @@ def no_newline_mapping():
 
 
 def make_store(path, name='my-district', size='256M', root=None, interval=None,
-               program='/bin/busybox sh'):
+               program='/bin/busybox sh', native=()):
     """Formats a store, in place of one that is there."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     command = [MKDISTRICT, '--force', '--size', size, '--name', name, '--root',
                root or os.path.join(BUILD, 'tree.tar'), '--exec', program]
     if interval:
         command += ['--interval', interval]
+    for words in native:
+        command += ['--program', words]
     done = subprocess.run(command + [path], capture_output=True, text=True)
     if done.returncode:
         raise MachineError('mkdistrict failed: ' + done.stderr)

@@ -100,6 +100,15 @@ bool admin_event(uint64_t number, struct event *e)
     return call_districts(&m) == BW_OK && m.length == sizeof(*e);
 }
 
+int64_t admin_link(const char *name, uint64_t *index, struct link_line *line)
+{
+    struct message m = {.word = {*index}, .buffer = line, .size = sizeof(*line)};
+    int64_t result = admin_order(DISTRICTS_LINK, name, &m, NULL);
+
+    *index = m.word[0];
+    return result == BW_OK && m.length != sizeof(*line) ? BW_ABSENT : result;
+}
+
 int64_t admin_attach(uint64_t session)
 {
     struct message m = {.code = CONSOLE_ATTACH, .word = {session}};

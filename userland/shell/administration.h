@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <bailiwick/admin.h>
+#include <bailiwick/link.h>
 #include <bailiwick/runtime.h>
 
 /** The line of the index-th district. @return false behind the last */
@@ -20,6 +21,9 @@ int64_t admin_order(enum districts_order order, const char *name, struct message
 /** A kept generation: the first with that number or a higher one. @param held with what only it
  * holds @return false: there is none */
 bool admin_generation(const char *name, uint64_t number, bool held, struct generation_line *g);
+/** A link of a running district: the first with that index or a higher one, which is set. @return
+ * BW_OK, BW_ABSENT behind the last, BW_REFUSED: not running */
+int64_t admin_link(const char *name, uint64_t *index, struct link_line *line);
 /** The first event with that number or a higher one. @return false: there is none */
 bool admin_event(uint64_t number, struct event *e);
 /** Sends an order, with one word, to the store server of a district. @return the result */

@@ -9,6 +9,7 @@
 #include "administration.h"
 #include "format.h"
 #include "history.h"
+#include "links.h"
 #include "screen.h"
 #include "watch.h"
 
@@ -452,6 +453,13 @@ static const struct command commands[] = {
      "Starts, rollbacks and why, damage, checkpoints that failed. Important ones are also shown "
      "before the next prompt.",
      watch_events},
+    {"links", "NAME", 1, 1, "lists the links of a district to others",
+     "For each: what it leads to, since when it is live or severed and why, how often it was "
+     "established,\nand the messages sent through it since. A link without a name is made when a key is "
+     "passed, and does not\ncome back once it is severed.",
+     links_list},
+    {"log", "NAME", 1, 1, "shows what the native programs of a district have logged",
+     "The last 2048 bytes of this run.", links_log},
     {"interval", "NAME [TIME]", 1, 2, "shows or sets the time between a district's checkpoints",
      "TIME is a number with ms, s, m or h, at least 10ms, or 'off'. It is kept in the store.",
      interval},

@@ -15,6 +15,7 @@
 #define OID_LIMIT             ((oid_t)1 << 60)
 
 #define DISTRICT_NAME_MAX 32u
+#define DISTRICT_LOG_MAX  2048u /* bytes that are kept */
 #define DISTRICT_MAX      64u /* running at once on one machine; slot 0 is the commons */
 
 #define SYSTEM_MAGIC        0x6d65747379734442ull /* "BDsystem" in little-endian order */
@@ -82,7 +83,7 @@ enum district_order {
     DISTRICT_BUDGET = 12,   /* w0: objects that may become dirty before they must wait for a commit;
                                w1 enum space_stage; w2 blocks of the store that are free, w3 blocks
                                it has: both only told to the district (SELF_SPACE) */
-    DISTRICT_LOG = 13,      /* -> string: what SELF_LOG of its domains left (cleared) */
+    DISTRICT_LOG = 13,      /* -> string: the last of what SELF_LOG of its domains left */
     DISTRICT_WATCH = 14, /* k0 start key of the broker: its post bit means that a named link waits to
                             be established, or a publication has changed */
     DISTRICT_LINKS = 15, /* w0 index -> string: struct link_line of the first link from there,

@@ -99,6 +99,9 @@ enum self_order {
                               is a newer connection */
     SELF_LINK_REOPEN = 16, /* k0 named link: asks for it to be established (LINK_MANUAL, or at once) */
     SELF_LINK_DROP = 17,   /* k0 link: its entry is free again; all keys to it are void */
+    SELF_BARRIER = 19, /* w0 epoch, of now or earlier: returns when a generation that has what
+                          happened in it is committed, after asking for a checkpoint if need be ->
+                          w0 the last generation */
     SELF_MEMORY = 18, /* -> w0 objects of the district in memory, w1 fetched from its store so far,
                          w2 that left memory again, w3 TSC ticks the processor was idle */
 };

@@ -36,6 +36,10 @@ enum districts_order {
     DISTRICTS_EVENTS =
         10, /* w0 number -> string: struct event, the first with that number or a higher one.
                BW_ABSENT: there is none; w0 the number that the next one gets */
+    DISTRICTS_LINK = 11, /* w0 index -> w0, string: struct link_line, as DISTRICT_LINKS has it.
+                            BW_REFUSED: not running */
+    DISTRICTS_LOG = 12,  /* -> string: the last of what its native programs logged in this run.
+                            BW_REFUSED: not running */
 };
 
 enum ended_why {
