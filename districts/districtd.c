@@ -15,7 +15,8 @@
 #include "events.h"
 #include "lifecycle.h"
 
-#define KR_OFFERED KEY_AT(KR_ARGUMENT)
+#define KR_OFFERED      KEY_AT(KR_ARGUMENT)
+#define KR_OFFERED_DISK KEY_AT(KR_ARGUMENT + 1)
 
 static struct district_line answer_line; /* string of the reply under way */
 
@@ -107,9 +108,31 @@ static void serve_kill(unsigned slot, struct message *reply)
     reply_line(slot, reply);
 }
 
+/** Another copy of a mirrored store has turned up: its disk is handed to the server of the first
+ * one.
+ *  @return false: that server does not want it, or has ended */
+static bool pair(unsigned slot)
+{
+    struct entry *e = registry_entry(slot);
+    struct message m = {.code = STORE_PAIR, .buffer = &answer_line, .size = sizeof(answer_line)};
+
+    m.send[0] = KR_OFFERED_DISK;
+    if (bw_call(KEY_STORE(slot), &m) != BW_OK) {
+        return false;
+    }
+    bw_copy_key(KR_OFFERED_DISK, KEY_PARTNER(slot));
+    e->paired = true;
+    e->line = answer_line;
+    e->error = answer_line.error;
+    answer_line.message[sizeof(answer_line.message) - 1] = 0;
+    registry_say(e, "%s", answer_line.error ? answer_line.message : "");
+    return true;
+}
+
 /** The slot of a live store server, other than the one that registers, with that name. A dead one's
- *  entry goes. @param ended set if its district ran */
-static unsigned other_with_name(const char *name, bool *ended)
+ *  entry goes. @param ended set if its district ran @param partner set if it had a second disk,
+ * whose key is then KR_OFFERED_DISK */
+static unsigned other_with_name(const char *name, bool *ended, bool *partner)
 {
     unsigned slot = registry_find(name);
     struct message m = {.code = STORE_LINE, .buffer = &answer_line, .size = sizeof(answer_line)};
@@ -124,31 +147,48 @@ static unsigned other_with_name(const char *name, bool *ended)
         lifecycle_end(slot);
         *ended = true;
     }
+    if (registry_entry(slot)->paired) {
+        bw_copy_key(KEY_PARTNER(slot), KR_OFFERED_DISK);
+        *partner = true;
+    }
     registry_remove(slot);
     return 0;
 }
 
-static void serve_register(struct message *reply, const void *string, size_t length)
+/** @param word of the request */
+static void serve_register(struct message *reply, const uint64_t *word, const void *string,
+                           size_t length)
 {
     struct district_line line;
-    bool ended = false;
-    unsigned other;
+    bool ended = false, partner = false;
+    unsigned other = registry_partner(word, (unsigned)word[2]);
     unsigned slot;
 
     if (length != sizeof(line)) {
         reply->code = BW_ARGUMENT;
         return;
     }
+    if (other && pair(other)) { /* no entry of its own: slot 0 */
+        return;
+    }
     memcpy(&line, string, sizeof(line));
     line.name[sizeof(line.name) - 1] = 0;
     line.message[sizeof(line.message) - 1] = 0;
-    other = other_with_name(line.name, &ended);
+    other = other_with_name(line.name, &ended, &partner);
     slot = registry_add(&line, other);
     if (slot == 0) {
         reply->code = BW_LIMIT;
         return;
     }
     bw_copy_key(KR_OFFERED, KEY_STORE(slot));
+    memcpy(registry_entry(slot)->id, word, sizeof(registry_entry(slot)->id));
+    registry_entry(slot)->copy = (unsigned)word[2];
+    if (partner && word[2] != 0) {
+        bw_copy_key(KR_OFFERED_DISK, KEY_PARTNER(slot));
+        registry_entry(slot)->paired = true;
+        reply->send[0] = KEY_PARTNER(slot);
+        reply->word[1] = 1;
+    }
     if (ended) {
         registry_say(registry_entry(slot),
                      "stopped: its store server failed and was started again");
@@ -231,6 +271,11 @@ static void serve_named(int64_t order, const uint64_t *word, const char *name,
     }
     switch (order) {
     case DISTRICTS_RESTART:
+        if (word[2] != 0) {
+            struct message m = {.code = STORE_ALONE};
+
+            bw_call(KEY_STORE(slot), &m); /* what is wrong, the start says */
+        }
         serve_restart(slot, word[0] ? &word[1] : NULL, reply);
         break;
     case DISTRICTS_ROLLBACK:
@@ -273,7 +318,7 @@ static void serve(const struct message *m, const char *string, struct message *r
         serve_named(m->code, m->word, string, reply);
         break;
     case DISTRICTS_REGISTER:
-        serve_register(reply, string, m->length);
+        serve_register(reply, m->word, string, m->length);
         break;
     case DISTRICTS_ENDED:
         if (slot > 0) {
@@ -310,6 +355,7 @@ int main_native(uint64_t word)
         m.buffer = string;
         m.size = sizeof(string) - 1;
         m.take[0] = KR_OFFERED;
+        m.take[1] = KR_OFFERED_DISK;
         bw_return(reply_to, &m, KEY_AT(KR_CALLER), 0);
 
         struct message request = m;

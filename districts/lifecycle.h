@@ -8,9 +8,12 @@
 #include <bailiwick/runtime.h>
 #include "registry.h"
 
-#define KR_NODE               24 /* slot s: key to the store server of entry s; slot 64 + s: its district key */
+/* Slot s: key to the store server of entry s; slot 64 + s: its district key; slot 128 + s: key to
+ * the driver of the disk that has the other copy of its store. */
+#define KR_NODE               24
 #define KEY_STORE(slot)       KEY_IN_NODE(KR_NODE, (slot))
 #define KEY_DISTRICT_OF(slot) KEY_IN_NODE(KR_NODE, REGISTRY_MAX + (slot))
+#define KEY_PARTNER(slot)     KEY_IN_NODE(KR_NODE, 2 * REGISTRY_MAX + (slot))
 
 /** Makes the node and finds the console. */
 void lifecycle_open(void);

@@ -12,8 +12,11 @@
 #define REGISTRY_MAX DISTRICT_MAX /* slot 0 is not used; a slot is also the console session */
 
 struct entry {
-    bool known;   /* registered */
-    bool running; /* its district key is held */
+    bool known;     /* registered */
+    bool running;   /* its district key is held */
+    uint64_t id[2]; /* of the store */
+    unsigned copy;  /* 1 + which copy of a mirrored store registered; 0: it is not mirrored */
+    bool paired;    /* its server looks after the other copy's disk, too: KEY_PARTNER */
     char name[DISTRICT_NAME_MAX];
     struct district_line line;          /* as last heard from the store server */
     int32_t error;                      /* why it cannot run (enum bw_result), 0 if it can */
@@ -23,6 +26,8 @@ struct entry {
 
 /** @return the slot of a district that may run, or 0 */
 unsigned registry_find(const char *name);
+/** The slot of the store server that has another copy of that mirrored store, or 0. */
+unsigned registry_partner(const uint64_t id[2], unsigned copy);
 /** The slot of the index-th entry, or 0. */
 unsigned registry_at(uint64_t index);
 struct entry *registry_entry(unsigned slot);

@@ -18,6 +18,7 @@
 #define KR_DISTRICT  27
 #define KR_WAITERS   28 /* node: resume keys of those who wait for a checkpoint */
 #define KR_DISTRICTS 29
+#define KR_OFFERED   (KR_ARGUMENT + 3)                /* what comes with a message */
 #define WAITERS      64u                              /* slots of KR_WAITERS */
 #define KEY_DROPPER  KEY_IN_NODE(KR_WAITERS, WAITERS) /* resume key; history.c */
 

@@ -1,7 +1,7 @@
 /*
  * stored: the store server. One runs for each disk (its word is N of "diskN"); it opens the store
  * there, registers it with districtd, starts the district in it, supplies its objects, and
- * checkpoints it.
+ * checkpoints it. Of a mirrored store's two disks one server looks after both (copies.c).
  *
  * It is called by districtd and the shell (admin.h) and posted by the disk driver and the nucleus.
  * It calls the driver, the nucleus and, once, districtd; afterwards it only ever sends to
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <bailiwick/names.h>
+#include "copies.h"
 #include "history.h"
 #include "scrub.h"
 #include "whole.h"
@@ -38,8 +39,7 @@ int server_open_store(void)
     struct store *opened;
     int error;
 
-    disk_io(&io);
-    error = store_open(&io, &opened);
+    error = copies_open(&io, &opened);
     if (error == STORE_OK) {
         store_close(server.store);
         server.store = opened;
@@ -119,6 +119,7 @@ static void fill_line(void)
     line->keep[1] = info.keep_minutes;
     line->keep[2] = info.keep_hours;
     line->keep[3] = info.keep_days;
+    copies_text(line->mirror, sizeof(line->mirror));
 }
 
 static void make_own_key(uint16_t badge, uint16_t place)
@@ -287,11 +288,26 @@ static void reply_whole(uint64_t bound, struct message *reply)
 
 static int64_t start_asked(const struct message *m, const void *string)
 {
+    int64_t ready;
+
     if (server.line.error) {
         return server.line.error;
     }
+    ready = copies_ready();
+    if (ready != BW_OK) {
+        return ready;
+    }
     return server.running ? BW_EXISTS
                           : start(string, m->length, m->word[0] ? m->word[1] : STORE_NEWEST);
+}
+
+/** What would write to a store of which the user has not said yet that it may be written to. */
+static bool too_early(int64_t order)
+{
+    bool changes = order == STORE_INTERVAL || order == STORE_DROP || order == STORE_RETENTION ||
+                   order == STORE_SCRUB || order == STORE_POLICY;
+
+    return changes && server.store && copies_ready() != BW_OK;
 }
 
 /** @return false if the caller waits for his answer */
@@ -310,6 +326,10 @@ static bool serve_checkpoint(struct message *reply)
 /** Serves a request. @return false if the caller waits for his answer */
 static bool serve(const struct message *m, const void *string, struct message *reply)
 {
+    if (too_early(m->code)) {
+        reply->code = BW_REFUSED;
+        return true;
+    }
     switch (m->code) {
     case STORE_START:
         reply->code = start_asked(m, string);
@@ -345,6 +365,14 @@ static bool serve(const struct message *m, const void *string, struct message *r
         scrub_order(m->word[0]);
         reply->string = scrub_look();
         reply->length = sizeof(struct scrub_line);
+        break;
+    case STORE_PAIR:
+        reply->code = copies_pair(KEY_AT(KR_OFFERED));
+        fill_line();
+        reply_line(reply);
+        break;
+    case STORE_ALONE:
+        reply->code = copies_alone();
         break;
     case STORE_WHOLE:
         reply_whole(m->word[0], reply);
@@ -440,6 +468,7 @@ static void work(void)
     }
     history_work();
     scrub_step();
+    copies_step();
 }
 
 static bw_time_t earlier(bw_time_t a, bw_time_t b)
@@ -449,7 +478,7 @@ static bw_time_t earlier(bw_time_t a, bw_time_t b)
 
 static bw_time_t next_deadline(void)
 {
-    bw_time_t next = scrub_due();
+    bw_time_t next = earlier(scrub_due(), copies_due());
 
     /* What was posted while the disk was waited for is not posted again. */
     if (server.running && disk_has_posts(1ull << BADGE_DISTRICT)) {
@@ -478,14 +507,19 @@ static bool open_all(void)
                (long long)result);
         return false;
     }
-    error = server_open_store();
+    error = copies_look();
+    if (error == STORE_OK) {
+        error = server_open_store();
+    }
     if (error == STORE_FOREIGN) {
         bw_log("stored: disk%llu is not a district store", (unsigned long long)server.disk);
         return false;
     }
     if (error != STORE_OK) {
         server.line.error = (int32_t)server_result(error);
-        if (server.damaged_block) {
+        if (copies_trouble()) {
+            refused(error, copies_trouble());
+        } else if (server.damaged_block) {
             snprintf(server.line.message, sizeof(server.line.message), "%s: block %llu",
                      store_error_text(error), (unsigned long long)server.damaged_block);
         } else {
@@ -496,8 +530,8 @@ static bool open_all(void)
     return true;
 }
 
-/** Makes the store known to districtd. */
-static void register_store(void)
+/** Makes the store known to districtd. @return false: another server looks after this disk, too */
+static bool register_store(void)
 {
     struct message m = {
         .code = DISTRICTS_REGISTER, .string = &server.line, .length = sizeof(server.line)};
@@ -505,8 +539,11 @@ static void register_store(void)
     fill_line();
     make_own_key(0, KEY_AT(KR_HANDED));
     m.send[0] = KEY_AT(KR_HANDED);
+    m.send[1] = KEY_AT(KR_DISK);
+    m.take[0] = KEY_AT(KR_OFFERED);
+    copies_describe(&m);
     if (bw_find("districts", KEY_AT(KR_DISTRICTS)) != BW_OK) {
-        return;
+        return true;
     }
     bw_call(KEY_AT(KR_DISTRICTS), &m);
     server.slot = (unsigned)m.word[0];
@@ -515,12 +552,17 @@ static void register_store(void)
         store_close(server.store);
         server.store = NULL;
     }
+    if (m.code == BW_OK && m.word[1] != 0) { /* the server before this one had both disks */
+        copies_pair(KEY_AT(KR_OFFERED));
+    }
+    return m.code != BW_OK || m.word[0] != 0;
 }
 
 static void set_up(uint64_t word)
 {
     struct message m = {.code = NAMES_READY};
     char name[16];
+    bool mine;
 
     server.disk = word;
     if (!open_all()) {
@@ -530,8 +572,11 @@ static void set_up(uint64_t word)
     checkpoint_open();
     snprintf(name, sizeof(name), "store%u", (unsigned)word);
     bw_publish(name, 0);
-    register_store();
+    mine = register_store();
     bw_call(KEY_AT(KR_NAMES), &m);
+    if (!mine) {
+        bw_exit(0);
+    }
 }
 
 int main_native(uint64_t word)
@@ -544,6 +589,7 @@ int main_native(uint64_t word)
     for (;;) {
         m.buffer = string;
         m.size = sizeof(string);
+        m.take[0] = KEY_AT(KR_OFFERED);
         m.deadline = next_deadline();
         bw_return(reply_to, &m, KEY_AT(KR_CALLER), 0);
 

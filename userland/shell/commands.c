@@ -13,7 +13,9 @@
 #include "screen.h"
 #include "watch.h"
 
-#define INTERVAL_MIN_NS 10000000ull /* admin.h: STORE_INTERVAL */
+#define RESTART_RETRY_NS 50000000ull
+#define RESTART_RETRIES  100
+#define INTERVAL_MIN_NS  10000000ull /* admin.h: STORE_INTERVAL */
 
 struct command {
     const char *name;
@@ -88,6 +90,9 @@ static enum command_result districts(int count, char **words)
                      (unsigned long long)line.generation, (unsigned long long)line.incarnation,
                      format_time(age, line.age), format_bytes(used, line.used),
                      format_bytes(capacity, line.capacity));
+        if (line.mirror[0]) {
+            screen_print("  %.64s\n", line.mirror);
+        }
         if (line.message[0]) {
             screen_print("  %.192s\n", line.message);
         }
@@ -144,19 +149,39 @@ static void print_started(const struct district_line *line)
     screen_print("[attached to %.32s; Ctrl-] detaches]\n", line->name);
 }
 
-/** Understands [--generation N]. */
+/** Understands [--generation N] [--alone]. */
 static bool start_point(int count, char **words, struct message *m)
 {
-    if (count == 2) {
-        return true;
+    for (int i = 2; i < count; i++) {
+        if (strcmp(words[i], "--alone") == 0) {
+            m->word[2] = 1;
+        } else if (strcmp(words[i], "--generation") == 0 && i + 1 < count) {
+            m->word[0] = 1;
+            if (!history_chosen("restart", words[1], words[++i], &m->word[1])) {
+                return false;
+            }
+        } else {
+            screen_print("restart: '%s' is not known; usage: restart NAME [--generation N] "
+                         "[--alone]\n",
+                         words[i]);
+            return false;
+        }
     }
-    if (count != 4 || strcmp(words[2], "--generation") != 0) {
-        screen_print("restart: '%s' is not known; usage: restart NAME [--generation N]\n",
-                     words[2]);
-        return false;
+    return true;
+}
+
+/** Asks districtd. While disks may still turn up, a mirrored store waits for its other copy. */
+static int64_t order_restart(const char *name, struct message *m, struct district_line *line)
+{
+    struct message asked = *m;
+    int64_t result = admin_order(DISTRICTS_RESTART, name, m, line);
+
+    for (int i = 0; result == BW_AGAIN && i < RESTART_RETRIES; i++) {
+        bw_wait(bw_monotonic() + RESTART_RETRY_NS);
+        *m = asked;
+        result = admin_order(DISTRICTS_RESTART, name, m, line);
     }
-    m->word[0] = 1;
-    return history_chosen("restart", words[1], words[3], &m->word[1]);
+    return result;
 }
 
 static enum command_result restart(int count, char **words)
@@ -185,7 +210,7 @@ static enum command_result restart(int count, char **words)
         history_announce(words[1], m.word[1], false);
     }
     line.message[0] = 0;
-    result = admin_order(DISTRICTS_RESTART, words[1], &m, &line);
+    result = order_restart(words[1], &m, &line);
     if (result == BW_OK) {
         print_started(&line);
         attach_to(words[1], m.word[0]);
@@ -413,12 +438,14 @@ static const struct command commands[] = {
      "For each: its state, newest generation, incarnation, how old that generation is, and the "
      "store's use.",
      districts},
-    {"restart", "NAME [--generation N]", 1, 3,
+    {"restart", "NAME [--generation N] [--alone]", 1, 4,
      "starts a district from its newest generation and attaches to it",
      "A new district is started for the first time. With --generation N it starts from that one, "
      "and what\nwas done since is left behind: 'rollback' undoes that. Ctrl-] detaches; the "
      "district "
-     "runs on.",
+     "runs on.\nOf a mirrored store that does not know what its missing copy has, --alone uses "
+     "the one that "
+     "is there;\nthe other one is then out of date, and is brought up to date when it is back.",
      restart},
     {"attach", "NAME", 1, 1, "attaches the terminal to a running district's console",
      "Ctrl-] detaches; the district runs on.", attach},

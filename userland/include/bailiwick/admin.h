@@ -11,19 +11,23 @@
 
 /** To "districts" (districtd). String in: the district's name, unless said otherwise. */
 enum districts_order {
-    DISTRICTS_LIST = 1, /* w0 index -> string: struct district_line; BW_ABSENT behind the last */
-    DISTRICTS_RESTART =
-        2, /* starts it: w0 0 from the current generation, w0 1 from generation w1 -> w0 console
-              session, string: struct district_line (before its first instruction). BW_EXISTS: runs
-              already. BW_ABSENT. Others: see line.error and line.message */
+    DISTRICTS_LIST = 1,    /* w0 index -> string: struct district_line; BW_ABSENT behind the last */
+    DISTRICTS_RESTART = 2, /* starts it: w0 0 from the current generation, w0 1 from generation w1;
+                              w2 1: alone, if the other copy of its mirrored store is not there ->
+                              w0 console session, string: struct district_line (before its first
+                              instruction). BW_EXISTS: runs already. BW_ABSENT. BW_AGAIN: disks may
+                              still turn up. Others: see line.error and line.message */
     DISTRICTS_ATTACH =
         3, /* -> w0 console session of a running district. BW_ABSENT, BW_REFUSED: not running */
     DISTRICTS_KILL = 4, /* drops it from memory. BW_REFUSED: not running */
     DISTRICTS_STORE =
         5, /* -> k0 start key of its store server, for enum store_order from STORE_CHECKPOINT on */
-    DISTRICTS_REGISTER =
-        6,               /* from a store server: string struct district_line, k0 start key to it
-                            -> w0 slot. BW_EXISTS: another store has this name (it then stays closed) */
+    DISTRICTS_REGISTER = 6, /* from a store server: string struct district_line, k0 start key to it,
+                               k1 to the driver of its disk, w0 and w1 the store's id, w2 1 + which
+                               copy of a mirrored store it is (0: it is not mirrored) -> w0 slot, or
+                               0: the server of the other copy looks after this disk, too. w1 1:
+                               that of the other copy has ended, k0 is the driver of its disk.
+                               BW_EXISTS: another store has this name (it then stays closed) */
     DISTRICTS_ENDED = 7, /* from a store server, sent without waiting (it never calls us again once
                             it is registered, since we call it): w0 enum ended_why, w1 its crash
                             policy (as in struct system_page), w2 the slot got from
@@ -62,6 +66,7 @@ struct district_line {
     uint32_t crash_policy;              /* as in struct system_page */
     uint32_t generations;               /* kept */
     uint32_t keep[4];                   /* retention: of the last, one a minute, an hour, a day */
+    char mirror[64];                    /* how its copies are, or empty: it is not mirrored */
     char message[DISTRICT_MESSAGE_MAX]; /* one line for the user, or empty */
 };
 
@@ -113,6 +118,9 @@ enum store_order {
                             as known, of those that the current one grew from. BW_ABSENT: none.
                             string: which ones can be restarted, for the user */
     STORE_POLICY = 11,   /* w0 crash policy (as in struct system_page): kept in the store */
+    STORE_PAIR = 12,     /* districtd: k0 the driver of the disk that has the other copy -> string:
+                            struct district_line. BW_EXISTS: it is not, or is not needed */
+    STORE_ALONE = 13,    /* districtd: go on with the copy that is there. BW_REFUSED */
 };
 /*
  * STORE_START: the server bumps the incarnation durably, then creates the district through its own
