@@ -69,11 +69,23 @@ static uint64_t room(const struct store_info *info)
     return less(info->blocks, objects + index + reserve(info));
 }
 
+/** The oldest goes that can: not the current one, which may be old itself after going back. */
+static bool drop_oldest(uint64_t current)
+{
+    struct store_generation g;
+
+    for (uint32_t i = 0; store_generation(server.store, i, &g) == STORE_OK; i++) {
+        if (g.number != current && store_drop(server.store, g.number) == STORE_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /** Old generations go, all that can or as far as that gives the district more.
  * @return false if none could */
 static bool drop_old(bool all)
 {
-    struct store_generation oldest;
     struct store_info info;
     bool any = false;
 
@@ -83,8 +95,7 @@ static bool drop_old(bool all)
         store_info(server.store, &info);
         wanted = reserve(&info) + least(room(&info), info.blocks / WANTED_FRACTION);
         if ((!all && info.free_blocks >= wanted) || info.generations <= GENERATIONS_MIN ||
-            store_generation(server.store, 0, &oldest) != STORE_OK ||
-            store_drop(server.store, oldest.number) != STORE_OK) {
+            !drop_oldest(info.current)) {
             return any;
         }
         any = true;

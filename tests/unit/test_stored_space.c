@@ -197,6 +197,41 @@ static void interval(enum habit habit, unsigned steps)
     ck_assert(told.stage != SPACE_PLENTY || told.left + told.dirty > 0);
 }
 
+static int restore_object(void *ctx, const struct store_object *o)
+{
+    (void)ctx;
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        struct object *to = &object[(o->oid + i) % OBJECTS];
+
+        if (!to->oid) {
+            *to = (struct object){.oid = o->oid, .zero = !o->bytes};
+            break;
+        }
+    }
+    told.objects++;
+    return 0;
+}
+
+/** The district is ended and goes on from one of the generations, often the newest. */
+static void go_back(void)
+{
+    struct store_generation g = {.number = STORE_NEWEST};
+    struct store_info info;
+    uint64_t incarnation;
+
+    store_info(server.store, &info);
+    if (dice(2))
+        ck_assert_int_eq(store_generation(server.store, (uint32_t)dice(info.generations), &g),
+                         STORE_OK);
+    ck_assert_int_eq(store_claim(server.store, g.number, dice(1000), "test", 2, &incarnation),
+                     STORE_OK);
+    memset(object, 0, sizeof(object));
+    tomb_count = 0;
+    told.objects = told.dirty = 0;
+    ck_assert_int_eq(store_walk(server.store, STORE_NEWEST, 0, restore_object, NULL), 0);
+    checkpoint_budget();
+}
+
 /* --- tests ---------------------------------------------------------------------------------------
  */
 
@@ -270,6 +305,17 @@ START_TEST(any_life_goes_on)
 }
 END_TEST
 
+START_TEST(going_back_in_a_full_store)
+{
+    random_state = (uint64_t)_i * 1000 + 5;
+    for (unsigned i = 0; i < 200; i++) {
+        interval(dice(3) ? FILLS : REWRITES, (unsigned)dice(6000));
+        if (dice(4) == 0)
+            go_back();
+    }
+}
+END_TEST
+
 START_TEST(old_generations_give_way)
 {
     struct store_info info;
@@ -302,7 +348,8 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_store_fills_and_stays_usable);
     tcase_add_test(tests, zeros_are_promised_their_blocks);
-    tcase_add_loop_test(tests, any_life_goes_on, 0, 6);
+    tcase_add_loop_test(tests, any_life_goes_on, 0, 4);
+    tcase_add_loop_test(tests, going_back_in_a_full_store, 0, 4);
     tcase_add_test(tests, old_generations_give_way);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
