@@ -85,13 +85,15 @@ void broken(unsigned slot, enum ended_why why, uint32_t policy, uint64_t object,
     struct entry *e = registry_entry(slot);
     struct policy_fault fault = {.why = why, .what = object};
     char what[DISTRICT_MESSAGE_MAX / 2], choice[DISTRICT_MESSAGE_MAX];
+    struct district_line line;
     uint64_t bound, target;
 
     if (!e->running) {
         return;
     }
+    lifecycle_line(slot, &line);
     describe(slot, &fault, text, what, sizeof(what));
-    switch (policy_decide(&e->crashes, &fault, policy, bw_monotonic(), &bound)) {
+    switch (policy_decide(&e->crashes, &fault, policy, bw_monotonic(), line.generation, &bound)) {
     case ACTION_ROLL_BACK:
         roll_back(slot, &fault, bound, what);
         break;

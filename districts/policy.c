@@ -10,9 +10,10 @@
  * whatever its policy says. A policy that is not known counts as "rollback".
  *
  * How far back: to the newest generation. When the same fault comes soon again, the cause is
- * probably in that generation: one farther than the last time, and so on. Different faults soon
- * after one another are let through POLICY_TRIES times and then lead farther as well, so that a
- * district that breaks each time in another way comes to an end of its generations too.
+ * probably in that one already: one farther, and so on. After POLICY_TRIES rollbacks in a row, each
+ * soon after the one before and for whatever fault, it goes farther back than the last time, also
+ * if newer generations were made meanwhile; so a district that breaks again and again comes to an
+ * end of its generations, but one that gets somewhere between its faults loses little.
  *
  * Invariant: from the POLICY_TRIES-th rollback of a row on, each goes to a lower number than the
  * one before; so a row ends.
@@ -30,7 +31,7 @@ static bool same(const struct policy_fault *a, const struct policy_fault *b)
 }
 
 enum policy_action policy_decide(const struct crash_history *h, const struct policy_fault *f,
-                                 uint32_t policy, bw_time_t now, uint64_t *bound)
+                                 uint32_t policy, bw_time_t now, uint64_t current, uint64_t *bound)
 {
     *bound = POLICY_ANY;
     if (policy == POLICY_STOP) {
@@ -39,8 +40,10 @@ enum policy_action policy_decide(const struct crash_history *h, const struct pol
     if (policy == POLICY_CONTINUE && f->why == ENDED_CRASHED) {
         return ACTION_LEAVE;
     }
-    if (soon(h, now) && (same(f, &h->fault) || h->row >= POLICY_TRIES)) {
+    if (soon(h, now) && h->row >= POLICY_TRIES) {
         *bound = h->target;
+    } else if (soon(h, now) && same(f, &h->fault)) {
+        *bound = current;
     }
     return ACTION_ROLL_BACK;
 }

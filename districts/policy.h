@@ -22,7 +22,7 @@ enum policy_action {
 };
 
 #define POLICY_WINDOW_NS 60000000000ull /* "soon again" */
-#define POLICY_TRIES     3u             /* rollbacks in a row before any fault leads farther */
+#define POLICY_TRIES     3u             /* rollbacks in a row before each leads farther back */
 #define POLICY_ANY       UINT64_MAX     /* as a bound: each generation will do */
 
 /** What went wrong: two faults are the same if all of it is. */
@@ -40,10 +40,10 @@ struct crash_history {
     struct policy_fault fault;
 };
 
-/** Decides. @param bound with ACTION_ROLL_BACK: go to the newest generation before this one; stop
- * if there is none */
+/** Decides. @param current generation, that it grows from. @param bound with ACTION_ROLL_BACK: go
+ * to the newest generation before this one; stop if there is none */
 enum policy_action policy_decide(const struct crash_history *h, const struct policy_fault *f,
-                                 uint32_t policy, bw_time_t now, uint64_t *bound);
+                                 uint32_t policy, bw_time_t now, uint64_t current, uint64_t *bound);
 /** Enters that it went back to a generation for this fault. */
 void policy_rolled_back(struct crash_history *h, const struct policy_fault *f, uint64_t target,
                         bw_time_t now);

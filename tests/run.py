@@ -96,6 +96,7 @@ def jobs(long):
     yield 'demo', demo
     yield 'shell', system('shell')
     yield 'generations', system('generations')
+    yield 'broken', system('broken')
     yield 'space', system('space')
     yield 'posix', system('posix')
     yield 'survive', system('survive')

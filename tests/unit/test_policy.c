@@ -33,7 +33,8 @@ START_TEST(the_table_holds)
         struct policy_fault f = {cases[i].why, 1, 2};
         uint64_t bound = 0;
 
-        ck_assert_int_eq(policy_decide(&h, &f, cases[i].policy, SECOND, &bound), cases[i].action);
+        ck_assert_int_eq(policy_decide(&h, &f, cases[i].policy, SECOND, 7, &bound),
+                         cases[i].action);
         ck_assert_uint_eq(bound, POLICY_ANY);
     }
 }
@@ -46,8 +47,9 @@ START_TEST(the_same_fault_soon_again_leads_farther)
     uint64_t bound;
 
     for (uint64_t target = 20; target > 10; target--) {
-        ck_assert_int_eq(policy_decide(&h, &f, POLICY_ROLLBACK, (100 - target) * SECOND, &bound),
-                         ACTION_ROLL_BACK);
+        ck_assert_int_eq(
+            policy_decide(&h, &f, POLICY_ROLLBACK, (100 - target) * SECOND, target + 1, &bound),
+            ACTION_ROLL_BACK);
         ck_assert_uint_eq(bound, target == 20 ? POLICY_ANY : target + 1);
         policy_rolled_back(&h, &f, target, (100 - target) * SECOND);
     }
@@ -63,11 +65,27 @@ START_TEST(later_is_forgiven)
     for (uint64_t n = 1; n < 50; n++) {
         bw_time_t now = n * POLICY_WINDOW_NS;
 
-        ck_assert_int_eq(policy_decide(&h, &f, POLICY_CONTINUE, now, &bound), ACTION_ROLL_BACK);
+        ck_assert_int_eq(policy_decide(&h, &f, POLICY_CONTINUE, now, n, &bound), ACTION_ROLL_BACK);
         ck_assert_uint_eq(bound, POLICY_ANY);
         policy_rolled_back(&h, &f, n, now);
         ck_assert_uint_eq(h.row, 1);
     }
+}
+END_TEST
+
+START_TEST(what_was_made_meanwhile_is_not_given_up_at_once)
+{
+    struct crash_history h = {0};
+    struct policy_fault f = {ENDED_CRASHED, 0x101, 0x400000};
+    uint64_t bound, current = 10;
+
+    for (unsigned n = 0; n < 6; n++, current += 10) { /* ten more generations each time */
+        ck_assert_int_eq(policy_decide(&h, &f, POLICY_ROLLBACK, n * SECOND, current, &bound),
+                         ACTION_ROLL_BACK);
+        ck_assert_uint_eq(bound, n == 0 ? POLICY_ANY : n < POLICY_TRIES ? current : h.target);
+        policy_rolled_back(&h, &f, bound == POLICY_ANY ? current : bound - 1, n * SECOND);
+    }
+    ck_assert_uint_eq(h.target, 29 - 3);
 }
 END_TEST
 
@@ -79,7 +97,7 @@ START_TEST(other_faults_are_let_through_a_few_times)
     for (uint64_t n = 0; n < 10; n++) {
         struct policy_fault f = {ENDED_CRASHED, n, n};
 
-        ck_assert_int_eq(policy_decide(&h, &f, POLICY_ROLLBACK, n * SECOND, &bound),
+        ck_assert_int_eq(policy_decide(&h, &f, POLICY_ROLLBACK, n * SECOND, 99, &bound),
                          ACTION_ROLL_BACK);
         ck_assert_uint_eq(bound, n < POLICY_TRIES ? POLICY_ANY : 100 - n + 1);
         policy_rolled_back(&h, &f, 100 - n, n * SECOND);
@@ -106,7 +124,7 @@ static unsigned breaks_at_once(unsigned choices, unsigned commits, unsigned gene
 
         if (commits >> n % 6 & 1 && kept < 63)
             line[kept++] = ++newest;
-        ck_assert_int_eq(policy_decide(&h, f, POLICY_ROLLBACK, n * SECOND, &bound),
+        ck_assert_int_eq(policy_decide(&h, f, POLICY_ROLLBACK, n * SECOND, line[kept - 1], &bound),
                          ACTION_ROLL_BACK);
         while (kept > 0 && line[kept - 1] >= bound)
             kept--;
@@ -136,6 +154,7 @@ int main(void)
     tcase_add_test(tests, the_table_holds);
     tcase_add_test(tests, the_same_fault_soon_again_leads_farther);
     tcase_add_test(tests, later_is_forgiven);
+    tcase_add_test(tests, what_was_made_meanwhile_is_not_given_up_at_once);
     tcase_add_test(tests, other_faults_are_let_through_a_few_times);
     tcase_add_test(tests, every_row_of_faults_ends);
     suite_add_tcase(suite, tests);

@@ -1,0 +1,157 @@
+#!/usr/bin/python3
+"""Districts that break: a fault that nobody takes, again and again; objects that the nucleus must not load; a
+nucleus with a fault put in, whose snapshots the check before a commit must reject (build/mutant/broken.elf)."""
+import os
+import re
+import subprocess
+
+import harness
+from machine import BUILD, MKDISTRICT, PROMPT, SCRATCH, Machine, make_store, verify_store
+
+check = harness.Checks
+folder = os.path.join(SCRATCH, 'broken')
+POKE = os.path.join(BUILD, 'bin', 'poke')
+
+
+def store(name):
+    return make_store(os.path.join(folder, name + '.district'), 'alpha', size='64M')
+
+
+def settle(machine):
+    """Two generations whose state is known: $n and /tmp/n are 1, then 2. Returns their numbers."""
+    made = []
+    machine.login()
+    machine.restart('alpha')
+    machine.detach()
+    machine.command('interval alpha off')
+    for n in (1, 2):
+        machine.attach('alpha')
+        machine.sh('n=%d; echo %d > /tmp/n' % (n, n))
+        machine.detach()
+        made.append(machine.checkpoint('alpha'))
+    machine.command('kill alpha')
+    machine.unplug()
+    return made
+
+
+def domains(path):
+    text = subprocess.run([MKDISTRICT, 'dump', path, 'object', '16'], capture_output=True, text=True).stdout
+    return re.findall(r'domain (0x[0-9a-f]+)', text)
+
+
+def poke(path, oid, what):
+    done = subprocess.run([POKE, path, oid, what], capture_output=True, text=True)
+    check.equal(done.returncode, 0, done.stderr)
+    return int(done.stdout)
+
+
+def state(machine):
+    machine.attach('alpha')
+    status, text = machine.sh('echo $n; cat /tmp/n')
+    machine.detach()
+    check.equal(status, 0)
+    check.equal(text.split()[0], text.split()[1], 'memory and file')
+    return int(text.split()[0])
+
+
+def test_the_same_fault_again_leads_farther_back():
+    path = store('crash')
+    with Machine([path], name='broken') as machine:
+        good = settle(machine)
+        bad = poke(path, domains(path)[0], 'rip')
+        machine.start()
+        machine.login()
+        machine.send('restart alpha\r')
+        machine.expect(r'restarted from generation %d, ' % bad)
+        machine.expect(r'page fault of domain[^\r\n]*rolled back to generation %d\]' % good[-1])
+        machine.detach()
+        text = machine.command('events alpha')
+        order = [int(n) for n in re.findall(r'rolled back to generation (\d+)', text)]
+        check.equal(order, [bad, good[-1]], 'first to the newest, then one farther')
+        check.equal(state(machine), 2)
+
+
+def test_no_generation_left_is_said():
+    """All of them have the fault: it stops, and says what there is."""
+    path = store('hopeless')
+    with Machine([path], name='broken') as machine:
+        settle(machine)
+        domain = domains(path)[0]
+        bad = [poke(path, domain, 'rip') for _ in range(2)]
+        machine.start()
+        machine.login()
+        machine.command('retention alpha 2,0,0,0')
+        for generation in (0, 1, 2):
+            machine.command('drop alpha %d' % generation)
+        machine.send('restart alpha\r')
+        machine.expect(r'\[alpha has ended: stopped: page fault of domain[^\]]*--generation N\' works with %d, %d' %
+                       (bad[1], bad[0]))
+        machine.expect(re.escape(PROMPT))
+        check.true(re.search(r'alpha +stopped', machine.command('districts')), 'alpha is stopped')
+
+
+def test_policy_continue_and_stop():
+    path = store('policy')
+    with Machine([path], name='broken') as machine:
+        good = settle(machine)
+        poke(path, domains(path)[0], 'rip')
+        machine.start()
+        machine.login()
+        machine.command('policy alpha stop')
+        machine.send('restart alpha\r')
+        machine.expect(r'\[alpha has ended: stopped: page fault')
+        machine.expect(re.escape(PROMPT))
+        machine.command('policy alpha continue')
+        machine.restart('alpha')
+        machine.detach()
+        check.contains(machine.command('events alpha'), 'runs on after: page fault')
+        check.true(re.search(r'alpha +running', machine.command('districts')), 'alpha runs on')
+        machine.command('policy alpha rollback')
+        machine.command('rollback alpha %d' % good[-1])
+        check.equal(state(machine), 2)
+
+
+def test_what_the_nucleus_does_not_load_is_no_dead_end():
+    path = store('forged')
+    with Machine([path], name='broken') as machine:
+        good = settle(machine)
+        bad = poke(path, domains(path)[0], 'state')
+        machine.start()
+        machine.login()
+        machine.send('restart alpha\r')
+        machine.expect(r'of generation %d is not acceptable[^\r\n]*rolled back to generation %d\]' % (bad, good[-1]))
+        machine.detach()
+        check.equal(state(machine), 2)
+        check.contains(machine.command('generations alpha'), 'DAMAGED')
+
+
+def test_the_check_before_a_commit_rejects_what_is_broken():
+    path = store('mutant')
+    with Machine([path], name='broken', nucleus=os.path.join(BUILD, 'mutant', 'broken.elf')) as machine:
+        machine.login()
+        machine.restart('alpha')
+        machine.sh('n=0; echo 0 > /tmp/n')
+        machine.detach()
+        machine.command('interval alpha off')
+        known, rejected = {}, 0
+        for n in range(1, 16):
+            machine.attach('alpha')
+            machine.sh('n=%d; echo %d > /tmp/n; /bin/busybox true' % (n, n))
+            machine.detach()
+            text = machine.command('checkpoint alpha', 60)
+            made = re.search(r'generation (\d+) committed', text)
+            if made:
+                known[int(made.group(1))] = n
+                continue
+            check.contains(text, 'not checkpointed: its state is broken')
+            rejected += 1
+            text = machine.command('events alpha')
+            back = re.findall(r'the check before a commit failed: object \d+; rolled back to generation (\d+)', text)
+            check.equal(len(back), rejected, 'rollbacks')
+            check.equal(state(machine), known[int(back[-1])], 'exactly what was committed')
+        check.true(rejected >= 2, 'only %d broken snapshots' % rejected)
+    verify_store(path)
+
+
+if __name__ == '__main__':
+    harness.main(globals())
