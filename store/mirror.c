@@ -146,7 +146,7 @@ static int mirror_repair(void *ctx, unsigned copy, uint64_t block, const void *b
 
     if (m->frozen || copy >= MIRROR_COPIES || !usable(m, copy))
         return m->last == 1u << copy ? 0 : -1;
-    if (write_through(&m->device[copy], block, buf))
+    if (MUTATED(MUTATION_REPAIR_LIES) || write_through(&m->device[copy], block, buf))
         return 0;
     give_up(m, copy);
     return -1;
@@ -173,6 +173,8 @@ static int mirror_flush(void *ctx)
     for (unsigned copy = 0; copy < MIRROR_COPIES; copy++) {
         const struct store_io *d = &m->device[copy];
 
+        if (MUTATED(MUTATION_ONE_COPY_FLUSHED) && copy != m->decision.leader)
+            continue;
         if (usable(m, copy) && d->flush(d->ctx))
             give_up(m, copy);
     }
@@ -291,6 +293,8 @@ static bool align_all(struct mirror *m, unsigned copy)
 
     if (!read_super(from, &s))
         return false;
+    if (MUTATED(MUTATION_NOT_ALIGNED))
+        return true;
     super_for_copy(&s, copy);
     for (uint64_t b = 0; b < SUPER_TWINS; b++)
         if (!write_through(to, b, &s))
@@ -354,7 +358,8 @@ int mirror_open(struct mirror *m, const struct store_io *base, struct store **ou
     int r = m->complete ? STORE_OK : STORE_STATE;
 
     *out = NULL;
-    if (r == STORE_OK && !m->frozen && m->recorded != m->complete)
+    if (r == STORE_OK && !m->frozen && m->recorded != m->complete &&
+        !MUTATED(MUTATION_NOT_RECORDED))
         r = record(m, base);
     if (r)
         return r;
@@ -434,7 +439,7 @@ int mirror_resync(struct mirror *m, struct store *st, struct store_scrub *scrub,
     if (!mirror_behind(m))
         return STORE_ABSENT;
     r = store_scrub_step(st, scrub, max_blocks);
-    if (r != STORE_ABSENT)
+    if (r != STORE_ABSENT && !MUTATED(MUTATION_SYNC_EARLY))
         return r;
     return scrub->errors > scrub->repaired ? STORE_DAMAGED : finish_resync(m, st);
 }

@@ -1,6 +1,7 @@
 /*
  * Deliberate faults, to show that the crash tests can fail: the library compiled with
- * -DBW_MUTATION=n has fault n. Ordinary builds have none. tests/crash/mutations lists them.
+ * -DBW_MUTATIONS has fault number store_mutation. Ordinary builds have none.
+ * tests/crash/mutations.c lists them.
  */
 #ifndef STORE_MUTATION_H
 #define STORE_MUTATION_H
@@ -30,7 +31,20 @@ enum mutation {
     MUTATION_AVOID_IGNORED = 15,      /* the successor writes where its predecessor still may */
     MUTATION_MAP_IN_PLACE = 16,       /* map blocks are overwritten */
     MUTATION_OLDEST_ROOT = 17,        /* the wrong one of the valid roots is taken */
-    MUTATION_LAST = 17,
+    MUTATION_ROOM = 18,               /* what is promised does not count the index */
+    MUTATION_ONE_TWIN = 19,           /* the root is written once */
+    MUTATION_TWIN_IGNORED = 20,       /* and the second one is not looked at */
+    MUTATION_NOT_MENDED = 21,         /* a twin that is not whole stays so */
+    MUTATION_NOT_WIPED = 22,          /* the next root is written over a torn one */
+    MUTATION_SCRUB_BELIEVES = 23,     /* scrubbing compares no checksums */
+    MUTATION_RETAIN_LESS = 24,        /* retention drops one too many */
+    MUTATION_FREE_COUNT = 25,         /* what is freed is not counted */
+    MUTATION_NOT_RECORDED = 26,       /* a mirror's survivor does not say that it is alone */
+    MUTATION_NOT_ALIGNED = 27,        /* a copy that comes back keeps its roots */
+    MUTATION_ONE_COPY_FLUSHED = 28,   /* of a mirror only the leader */
+    MUTATION_REPAIR_LIES = 29,        /* a bad copy is said to be mended */
+    MUTATION_SYNC_EARLY = 30,         /* a copy counts as up to date before it is */
+    MUTATION_LAST = 30,
 };
 
 #endif

@@ -127,6 +127,8 @@ int generation_retain(struct store *st, uint32_t last, bool only_last)
     uint32_t most = last + h->keep_minutes + h->keep_hours + h->keep_days + 2;
     int r;
 
+    if (MUTATED(MUTATION_RETAIN_LESS))
+        last--;
     if (last < 2)
         last = 2;
     if (generations_kept(&st->now) <= last)

@@ -88,7 +88,9 @@ int store_room(const struct store *st, uint64_t *objects)
     while (high - low > 1) {
         uint64_t n = low + (high - low) / 2;
 
-        *(n + index_cost(n, nodes, height) + reserve <= free ? &low : &high) = n;
+        uint64_t index = MUTATED(MUTATION_ROOM) ? 0 : index_cost(n, nodes, height) + reserve;
+
+        *(n + index <= free ? &low : &high) = n;
     }
     *objects = low;
     return STORE_OK;

@@ -33,7 +33,10 @@ struct scrubber {
 /** Looks at the block on the device. Damage is reported. @return STORE_DAMAGED, STORE_NOMEM */
 static int look(struct scrubber *x, struct wanted w)
 {
-    int r = io_read_all(x->st, &w, x->buffer);
+    int r;
+
+    w.believe |= MUTATED(MUTATION_SCRUB_BELIEVES);
+    r = io_read_all(x->st, &w, x->buffer);
 
     x->read++;
     x->s->done++;

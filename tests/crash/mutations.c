@@ -30,6 +30,19 @@ static const char *const mutation_name[MUTATION_LAST + 1] = {
     [MUTATION_AVOID_IGNORED] = "the predecessor's claim not avoided",
     [MUTATION_MAP_IN_PLACE] = "map blocks overwritten in place",
     [MUTATION_OLDEST_ROOT] = "the oldest root counts",
+    [MUTATION_ROOM] = "a reservation forgotten: room for the index is not counted",
+    [MUTATION_ONE_TWIN] = "the root written once instead of twice",
+    [MUTATION_TWIN_IGNORED] = "the root's twin not looked at",
+    [MUTATION_NOT_MENDED] = "a root's twin that is not whole not mended",
+    [MUTATION_NOT_WIPED] = "the next root written over a torn one",
+    [MUTATION_SCRUB_BELIEVES] = "scrubbing believes what it reads",
+    [MUTATION_RETAIN_LESS] = "retention drops one generation too many",
+    [MUTATION_FREE_COUNT] = "what is freed not counted",
+    [MUTATION_NOT_RECORDED] = "a mirror's survivor does not record that it runs alone",
+    [MUTATION_NOT_ALIGNED] = "a copy that comes back keeps its own roots",
+    [MUTATION_ONE_COPY_FLUSHED] = "only one copy of a mirror flushed",
+    [MUTATION_REPAIR_LIES] = "a bad copy said to be mended, and is not",
+    [MUTATION_SYNC_EARLY] = "a copy called up to date before it is",
 };
 
 static void caught(void)
@@ -48,9 +61,10 @@ static void run_until(int mutation, double seconds)
     if (!freopen("/dev/null", "w", stderr))
         _exit(4);
     for (uint64_t s = 1; workload_now() < end; s++) {
-        workload_random(s, &e, 50);
         for (uint64_t k = 0; k < 20; k++)
             explorer_lies(s * 20 + k);
+        workload_mirror(s, &e, 25);
+        workload_random(s, &e, 50);
     }
     _exit(0);
 }
