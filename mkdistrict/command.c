@@ -10,7 +10,8 @@ static const struct command known[] = {
     {"ls", command_ls, "[-l] FILE[@GEN] [PATH]", "list files of a generation"},
     {"cat", command_cat, "FILE[@GEN] PATH...", "write files to standard output"},
     {"get", command_get, "FILE[@GEN] PATH [TO]", "copy a file or folder out of a generation"},
-    {"put", command_put, "[--owner UID[:GID]] [--mode MODE] FILE SRC PATH",
+    {"put", command_put,
+     "[--owner UID[:GID]] [--mode MODE] [--mirror FILE2 | --alone] FILE SRC PATH",
      "copy a file or folder into a district that does not run: makes a new generation"},
     {"dump", command_dump, "FILE[@GEN] [WHAT]",
      "print what is on disk: super, roots, block N, generations, index, map, object ID, system, "
@@ -20,6 +21,8 @@ static const struct command known[] = {
      "write one generation as one stream, to a file or a pipe"},
     {"import", command_import, "[--name NEW] [--replace] [--size SIZE] [--force] FILE < STREAM",
      "make a store from a stream; a new district, or with --replace the same one again"},
+    {"mirror", command_mirror, "[--force] FILE FILE2 | --remove [--alone] FILE",
+     "make FILE2 the second copy of a store, or bring it up to date; or take it away"},
     {"archive", command_archive,
      "[--vault DIR] push FILE [GEN | all] | pull [--name NEW] [--size SIZE] [--force] NAME GEN "
      "FILE |"

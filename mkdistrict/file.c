@@ -225,7 +225,9 @@ static void print_damage(void *ctx, const struct store_damage *d)
 
     if (++f->damages > DAMAGES_SHOWN)
         return;
-    printf("%s: damaged: %s", f->path, d->what);
+    printf("%s: %s: %s", f->path, d->repaired ? "repaired" : "damaged", d->what);
+    if (d->copy)
+        printf(", copy %u", d->copy);
     if (d->block)
         printf(", at byte %llu (block %llu)", (unsigned long long)d->block * STORE_BLOCK,
                (unsigned long long)d->block);

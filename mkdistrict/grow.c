@@ -10,21 +10,34 @@
 #include "tools.h"
 
 /** Makes the file at least that long; a disk must be. */
-static void make_longer(struct opened *o, uint64_t size)
+static void make_longer(struct file *f, uint64_t size)
 {
     struct stat s;
 
-    if (o->file.device)
-        return;
-    if (fstat(o->file.fd, &s) || ((uint64_t)s.st_size < size && ftruncate(o->file.fd, (off_t)size)))
-        fail("%s: %s", o->path, strerror(errno));
+    if (!f->device &&
+        (fstat(f->fd, &s) || ((uint64_t)s.st_size < size && ftruncate(f->fd, (off_t)size))))
+        fail("%s: %s", f->path, strerror(errno));
+    if (file_io(f).blocks < size / STORE_BLOCK)
+        fail("%s: the disk is smaller than that", f->path);
+}
+
+/** The same files, as long as they are now. */
+static int open_again(struct opened *o)
+{
+    struct store_io io = file_io(&o->file);
+
+    store_close(o->store);
+    o->store = NULL;
+    if (!o->mirrored)
+        return store_open(&io, &o->store);
+    for (unsigned c = 0; c < MIRROR_COPIES; c++) /* both are long enough, that is all it takes */
+        o->mirror.device[c].blocks = io.blocks;
+    return mirror_open(&o->mirror, &io, &o->store);
 }
 
 int grow_file(const char *path, uint64_t size)
 {
-    struct store *st = NULL;
     struct opened o;
-    struct store_io io;
     char before[32], after[32];
 
     opened_open(&o, path, true);
@@ -34,15 +47,11 @@ int grow_file(const char *path, uint64_t size)
              show_bytes(o.info.blocks * STORE_BLOCK, before));
     if (size / STORE_BLOCK > STORE_MAX_BLOCKS)
         fail("--grow: no store can be so large");
-    make_longer(&o, size);
-    store_close(o.store);
-    o.store = NULL;
-    io = file_io(&o.file);
-    if (io.blocks < size / STORE_BLOCK)
-        fail("%s: the disk is smaller than that", o.path);
-    opened_check(&o, store_open(&io, &st));
-    o.store = st;
-    opened_check(&o, store_grow(st, size / STORE_BLOCK));
+    make_longer(&o.file, size);
+    if (o.mirrored)
+        make_longer(&o.second, size);
+    opened_check(&o, open_again(&o));
+    opened_check(&o, store_grow(o.store, size / STORE_BLOCK));
     printf("%s: %s, was %s\n", o.path, show_bytes(size, after),
            show_bytes(o.info.blocks * STORE_BLOCK, before));
     opened_close(&o);

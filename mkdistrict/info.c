@@ -61,6 +61,17 @@ static void show_generations(struct store *st)
     }
 }
 
+static void show_copies(const struct store_info *i)
+{
+    const char *state = "as far as it knows, both are up to date";
+
+    if (i->in_sync == 1u << i->copy)
+        state = "it runs alone: the other one is out of date";
+    else if (!(i->in_sync >> i->copy & 1))
+        state = "it is not complete: the other one is needed";
+    printf("copies        %u, this is copy %u; %s\n", i->copies, i->copy, state);
+}
+
 static int show(struct store *st)
 {
     static const char *const policy[] = {"rollback", "stop", "continue"};
@@ -95,6 +106,8 @@ static int show(struct store *st)
     printf("space         %s used of %s\n",
            show_bytes((i.blocks - i.free_blocks) * STORE_BLOCK, used),
            show_bytes(i.blocks * STORE_BLOCK, all));
+    if (i.copies > 1)
+        show_copies(&i);
     show_generations(st);
     return r;
 }

@@ -15,7 +15,7 @@
 
 #include "tools.h"
 
-struct file making;
+struct file making, making_second;
 
 void fail(const char *format, ...)
 {
@@ -29,6 +29,7 @@ void fail(const char *format, ...)
     va_end(ap);
     fprintf(stderr, "\n");
     file_discard(&making);
+    file_discard(&making_second);
     exit(1);
 }
 
@@ -44,6 +45,7 @@ void *allocate(size_t size)
 static void interrupted(int signal)
 {
     file_discard(&making);
+    file_discard(&making_second);
     _exit(128 + signal);
 }
 
@@ -59,6 +61,9 @@ static void usage(void)
     printf("usage: mkdistrict [options] FILE     make the store of a new district in FILE\n"
            "       mkdistrict --info FILE        say what is in a store\n"
            "       mkdistrict --verify FILE      read and check all of it, name what is wrong\n"
+           "       mkdistrict --repair --mirror FILE2 FILE\n"
+           "                                     the same with its second copy, and mend one from "
+           "the other\n"
            "       mkdistrict --grow SIZE FILE   give it more room\n");
     commands_print();
     printf("\n"
@@ -74,6 +79,8 @@ static void usage(void)
            "                     of each (default: 8,60,24,30)\n"
            "  --program 'P ARGS' a native program to run in it as well (docs/programs.md); may be "
            "repeated\n"
+           "  --mirror FILE2     the store has a second copy there: made with it, verified, grown\n"
+           "  --alone            change one copy without the other, which is then out of date\n"
            "  --programs DIR     where the native programs are (default: ../boot beside this "
            "program)\n"
            "  --force            overwrite FILE if it exists\n"
@@ -140,6 +147,7 @@ static void check(int r, const char *path)
 static int make(const struct options *o)
 {
     struct store_format_params p = parameters(o);
+    static struct mirror mirror;
     struct store_io io;
     struct store *st;
     char size[32], used[32];
@@ -148,12 +156,23 @@ static int make(const struct options *o)
     catch_signals();
     file_create(&making, o->file, o->size, o->force);
     io = file_io(&making);
+    if (o->mirror) {
+        struct store_io both[MIRROR_COPIES] = {io};
+
+        file_create(&making_second, o->mirror, o->size, o->force);
+        both[1] = file_io(&making_second);
+        mirror_fresh(&mirror, both);
+        mirror_io(&mirror, &io);
+        p.copies = MIRROR_COPIES;
+    }
     check(store_format(&io, &p, &st), o->file);
     check(store_begin(st, 0), o->file);
     image_make(st, o, p.time);
     check(store_commit(st, p.time, STORE_MADE_FORMAT), o->file);
     store_info(st, &i);
     store_close(st);
+    if (o->mirror)
+        file_finish(&making_second, o->force);
     file_finish(&making, o->force);
     printf("%s: district %s, %s used of %s\n", o->file, o->name,
            show_bytes((i.blocks - i.free_blocks) * STORE_BLOCK, used), show_bytes(o->size, size));
@@ -178,7 +197,24 @@ static void check_options(struct options *o)
     o->size -= o->size % STORE_BLOCK;
 }
 
-enum { SIZE = 256, NAME, ROOT, EXEC, INTERVAL, KEEP, PROGRAM, PROGRAMS, FORCE, INFO, VERIFY, GROW, HELP };
+enum {
+    SIZE = 256,
+    NAME,
+    ROOT,
+    EXEC,
+    INTERVAL,
+    KEEP,
+    MIRROR,
+    ALONE,
+    PROGRAM,
+    PROGRAMS,
+    FORCE,
+    INFO,
+    VERIFY,
+    REPAIR,
+    GROW,
+    HELP
+};
 
 static void set_keep(const char *text, struct retention *r)
 {
@@ -200,10 +236,13 @@ static int parse(int argc, char **argv, struct options *o)
         {"interval", required_argument, NULL, INTERVAL},
         {"keep", required_argument, NULL, KEEP},
         {"program", required_argument, NULL, PROGRAM},
+        {"mirror", required_argument, NULL, MIRROR},
+        {"alone", no_argument, NULL, ALONE},
         {"programs", required_argument, NULL, PROGRAMS},
         {"force", no_argument, NULL, FORCE},
         {"info", no_argument, NULL, INFO},
         {"verify", no_argument, NULL, VERIFY},
+        {"repair", no_argument, NULL, REPAIR},
         {"grow", required_argument, NULL, GROW},
         {"help", no_argument, NULL, HELP},
         {0},
@@ -232,10 +271,17 @@ static int parse(int argc, char **argv, struct options *o)
             break;
         case KEEP:
             set_keep(optarg, &o->keep);
+            break;
         case PROGRAM:
             if (o->added_count == PROGRAMS_ADDED)
                 fail("--program: %u are the most", PROGRAMS_ADDED);
             o->added[o->added_count++] = optarg;
+            break;
+        case MIRROR:
+            o->mirror = optarg;
+            break;
+        case ALONE:
+            other_copy.alone = true;
             break;
         case PROGRAMS:
             o->programs = optarg;
@@ -245,13 +291,14 @@ static int parse(int argc, char **argv, struct options *o)
             break;
         case INFO:
         case VERIFY:
+        case REPAIR:
             if (order)
-                fail("--info, --verify or --grow, once");
+                fail("--info, --verify, --repair or --grow, once");
             order = c;
             break;
         case GROW:
             if (order)
-                fail("--info, --verify or --grow, once");
+                fail("--info, --verify, --repair or --grow, once");
             if (!parse_size(optarg, &o->size))
                 fail("--grow %s: not a size; write e.g. 256M or 4G", optarg);
             order = c;
@@ -287,8 +334,9 @@ int main(int argc, char **argv)
     o.file = argv[optind];
     if (order == INFO)
         return show_info(o.file);
-    if (order == VERIFY)
-        return verify_file(o.file);
+    if (order == VERIFY || order == REPAIR)
+        return verify_file(o.file, o.mirror, order == REPAIR);
+    other_copy.path = o.mirror;
     if (order == GROW)
         return grow_file(o.file, o.size);
     check_options(&o);

@@ -27,6 +27,7 @@ struct options {
     const char *exec;
     const char *added[PROGRAMS_ADDED]; /* further native programs, with their arguments */
     unsigned added_count;
+    const char *mirror;   /* file of the second copy; NULL: none */
     const char *programs; /* folder of the native programs; NULL: beside this program */
     uint64_t size;
     uint64_t interval;
@@ -40,7 +41,7 @@ void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn
 void *allocate(size_t size); /* zeroed; fails if there is none */
 /** A signal that ends the program removes what is half made, too. */
 void catch_signals(void);
-extern struct file making; /* what is half made */
+extern struct file making, making_second; /* what is half made */
 
 /* words.c: what the user wrote */
 /** "256M" -> bytes. @return false if it is not a size */
@@ -150,7 +151,9 @@ void tar_read(struct tree *t, const char *path);
 
 /* info.c, check.c */
 int show_info(const char *path);
-int verify_file(const char *path);
+/** Of a mirrored store, with the file of its other copy (or NULL); `repair`: what one copy has
+ * wrong is written over from the other. */
+int verify_file(const char *path, const char *other, bool repair);
 /** Checks what the nucleus and the tools rely on in one generation; prints what is wrong. @return
  * errors */
 uint64_t check_generation(struct store *st, uint64_t generation);

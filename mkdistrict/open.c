@@ -54,8 +54,13 @@ static void report_damage(void *ctx, const struct store_damage *d)
 {
     struct opened *o = ctx; /* its file is its first member */
 
+    if (d->repaired) {
+        fprintf(stderr, "mkdistrict: %s: damaged: %s at byte %llu of copy %u: repaired\n", o->path,
+                d->what, (unsigned long long)d->block * STORE_BLOCK, d->copy);
+        return;
+    }
     o->file.damages++;
-    if (o->store)
+    if (o->store && !o->mirrored)
         fail("%s: damaged: %s at byte %llu, object %#llx; --verify names all that is wrong",
              o->path, d->what, (unsigned long long)d->block * STORE_BLOCK,
              (unsigned long long)d->oid);
@@ -89,10 +94,13 @@ void opened_open_at(struct opened *o, const char *argument, uint64_t generation,
     said = split_generation(argument, o->path);
     if (generation == STORE_NEWEST)
         generation = said;
-    file_open(&o->file, o->path, write);
+    if (other_copy.path)
+        mirror_open_files(o, other_copy.path, write);
+    else
+        file_open(&o->file, o->path, write);
     io = file_io(&o->file);
     io.damage = report_damage;
-    r = store_open(&io, &o->store);
+    r = o->mirrored ? mirror_open(&o->mirror, &io, &o->store) : mirror_open_one(o, &io, write);
     if (r == STORE_DAMAGED)
         fail("%s: none of its roots is whole; --verify names what is wrong", o->path);
     opened_check(o, r);
@@ -109,6 +117,8 @@ void opened_close(struct opened *o)
 {
     store_close(o->store);
     close(o->file.fd);
+    if (o->mirrored)
+        close(o->second.fd);
     o->store = NULL;
 }
 

@@ -323,12 +323,14 @@ static void check_space(struct opened *o, uint64_t bytes)
              show_bytes(o->info.free_blocks * STORE_BLOCK, have), show_bytes(bytes, wanted));
 }
 
-enum { OWNER = 256, MODE };
+enum { OWNER = 256, MODE, MIRROR, ALONE };
 
 int command_put(int argc, char **argv)
 {
     static const struct option options[] = {{"owner", required_argument, NULL, OWNER},
                                             {"mode", required_argument, NULL, MODE},
+                                            {"mirror", required_argument, NULL, MIRROR},
+                                            {"alone", no_argument, NULL, ALONE},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     static struct putting u = {.mode = UINT32_MAX};
@@ -343,6 +345,9 @@ int command_put(int argc, char **argv)
             fail("--owner %s: write UID or UID:GID, as numbers", optarg);
         if (c == MODE && !parse_mode(optarg, &u))
             fail("--mode %s: write permissions as an octal number, e.g. 755", optarg);
+        if (c == MIRROR)
+            other_copy.path = optarg;
+        other_copy.alone |= c == ALONE;
     }
     if (argc - optind != 3)
         command_misused("put", "it wants FILE, SRC and PATH");

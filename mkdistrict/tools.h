@@ -9,6 +9,7 @@
 #include <getopt.h>
 
 #include "mkdistrict.h"
+#include <store/mirror.h>
 
 struct command {
     const char *name;
@@ -36,6 +37,7 @@ int command_dump(int argc, char **argv);
 int command_export(int argc, char **argv);
 int command_import(int argc, char **argv);
 int command_archive(int argc, char **argv);
+int command_mirror(int argc, char **argv);
 
 /* grow.c */
 int grow_file(const char *path, uint64_t size);
@@ -47,6 +49,9 @@ struct opened {
     struct store_info info;
     struct store_generation generation;
     char path[4096];
+    struct file second; /* of a mirrored store, if `mirrored` */
+    struct mirror mirror;
+    bool mirrored;
 };
 /** Splits FILE@GEN; a file of the whole name comes first. @param path 4096 bytes
  *  @return the generation, STORE_NEWEST without one */
@@ -57,6 +62,20 @@ void opened_open_at(struct opened *o, const char *argument, uint64_t generation,
 void opened_close(struct opened *o);
 /** Ends the program with the store's name and the reason, unless r is STORE_OK. */
 void opened_check(struct opened *o, int r);
+
+/* mirror.c: stores with a second copy */
+/** What the user said of the other copy of a store that is to be opened. */
+struct other_copy {
+    const char *path; /* NULL: nothing */
+    bool alone;       /* it may be out of date from then on */
+};
+extern struct other_copy other_copy;
+/** False: the other copy would be out of date without knowing it. */
+bool mirror_writable(const struct store_info *i);
+/** Opens both files and decides; then mirror_open opens the store. */
+void mirror_open_files(struct opened *o, const char *other, bool write);
+/** Opens a store in one file, if that may be. @return enum store_error */
+int mirror_open_one(struct opened *o, const struct store_io *base, bool write);
 
 /* progress.c: a line on the terminal (standard error) while long work is done; else silence */
 struct progress {
@@ -87,6 +106,7 @@ struct files {
     struct key range;              /* the personality's ids */
     uint32_t state;                /* of the personality: enum domain_state */
     const struct overlay *overlay; /* what put has changed, or NULL */
+    uint64_t steps;                /* of files_next, since its walk began */
 };
 /** Finds the file tree; fails if the generation has none. */
 void files_open(struct files *t, struct opened *o);
@@ -112,6 +132,9 @@ bool files_fetch(struct files *t, struct key k, enum object_type type, void *byt
 struct key files_data_key(struct files *t, uint32_t number);
 /** The key of a page of a segment, void if it is a hole. */
 struct key files_page_key(struct files *t, struct key segment, uint64_t index);
+/** The first page from `index` on that is not a hole, UINT64_MAX if there is none. A walk begins at
+ * 0. Fails if the segment cannot be true. */
+uint64_t files_next(struct files *t, struct key segment, uint64_t index);
 
 /* One generation as it travels: in a stream, in a vault, into a new store. The numbers are
  * little-endian. In streams and vaults: do not change. */

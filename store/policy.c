@@ -98,6 +98,21 @@ int store_set_in_sync(struct store *st, uint32_t mask)
     return change_head(st, change_in_sync, &v);
 }
 
+static void change_copies(struct disk_root *h, const uint64_t *v)
+{
+    h->copies = (uint32_t)v[0];
+    change_in_sync(h, &v[1]);
+}
+
+int store_set_copies(struct store *st, uint32_t copies)
+{
+    uint64_t v[2] = {copies, copies > 1 ? 1u << st->super.copy : 1};
+
+    if (copies == 0 || copies > STORE_COPIES_MAX || st->io.copies > 1)
+        return STORE_ARGUMENT;
+    return change_head(st, change_copies, v);
+}
+
 /** A range that wraps at the old end has to go on meaning (at least) the same blocks. */
 static uint64_t stretched(uint64_t start, uint64_t length, uint64_t old, uint64_t blocks)
 {

@@ -61,30 +61,30 @@ _mkdistrict() {
     local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} program=${COMP_WORDS[0]}
     COMPREPLY=()
     case $before in
-    --root | --programs | --vault | --info | --verify) _mkdistrict_files; return ;;
+    --root | --programs | --vault | --info | --verify | --mirror) _mkdistrict_files; return ;;
     --interval) COMPREPLY=($(compgen -W '10ms 100ms 500ms 1s 10s 1min never' -- "$cur")); return ;;
     --size | --grow) COMPREPLY=($(compgen -W '64M 256M 1G 4G' -- "$cur")); return ;;
     --name | --exec | --owner | --mode | --keep) return ;;
     esac
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'ls cat get put dump export import archive --size --name --root --exec --program --interval --keep
-            --programs --force --info --verify --grow --help' -- "$cur"))
+        COMPREPLY=($(compgen -W 'ls cat get put dump export import mirror archive --size --name --root --exec --program --interval --keep
+            --mirror --alone --programs --force --info --verify --repair --grow --help' -- "$cur"))
         [[ $cur == -* ]] || COMPREPLY+=($(compgen -f -- "$cur"))
         return
     fi
     local command=${COMP_WORDS[1]} i words=()
     for ((i = 2; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --owner | --mode | --name | --size) ((i++)) ;;
+        --owner | --mode | --name | --size | --mirror) ((i++)) ;;
         -*) ;;
         *) words+=("${COMP_WORDS[i]}") ;;
         esac
     done
     case $command in
     archive) _mkdistrict_archive "$program"; return ;;
-    ls | cat | get | put | dump | export | import) ;;
+    ls | cat | get | put | dump | export | import | mirror) ;;
     *) if [[ $cur == -* ]]; then
-            COMPREPLY=($(compgen -W '--size --name --root --exec --program --interval --keep --programs --force' -- "$cur"))
+            COMPREPLY=($(compgen -W '--size --name --root --exec --program --interval --keep --mirror --alone --programs --force' -- "$cur"))
         else
             _mkdistrict_files
         fi
@@ -93,7 +93,8 @@ _mkdistrict() {
     if [[ $cur == -* ]]; then
         case $command in
         ls) COMPREPLY=($(compgen -W '-l --help' -- "$cur")) ;;
-        put) COMPREPLY=($(compgen -W '--owner --mode --help' -- "$cur")) ;;
+        put) COMPREPLY=($(compgen -W '--owner --mode --mirror --alone --help' -- "$cur")) ;;
+        mirror) COMPREPLY=($(compgen -W '--force --remove --alone --help' -- "$cur")) ;;
         import) COMPREPLY=($(compgen -W '--name --replace --size --force --help' -- "$cur")) ;;
         *) COMPREPLY=($(compgen -W '--help' -- "$cur")) ;;
         esac
@@ -102,7 +103,7 @@ _mkdistrict() {
     case $command:${#words[@]} in
     *:0) _mkdistrict_files ;;
     ls:1 | cat:* | get:1 | put:2) _mkdistrict_inside "$program" "${words[0]}" ;;
-    get:2 | put:1) _mkdistrict_files ;;
+    get:2 | put:1 | mirror:1) _mkdistrict_files ;;
     dump:1) COMPREPLY=($(compgen -W 'super roots block generations index map object system inode' -- "$cur")) ;;
     dump:2) [[ ${words[1]} == inode ]] && _mkdistrict_inside "$program" "${words[0]}" ;;
     export:1) _mkdistrict_generations "$program" "${words[0]}" ;;

@@ -264,6 +264,9 @@ int store_grow(struct store *st, uint64_t blocks);
 int store_drop(struct store *st, uint64_t generation);
 /** Which copies of a mirror have all of it. Durable when it returns. */
 int store_set_in_sync(struct store *st, uint32_t mask);
+/** Makes a store of one device part of a mirror, of which it is the only copy that has all of it,
+ * or the other way round. io is one device. Durable when it returns. */
+int store_set_copies(struct store *st, uint32_t copies);
 
 /* --- space ---------------------------------------------------------------------------------------
  */
