@@ -93,6 +93,7 @@ int store_claim(struct store *st, uint64_t generation, uint64_t random, const ch
         store_abort(st);
         return r;
     }
+    CHECK_STORE(st);
     st->claimed = true;
     *incarnation = h->incarnation;
     return STORE_OK;
@@ -323,5 +324,6 @@ int store_commit(struct store *st, uint64_t time, enum store_reason reason)
     st->allocated = 0;
     st->updates = 0;
     st->begun = false;
+    CHECK_STORE(st);
     return STORE_OK;
 }

@@ -76,7 +76,7 @@ static void remove_entry(struct state *s, struct disk_generation *g)
     s->head.generations--;
 }
 
-static uint32_t children(const struct state *s, uint64_t number)
+uint32_t generation_children(const struct state *s, uint64_t number)
 {
     uint32_t n = 0;
 
@@ -96,7 +96,7 @@ static void unhook(struct state *s, struct disk_generation *g)
             s->generation[i].base = base;
     remove_entry(s, g);
     below = base == NONE ? NULL : generation_find(s, base);
-    if (below && !kept(below) && children(s, base) < 2)
+    if (below && !kept(below) && generation_children(s, base) < 2)
         unhook(s, below);
 }
 
@@ -309,7 +309,7 @@ void generation_strike(struct store *st, uint64_t number)
 {
     struct disk_generation *g = generation_find(&st->now, number);
 
-    if (children(&st->now, number) > 1) {
+    if (generation_children(&st->now, number) > 1) {
         g->flags |= GENERATION_GHOST;
         g->root = (struct disk_ref){0};
         g->nodes = 0;
@@ -321,8 +321,11 @@ void generation_strike(struct store *st, uint64_t number)
 int generation_drop(struct store *st, uint64_t number)
 {
     struct dropping d = {.st = st, .generation = number};
+    size_t before = st->now.points.count;
     int r = collect(&d);
 
+    (void)before;
+    INVARIANT(12, st->now.points.count == before);
     /* Everything has been read and checked: from here on only memory can run out. */
     if (r == STORE_OK)
         r = garbage_free(&d);

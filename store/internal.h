@@ -1,14 +1,28 @@
 /*
  * What the parts of the store library share. Not for others: they include <store/store.h>.
  *
- * Invariants:
- *  1. A block that the last durable root needs is never written to. So what a commit writes goes to
- *     blocks that are free in `committed`, and what a commit frees is guarded until its root is
- * durable.
- *  2. Blocks are allocated only inside the claim of a durable root, and outside what it avoids.
- *  3. `now` is `committed` plus the generation begun; store_abort makes them equal again.
- *  4. A block is used in the map exactly if a kept generation's tree, or the map's own, reaches it.
- *  5. An index block in memory never changes once it has a place.
+ * Invariants. INVARIANT(n, ..) and check.c check them in debug builds; 4 and 9 are what
+ * store_verify compares, in every build.
+ *
+ *   1. A block that the last durable root needs is never written to. So what a commit writes goes
+ * to blocks that are free in `committed`, and what it frees is guarded until its root is durable.
+ *   2. Blocks are allocated only inside the claim of a durable root, and outside what it avoids.
+ *   3. `now` is `committed` plus the generation begun. After an operation they are equal;
+ * store_abort makes them equal again.
+ *   4. A block is used in the map exactly if a kept generation's tree, or the map's own, reaches it
+ *      (but after damage: see ROOT_LEAKS).
+ *   5. An index block in memory never changes once it has a place, and nobody has it pinned between
+ *      operations.
+ *   6. The table of generations ascends; a base is in it, and lower; the current one is kept; no
+ *      number is above the newest, and the next one is above that.
+ *   7. A ghost has no tree and more than one generation hanging on it. No other block is born after
+ *      the generation that reaches it.
+ *   8. Points ascend strictly, lie in the store, and are even in number.
+ *   9. The count of free blocks is that of the map's clear bits.
+ *  10. Before a root is begun the one before it is durable with all its twins.
+ *  11. A copy of a mirror that is written to alone says so in the root.
+ *  12. What a generation holds is dropped as a whole or not at all: nothing is freed before all
+ * that may fail for damage has been read.
  */
 #ifndef STORE_INTERNAL_H
 #define STORE_INTERNAL_H
@@ -110,6 +124,22 @@ struct store {
     struct parcel *late;    /* MUTATION_ROOT_BEFORE_DATA only */
     uint8_t *root_buffer;   /* ROOT_BLOCKS */
 };
+
+/* check.c */
+#ifdef BW_CHECK
+void store_check(const struct store *st);
+void store_check_allocation(const struct store *st, uint64_t place);
+void store_broken(int number, const char *what, const char *file, int line)
+    __attribute__((noreturn));
+#define INVARIANT(n, condition)                                                                    \
+    ((condition) ? (void)0 : store_broken(n, #condition, __FILE__, __LINE__))
+#define CHECK_STORE(st)             store_check(st)
+#define CHECK_ALLOCATION(st, place) store_check_allocation(st, place)
+#else
+#define INVARIANT(n, condition)     ((void)0)
+#define CHECK_STORE(st)             ((void)0)
+#define CHECK_ALLOCATION(st, place) ((void)0)
+#endif
 
 /* store.c */
 void store_copy_name(char *to, const char *from); /* STORE_NAME_MAX, with its NUL */
@@ -265,6 +295,8 @@ struct disk_generation *generation_find(struct state *s, uint64_t number);
 const struct disk_generation *generation_kept(const struct state *s, uint64_t number);
 int generation_add(struct state *s, const struct disk_generation *g);
 uint32_t generations_kept(const struct state *s);
+/** How many of the table have it as their base. */
+uint32_t generation_children(const struct state *s, uint64_t number);
 /** Takes one out of `now`, freeing what only it needed. */
 int generation_drop(struct store *st, uint64_t number);
 /** The same, but what lies below damage stays used, and the root says so. */

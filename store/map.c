@@ -308,6 +308,9 @@ int map_allocate(struct store *st, uint64_t *place)
     }
     if (r)
         return r;
+    if (st->now.head.free_blocks == 0)
+        return DAMAGED(st, "map: count of free blocks", *place, NONE, 0, 1, 0);
+    CHECK_ALLOCATION(st, *place);
     r = points_toggle(&st->now.points, *place, 1);
     if (r)
         return r;
@@ -329,6 +332,10 @@ bool map_may_free(struct store *st, uint64_t place)
 
 int map_free(struct store *st, uint64_t place, uint64_t count)
 {
+    uint64_t used = st->now.head.blocks - FIRST_DATA - st->now.head.free_blocks;
+
+    if (count > used)
+        return DAMAGED(st, "map: count of free blocks", place, NONE, 0, used, count);
     for (uint64_t b = place; b < place + count; b++) {
         struct area *a = area_loaded(st, b / AREA_BLOCKS);
 
@@ -339,7 +346,8 @@ int map_free(struct store *st, uint64_t place, uint64_t count)
     }
     if (!MUTATED(MUTATION_FREED_EARLY) && points_toggle(&st->guard, place, count))
         return STORE_NOMEM;
-    st->now.head.free_blocks += count;
+    if (!MUTATED(MUTATION_FREE_COUNT))
+        st->now.head.free_blocks += count;
     return points_toggle(&st->now.points, place, count);
 }
 

@@ -136,6 +136,7 @@ int store_grow(struct store *st, uint64_t blocks)
     r = root_write(st, &st->now, false);
     if (r)
         store_abort(st);
+    CHECK_STORE(st);
     return r;
 }
 
@@ -164,5 +165,6 @@ int store_drop(struct store *st, uint64_t generation)
         r = store_make_durable(st);
     if (r)
         store_abort(st);
+    CHECK_STORE(st);
     return r;
 }

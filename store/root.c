@@ -168,6 +168,8 @@ static int mend_newest(struct store *st, bool only_read)
     int r;
 
     super_mend(st);
+    if (MUTATED(MUTATION_NOT_MENDED))
+        return STORE_OK;
     if (s->whole == 0 || (all_twins(st) & ~s->whole) == 0)
         return only_read && s->whole ? io_flush(st) : STORE_OK;
     r = mend(st, st->committed.head.sequence);
@@ -197,7 +199,7 @@ static int write_and_flush(struct store *st, uint64_t sequence, size_t length, b
     int r = STORE_OK;
 
     st->slot[sequence % ROOT_SLOTS] = (struct slot){0};
-    for (unsigned t = 0; t < ROOT_TWINS && r == STORE_OK; t++)
+    for (unsigned t = MUTATED(MUTATION_ONE_TWIN); t < ROOT_TWINS && r == STORE_OK; t++)
         r = io_write(st, twin_block(sequence, t), st->root_buffer, blocks_of(length));
     if (r == STORE_OK)
         r = flush ? io_flush(st) : io_wait(st);
@@ -238,7 +240,7 @@ int root_write(struct store *st, struct state *s, bool data_first)
         r = STORE_NOMEM;
     else if (data_first)
         r = MUTATED(MUTATION_NO_FLUSH_BEFORE_ROOT) ? io_wait(st) : io_flush(st);
-    if (r == STORE_OK && st->slot[sequence % ROOT_SLOTS].torn)
+    if (r == STORE_OK && st->slot[sequence % ROOT_SLOTS].torn && !MUTATED(MUTATION_NOT_WIPED))
         r = wipe(st, sequence);
     if (r) {
         s->head.sequence = sequence - 1;
@@ -290,7 +292,12 @@ static bool table_sane(const struct state *s)
 
         if (g->root.place && (g->root.place < FIRST_DATA || g->root.place >= s->head.blocks))
             return false;
-        if (g->root.level >= LEVEL_MAX || g->number >= s->head.next_generation)
+        if (g->root.place && g->root.birth > g->number)
+            return false;
+        if (g->flags & GENERATION_GHOST && (g->root.place || generation_children(s, g->number) < 2))
+            return false;
+        if (g->root.level >= LEVEL_MAX || g->number > s->head.newest ||
+            g->number >= s->head.next_generation)
             return false;
         if (i && g->number <= g[-1].number)
             return false;
@@ -304,6 +311,9 @@ static bool table_sane(const struct state *s)
         if (p < FIRST_DATA || p > s->head.blocks || (i && p <= s->points.at[i - 1]))
             return false;
     }
+    if ((s->head.newest != NONE || s->head.generations) &&
+        s->head.newest >= s->head.next_generation)
+        return false;
     return s->head.generations == 0 || generation_kept(s, STORE_NEWEST) != NULL;
 }
 
@@ -353,7 +363,7 @@ static int look(struct store *st, uint64_t slot, uint64_t *best)
     struct slot *s = &st->slot[slot];
 
     *s = (struct slot){0};
-    for (unsigned t = 0; t < twins; t++) {
+    for (unsigned t = 0; t < twins; t += MUTATED(MUTATION_TWIN_IGNORED) ? ROOT_TWINS : 1) {
         int r = read_twin(st, slot, t);
 
         if (r == STORE_VERSION)
