@@ -152,26 +152,45 @@ int command_ls(int argc, char **argv)
 /* --- cat and get --------------------------------------------------------------------------------
  */
 
-/** Copies a file's bytes to fd. sparse: holes are left out, and the size is set. */
-static void copy_data(struct files *t, uint32_t number, const struct filetree_inode *inode, int fd,
-                      bool sparse, const char *to, struct progress *p)
+static void copy_page(struct files *t, struct key data, uint64_t index, uint64_t size, int fd,
+                      const char *to)
 {
-    struct key data = files_data_key(t, number);
+    uint64_t left = size - index * BW_PAGE_SIZE;
     uint8_t page[BW_PAGE_SIZE];
 
-    for (uint64_t at = 0; at < inode->size; at += BW_PAGE_SIZE) {
-        size_t n = inode->size - at < BW_PAGE_SIZE ? (size_t)(inode->size - at) : BW_PAGE_SIZE;
-        bool there = files_page(t, data, at / BW_PAGE_SIZE, page);
+    files_page(t, data, index, page);
+    write_all(fd, page, left < BW_PAGE_SIZE ? (size_t)left : BW_PAGE_SIZE, to);
+}
 
-        if (there || !sparse) {
-            if (sparse && lseek(fd, (off_t)at, SEEK_SET) < 0)
-                fail("%s: %s", to, strerror(errno));
-            write_all(fd, page, n, to);
-        }
-        progress_add(p, n);
+/** Copies a file's bytes, holes as zeros. */
+static void copy_all(struct files *t, uint32_t number, const struct filetree_inode *inode, int fd,
+                     const char *to, struct progress *p)
+{
+    struct key data = files_data_key(t, number);
+
+    for (uint64_t i = 0; i * BW_PAGE_SIZE < inode->size; i++) {
+        copy_page(t, data, i, inode->size, fd, to);
+        progress_add(p, BW_PAGE_SIZE);
     }
-    if (sparse && ftruncate(fd, (off_t)inode->size))
+}
+
+/** The same, into a file that gets the same holes. */
+static void copy_sparse(struct files *t, uint32_t number, const struct filetree_inode *inode,
+                        int fd, const char *to, struct progress *p)
+{
+    struct key data = files_data_key(t, number);
+    uint64_t pages = (inode->size + BW_PAGE_SIZE - 1) / BW_PAGE_SIZE, done = 0;
+
+    for (uint64_t i = 0; (i = files_next(t, data, i)) < pages; i++) {
+        if (lseek(fd, (off_t)(i * BW_PAGE_SIZE), SEEK_SET) < 0)
+            fail("%s: %s", to, strerror(errno));
+        copy_page(t, data, i, inode->size, fd, to);
+        progress_add(p, (i - done) * BW_PAGE_SIZE);
+        done = i;
+    }
+    if (ftruncate(fd, (off_t)inode->size))
         fail("%s: %s", to, strerror(errno));
+    progress_add(p, inode->size - done * BW_PAGE_SIZE);
 }
 
 int command_cat(int argc, char **argv)
@@ -195,7 +214,7 @@ int command_cat(int argc, char **argv)
                  S_ISDIR(inode.mode) ? "is a folder; ls lists it" : "is not a file");
         progress_start(&p, "reading", inode.size);
         p.terminal &= isatty(STDOUT_FILENO) == 0;
-        copy_data(&t, number, &inode, STDOUT_FILENO, false, "standard output", &p);
+        copy_all(&t, number, &inode, STDOUT_FILENO, "standard output", &p);
         progress_end(&p);
     }
     opened_close(&o);
@@ -257,7 +276,7 @@ static void get_file(struct getting *g, const char *name, uint32_t number,
 
     if (fd < 0)
         fail("%s: %s", path, strerror(errno));
-    copy_data(g->t, number, inode, fd, true, path, &g->progress);
+    copy_sparse(g->t, number, inode, fd, path, &g->progress);
     if (fchmod(fd, inode->mode & 0777) || close(fd))
         fail("%s: %s", path, strerror(errno));
 }
@@ -289,6 +308,7 @@ static void get_named(struct getting *g, const char *name, uint32_t number)
 /** Adds up the sizes of the files that are to be copied. Damage is told when its turn comes. */
 struct adding {
     struct files *t;
+    uint8_t *seen; /* bit per inode: folders that have been added */
     unsigned depth;
     uint64_t bytes;
 };
@@ -303,7 +323,8 @@ static int add_size(void *ctx, const char *name, uint32_t number)
         return 0;
     if (S_ISREG(inode.mode))
         a->bytes += inode.size;
-    if (S_ISDIR(inode.mode) && a->depth < DEPTH_MAX) {
+    if (S_ISDIR(inode.mode) && a->depth < DEPTH_MAX && !(a->seen[number / 8] >> number % 8 & 1)) {
+        a->seen[number / 8] |= (uint8_t)(1u << number % 8);
         a->depth++;
         files_each(a->t, number, &inode, add_size, a);
         a->depth--;
@@ -352,8 +373,11 @@ int command_get(int argc, char **argv)
         snprintf(to, sizeof(to), "%s", argv[optind + 2]);
     g.t = &t;
     g.seen = allocate(t.super.inodes / 8 + 1);
-    if (isatty(STDERR_FILENO))
+    if (isatty(STDERR_FILENO)) {
+        sum.seen = allocate(t.super.inodes / 8 + 1);
         add_size(&sum, "", number);
+        free(sum.seen);
+    }
     progress_start(&g.progress, "reading", sum.bytes);
     get_named(&g, to, number);
     progress_end(&g.progress);

@@ -17,7 +17,8 @@ struct walker {
     struct filetree_super super;
     uint32_t inode_page; /* that inodes has, plus 1 */
     struct filetree_inode inodes[BW_PAGE_SIZE / sizeof(struct filetree_inode)];
-    uint32_t *names; /* by inode: directory entries that name it, "." and ".." too */
+    uint32_t *names;         /* by inode: directory entries that name it, "." and ".." too */
+    uint64_t directory_left; /* pages of directories: each takes a block of the store */
 };
 
 static void wrong(struct walker *w, uint32_t inode, const char *what, uint64_t found)
@@ -98,6 +99,24 @@ static void check_record(struct walker *w, uint32_t directory, const struct file
     w->names[e->ino]++;
 }
 
+/** @return false if it cannot be read to its end */
+static bool check_directory_page(struct walker *w, uint32_t i, const uint8_t *bytes, uint64_t at)
+{
+    for (size_t offset = 0; offset < BW_PAGE_SIZE;) {
+        const struct filetree_entry *e = (const struct filetree_entry *)(bytes + offset);
+
+        if (offset + 8 > BW_PAGE_SIZE || e->length < 8 || e->length % 8 ||
+            offset + e->length > BW_PAGE_SIZE ||
+            (e->ino && FILETREE_ENTRY_SIZE(e->name_length) > e->length)) {
+            wrong(w, i, "a broken directory block", at + offset);
+            return false;
+        }
+        check_record(w, i, e);
+        offset += e->length;
+    }
+    return true;
+}
+
 static void check_directory(struct walker *w, uint32_t i, const struct filetree_inode *inode)
 {
     struct key data = data_key(w, i);
@@ -109,21 +128,14 @@ static void check_directory(struct walker *w, uint32_t i, const struct filetree_
     if (inode->size % BW_PAGE_SIZE || inode->size > (1u << 30))
         wrong(w, i, "a directory of an impossible size", inode->size);
     for (uint64_t at = 0; at < inode->size && at < (1u << 30); at += BW_PAGE_SIZE) {
-        size_t offset = 0;
-
-        read_page(w, data, at / BW_PAGE_SIZE, page.bytes);
-        while (offset < BW_PAGE_SIZE) {
-            const struct filetree_entry *e = (const struct filetree_entry *)(page.bytes + offset);
-
-            if (offset + 8 > BW_PAGE_SIZE || e->length < 8 || e->length % 8 ||
-                offset + e->length > BW_PAGE_SIZE ||
-                (e->ino && FILETREE_ENTRY_SIZE(e->name_length) > e->length)) {
-                wrong(w, i, "a broken directory block", at + offset);
-                break;
-            }
-            check_record(w, i, e);
-            offset += e->length;
+        if (w->directory_left == 0) {
+            wrong(w, i, "a part of a directory that is in more than one place", at);
+            return;
         }
+        w->directory_left--;
+        read_page(w, data, at / BW_PAGE_SIZE, page.bytes);
+        if (!check_directory_page(w, i, page.bytes, at))
+            return;
     }
 }
 
@@ -161,6 +173,7 @@ static void check_links(struct walker *w)
 uint64_t check_filetree(struct store *st, uint64_t generation, struct key root)
 {
     struct walker w = {.st = st, .generation = generation};
+    struct store_info info;
     union {
         struct filetree_super super;
         uint8_t bytes[BW_PAGE_SIZE];
@@ -181,6 +194,8 @@ uint64_t check_filetree(struct store *st, uint64_t generation, struct key root)
         wrong(&w, 0, "its version or count of inodes is impossible", w.super.inodes);
         return w.errors;
     }
+    store_info(st, &info);
+    w.directory_left = info.blocks;
     w.names = allocate(w.super.inodes * sizeof(*w.names));
     for (uint32_t i = FILETREE_ROOT_INODE; i < w.super.inodes; i++)
         check_inode(&w, i);

@@ -221,7 +221,8 @@ static void dump_pages(struct files *t, struct key data, const struct filetree_i
     struct key before = key_void();
 
     for (uint64_t p = 0; p <= pages; p++) {
-        struct key k = p < pages ? files_page_key(t, data, p) : key_void();
+        uint64_t next = p < pages ? files_next(t, data, p) : p;
+        struct key k = next == p && p < pages ? files_page_key(t, data, p) : key_void();
 
         if (before.type == KEY_PAGE &&
             (k.type != KEY_PAGE || k.value != before.value + 1 || k.version != before.version))
@@ -230,6 +231,8 @@ static void dump_pages(struct files *t, struct key data, const struct filetree_i
         if (before.type != KEY_PAGE || k.value != before.value + 1 || k.version != before.version)
             first = p;
         before = k;
+        if (next > p)
+            p = (next < pages ? next : pages) - 1;
     }
 }
 

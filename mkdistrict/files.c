@@ -9,8 +9,9 @@
 
 #include "edit.h"
 
-#define LINKS_MAX 40
-#define LIST_IDS  (BW_PAGE_SIZE / sizeof(oid_t))
+#define LINKS_MAX       40
+#define DIRECTORY_PAGES ((1u << 30) / BW_PAGE_SIZE)
+#define LIST_IDS        (BW_PAGE_SIZE / sizeof(oid_t))
 
 bool files_fetch(struct files *t, struct key k, enum object_type type, void *bytes)
 {
@@ -33,23 +34,52 @@ bool files_fetch(struct files *t, struct key k, enum object_type type, void *byt
     return true;
 }
 
-struct key files_page_key(struct files *t, struct key k, uint64_t index)
+/** The key of a page, void in a hole. *next: the first page that may not be in the same hole,
+ * UINT64_MAX: there is none. */
+static struct key find_page(struct files *t, struct key k, uint64_t index, uint64_t *next)
 {
     struct key node[BW_NODE_SLOTS];
+    uint64_t within = index;
 
-    if (k.type == KEY_SEGMENT && k.tag <= SEGMENT_HEIGHT_MAX && index >> BW_NODE_SHIFT * k.tag != 0)
-        return key_void();
+    *next = UINT64_MAX;
     while (k.type == KEY_SEGMENT) {
-        unsigned height = k.tag;
+        unsigned height = k.tag, shift = BW_NODE_SHIFT * (height - 1);
 
-        if (height == 0 || height > SEGMENT_HEIGHT_MAX || !files_fetch(t, k, OBJECT_NODE, node))
+        if (height == 0 || height > SEGMENT_HEIGHT_MAX || within >> BW_NODE_SHIFT * height != 0 ||
+            !files_fetch(t, k, OBJECT_NODE, node))
             return key_void();
-        k = node[index >> BW_NODE_SHIFT * (height - 1) & (BW_NODE_SLOTS - 1)];
+        *next = ((index >> shift) + 1) << shift;
+        k = node[within >> shift];
         if (k.type == KEY_SEGMENT && k.tag >= height)
             return key_void();
-        index &= ((uint64_t)1 << BW_NODE_SHIFT * (height - 1)) - 1;
+        within &= ((uint64_t)1 << shift) - 1;
     }
-    return k.type == KEY_PAGE ? k : key_void();
+    return k.type == KEY_PAGE && within == 0 ? k : key_void();
+}
+
+struct key files_page_key(struct files *t, struct key k, uint64_t index)
+{
+    uint64_t next;
+
+    return find_page(t, k, index, &next);
+}
+
+uint64_t files_next(struct files *t, struct key segment, uint64_t index)
+{
+    uint64_t next;
+
+    if (index == 0)
+        t->steps = 0;
+    while (find_page(t, segment, index, &next).type != KEY_PAGE) {
+        if (next == UINT64_MAX)
+            return UINT64_MAX;
+        index = next;
+        /* Each node takes a block, unless one is in many places. */
+        if (++t->steps > t->of->info.blocks * BW_NODE_SLOTS)
+            fail("%s: damaged: a file with more parts than the store has room for", t->of->path);
+    }
+    t->steps++;
+    return index;
 }
 
 bool files_page(struct files *t, struct key data, uint64_t index, uint8_t page[BW_PAGE_SIZE])
@@ -185,8 +215,12 @@ int files_each(struct files *t, uint32_t directory, const struct filetree_inode 
         struct filetree_entry entry;
     } page;
 
-    for (uint64_t at = 0; at < inode->size && at < 1u << 30; at += BW_PAGE_SIZE) {
-        if (!files_page(t, data, at / BW_PAGE_SIZE, page.bytes))
+    for (uint64_t i = 0; (i = files_next(t, data, i)) < DIRECTORY_PAGES; i++) {
+        uint64_t at = i * BW_PAGE_SIZE;
+
+        if (at >= inode->size)
+            break;
+        if (!files_page(t, data, i, page.bytes))
             continue;
         for (size_t offset = 0; offset < BW_PAGE_SIZE;) {
             const struct filetree_entry *e = (const struct filetree_entry *)(page.bytes + offset);

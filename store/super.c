@@ -18,7 +18,7 @@ static int check(const struct disk_super *s, uint64_t *sum)
     *sum = store_checksum(s, offsetof(struct disk_super, checksum));
     if (s->magic != SUPER_MAGIC)
         return STORE_FOREIGN;
-    if (*sum != s->checksum)
+    if (*sum != s->checksum || s->copy >= STORE_COPIES_MAX)
         return STORE_DAMAGED;
     if (s->version != STORE_FORMAT_VERSION || s->block_size != STORE_BLOCK ||
         s->first_data != FIRST_DATA || s->root_first != ROOT_FIRST || s->root_slots != ROOT_SLOTS ||
