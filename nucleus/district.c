@@ -17,7 +17,7 @@ void district_init(void)
     COMMONS->instance = 1;
     COMMONS->incarnation = 1;
     COMMONS->incarnation_random = rdtsc();
-    COMMONS->budget = COMMONS->granted = INT64_MAX;
+    COMMONS->budget = INT64_MAX;
     memcpy(COMMONS->name, "commons", 8);
 }
 
@@ -63,7 +63,7 @@ int district_create(const struct district_params *p, struct key *out)
     d->generation = p->generation;
     d->epoch = p->generation + 1;
     memcpy(d->name, p->name, sizeof d->name - 1);
-    d->budget = d->granted = INT64_MAX;
+    d->budget = INT64_MAX;
     d->committed_at = clock_now();
     d->state = DISTRICT_LOADING;
     d->load_cursor = UINT64_MAX; /* DISTRICT_START has not come */

@@ -15,11 +15,11 @@
 #include "object.h"
 #include "domain.h"
 
-#define WANTS             128u
-#define GRANTS            16u
-#define YOUNG             32u                    /* power of two */
-#define LINKS             16384u                 /* unnamed ones, at most */
-#define LINK_CHUNKS       ((LINKS + 256u) / 64u) /* frames of link entries; the last: named ones */
+#define WANTS       128u
+#define GRANTS      16u
+#define YOUNG       32u                    /* power of two */
+#define LINKS       16384u                 /* unnamed ones, at most */
+#define LINK_CHUNKS ((LINKS + 256u) / 64u) /* frames of link entries; the last: named ones */
 
 struct want {
     oid_t oid; /* 0: free entry */
@@ -66,8 +66,9 @@ struct district {
     size_t frozen;                    /* objects that the snapshot under way had at its begin */
     int64_t budget;                   /* objects that may yet become dirty */
     int64_t lease;                    /* .. before share.c is asked again */
-    int64_t granted;                  /* the budget when it was last set */
     uint64_t space_free, space_total; /* blocks of the store, as told with it */
+    int64_t made, made_frozen;        /* objects created less destroyed since, in this epoch and in
+                                         the snapshot's, which space_free does not know yet */
     uint8_t space_stage;              /* enum space_stage */
     struct queue commit_waiters;
 

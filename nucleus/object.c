@@ -314,6 +314,7 @@ int object_create(struct district *d, oid_t oid, enum object_type type, struct o
     if (d->persistent) {
         set_dirty(d, o);
         note_young(d, o);
+        d->made++;
     }
     *out = o;
     return BW_OK;
@@ -433,6 +434,7 @@ int object_destroy(struct district *d, oid_t oid)
     }
     drop_derived(o);
     become_tombstone(d, o);
+    d->made--;
     return BW_OK;
 }
 

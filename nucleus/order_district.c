@@ -122,6 +122,20 @@ static int begin(struct call *c, struct district *d)
     int r = snapshot_begin(d, &c->out[1], &c->out[2]);
     if (r == BW_CLEAN)
         c->out[0] = d->epoch - 1;
+    if (r == BW_OK) {
+        d->made_frozen += d->made;
+        d->made = 0;
+    }
+    return r;
+}
+
+static int drop(struct district *d)
+{
+    int r = snapshot_drop(d);
+    if (r == BW_OK) {
+        d->made += d->made_frozen;
+        d->made_frozen = 0;
+    }
     return r;
 }
 
@@ -129,7 +143,9 @@ static int set_budget(struct call *c, struct district *d)
 {
     if (c->w[1] > SPACE_FULL)
         return BW_ARGUMENT;
-    d->budget = d->granted = c->w[0] < INT64_MAX ? (int64_t)c->w[0] : INT64_MAX;
+    d->budget = c->w[0] < INT64_MAX ? (int64_t)c->w[0] : INT64_MAX;
+    if (!d->snapshot)
+        d->made_frozen = 0; /* what is committed is counted in what we are told */
     d->space_stage = (uint8_t)c->w[1];
     d->space_free = c->w[2];
     d->space_total = c->w[3];
@@ -232,7 +248,7 @@ int order_district(struct call *c)
     case DISTRICT_COMMITTED:
         return snapshot_committed(d, c->w[0]);
     case DISTRICT_DROP:
-        return snapshot_drop(d);
+        return drop(d);
     case DISTRICT_KILL:
         return district_kill(d);
     case DISTRICT_GRANT:

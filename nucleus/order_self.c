@@ -55,9 +55,8 @@ static int self_log(struct call *c)
 static int self_space(struct call *c)
 {
     struct district *d = c->d;
-    int64_t spent = d->granted - d->budget;
-    uint64_t gone = spent > 0 ? (uint64_t)spent : 0;
-    c->out[0] = d->space_free > gone ? d->space_free - gone : 0;
+    int64_t left = (int64_t)d->space_free - d->made - d->made_frozen;
+    c->out[0] = left > 0 ? (uint64_t)left : 0;
     c->out[1] = d->space_total;
     c->out[2] = d->space_stage;
     if (c->w[0] != 0 && d->persistent) {

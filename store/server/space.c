@@ -29,6 +29,7 @@
 
 static enum space_stage stage;
 static uint64_t budget;
+static bool told; /* that it is nearly full */
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -102,28 +103,36 @@ static bool drop_old(bool all)
     }
 }
 
-/** @param rest of what new objects may have. A store that was scarce stays so for a little more. */
-static enum space_stage stage_of(const struct store_info *info, uint64_t rest)
+/** The store is nearly full when new objects may have less than this. */
+static uint64_t scarce(const struct store_info *info)
 {
     uint64_t part = info->blocks / SCARCE_FRACTION;
 
-    part = part < SCARCE_MIN ? SCARCE_MIN : least(part, SCARCE_MAX);
+    return part < SCARCE_MIN ? SCARCE_MIN : least(part, SCARCE_MAX);
+}
+
+/** @param rest of what new objects may have. A store that was scarce stays so for a little more,
+ * and that it is so again is news only when it had recovered well. */
+static void tell_stage(const struct store_info *info, uint64_t rest)
+{
+    uint64_t part = scarce(info);
+
     if (stage != SPACE_PLENTY) {
         part += part / 4;
     }
-    return rest == 0 ? SPACE_FULL : rest < part ? SPACE_SCARCE : SPACE_PLENTY;
-}
-
-static void tell_stage(enum space_stage now, uint64_t rest)
-{
-    if (now != SPACE_PLENTY && stage == SPACE_PLENTY) {
+    stage = rest == 0 ? SPACE_FULL : rest < part ? SPACE_SCARCE : SPACE_PLENTY;
+    told = told && rest <= 2 * part;
+    if (stage == SPACE_PLENTY) {
+        return;
+    }
+    if (!told) {
         server_event(EVENT_SPACE, true,
                      "the store is nearly full: %llu KiB are left for new files and memory; "
                      "'mkdistrict --grow' on the host makes it larger",
                      (unsigned long long)(rest * (STORE_BLOCK / 1024)));
+        told = true;
     }
-    stage = now;
-    if (now != SPACE_PLENTY && !server.line.message[0]) {
+    if (!server.line.message[0]) {
         snprintf(server.line.message, sizeof(server.line.message), "%s",
                  "the store is nearly full: grow it on the host with mkdistrict --grow");
     }
@@ -160,11 +169,11 @@ void checkpoint_budget(void)
     store_info(server.store, &info);
     rest = room(&info);
     bw_call(KEY_AT(KR_DISTRICT), &ask);
-    tell_stage(stage_of(&info, rest), rest);
+    tell_stage(&info, rest);
     budget = budget_for(&info, &status, rest);
     m.word[0] = budget;
     m.word[1] = stage;
-    m.word[2] = less(rest, status.dirty);
+    m.word[2] = rest;
     m.word[3] = info.blocks;
     bw_call(KEY_AT(KR_DISTRICT), &m);
 }

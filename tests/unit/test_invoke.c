@@ -790,7 +790,8 @@ START_TEST(space_of_the_store)
     struct activity *server = program(COMMONS), *a = program(d);
     struct key range = frame(a)->keys[R_RANGE];
     frame(server)->keys[R_OUT] = district_key(d);
-    for (unsigned stage = 0; stage <= SPACE_FULL + 1; stage++) {
+    d->made = 0;
+    for (unsigned stage = 0; stage <= SPACE_FULL + 1; stage++) { /* nothing is committed meanwhile */
         struct regs *r = prepare(server, OP_CALL, 0, R_OUT, DISTRICT_BUDGET);
         r->rsi = 500;
         r->rdx = stage;
@@ -799,17 +800,18 @@ START_TEST(space_of_the_store)
         ck_assert_int_eq(go(server), stage <= SPACE_FULL ? BW_OK : BW_ARGUMENT);
         if (stage > SPACE_FULL)
             break;
-        ck_assert_uint_eq(space(a)->rsi, 1000);
+        ck_assert_uint_eq(space(a)->rsi, 1000 - stage);
         ck_assert_uint_eq(space(a)->rdx, 4096);
         ck_assert_uint_eq(space(a)->r8, stage);
         ck_assert_int_eq(order(a, range, RANGE_CREATE, 9000 + stage, OBJECT_PAGE, 0),
                          stage == SPACE_FULL ? BW_NOSPACE : BW_OK);
-        ck_assert_uint_eq(space(a)->rsi, stage == SPACE_FULL ? 1000 : 999);
+        ck_assert_uint_eq(space(a)->rsi, 1000 - (stage == SPACE_FULL ? stage : stage + 1));
     }
     ck_assert_int_eq(order(a, range, RANGE_DESTROY, 9000, 2, 0), BW_OK);
     ck_assert_uint_eq(space(a)->rsi, 1000);
-    d->budget = 0; /* more was spent than is left: nothing, not less */
-    d->space_free = 400;
+    d->made_frozen = 300; /* of a snapshot that is not yet committed */
+    ck_assert_uint_eq(space(a)->rsi, 700);
+    d->space_free = 200; /* more was made than there is: nothing, not less */
     ck_assert_uint_eq(space(a)->rsi, 0);
 }
 END_TEST

@@ -6,7 +6,6 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
-#include <bailiwick/district.h>
 #include <bailiwick/runtime.h>
 #include "process.h"
 #include "space.h"
@@ -18,7 +17,7 @@ struct thread *current;
 struct process *init_process;
 
 static struct {
-    uint64_t left, total, stage, epoch;
+    uint64_t left, total, epoch;
     unsigned questions, presses;
     bw_time_t now;
     bool signal;
@@ -35,7 +34,6 @@ int64_t bw_self(enum self_order order, struct message *m)
         fake.presses += m->word[0] != 0;
         m->word[0] = fake.left;
         m->word[1] = fake.total;
-        m->word[2] = fake.stage;
         return BW_OK;
     }
     ck_assert_int_eq(order, SELF_DISTRICT);
@@ -62,10 +60,9 @@ static void act_as(struct process *p)
 }
 
 /** What is left, as after a commit. */
-static void commit(uint64_t left, enum space_stage stage)
+static void commit(uint64_t left)
 {
     fake.left = left;
-    fake.stage = stage;
     fake.epoch++;
 }
 
@@ -180,25 +177,6 @@ static long refused_call(void)
 START_TEST(without_hope_it_is_said_at_once)
 {
     fake.left = 1;
-    fake.stage = SPACE_SCARCE;
-    ck_assert_int_eq(refused_call(), -ENOSPC);
-}
-END_TEST
-
-START_TEST(what_is_dirty_is_waited_for)
-{
-    fake.left = 1;
-    fake.stage = SPACE_PLENTY;
-    ck_assert_int_eq(refused_call(), BLOCKED);
-    ck_assert_uint_eq(fake.presses, 1);
-    ck_assert_int_eq(refused_call(), BLOCKED);
-    commit(5000, SPACE_PLENTY);
-    space_begin();
-    ck_assert(space_take(SPACE_FILES, 1));
-    space_satisfied();
-    know(1);
-    ck_assert_int_eq(refused_call(), BLOCKED);
-    commit(1, SPACE_SCARCE);
     ck_assert_int_eq(refused_call(), -ENOSPC);
 }
 END_TEST
@@ -206,11 +184,10 @@ END_TEST
 START_TEST(what_was_destroyed_is_waited_for)
 {
     fake.left = 1;
-    fake.stage = SPACE_SCARCE;
     space_freed();
     for (unsigned i = 0; i < 2; i++) {
         ck_assert_int_eq(refused_call(), BLOCKED);
-        commit(1, SPACE_SCARCE);
+        commit(1);
     }
     ck_assert_int_eq(refused_call(), -ENOSPC);
     space_satisfied(); /* the next call does not wait for the same again */
@@ -223,10 +200,9 @@ START_TEST(nobody_waits_for_ever)
     unsigned waited = 0;
 
     fake.left = 1;
-    fake.stage = SPACE_SCARCE;
     do {
         space_freed(); /* others come and go */
-        commit(1, SPACE_SCARCE);
+        commit(1);
         waited++;
     } while (refused_call() == BLOCKED);
     ck_assert_uint_le(waited, 6);
@@ -243,7 +219,6 @@ END_TEST
 START_TEST(other_failures_are_left_alone)
 {
     fake.left = 1;
-    fake.stage = SPACE_PLENTY;
     space_freed();
     space_begin();
     ck_assert_int_eq(space_outcome(-ENOENT), -ENOENT);
@@ -260,7 +235,6 @@ END_TEST
 START_TEST(a_fault_waits_too)
 {
     fake.left = 1;
-    fake.stage = SPACE_SCARCE;
     space_freed();
     ck_assert_int_eq(space_wait_fault(), BLOCKED);
     ck_assert(thread.waits_in_fault);
@@ -301,7 +275,6 @@ int main(void)
     tcase_add_test(tests, a_store_that_says_nothing_has_room);
     tcase_add_test(tests, it_asks_now_and_then_and_before_it_refuses);
     tcase_add_test(tests, without_hope_it_is_said_at_once);
-    tcase_add_test(tests, what_is_dirty_is_waited_for);
     tcase_add_test(tests, what_was_destroyed_is_waited_for);
     tcase_add_test(tests, nobody_waits_for_ever);
     tcase_add_test(tests, other_failures_are_left_alone);

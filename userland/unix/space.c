@@ -8,15 +8,13 @@
  * processes. A shell that runs rm in a full store thus still can. Last of all the nucleus refuses
  * everything.
  *
- * Before anything is refused, its thread waits if there is hope: what was destroyed lately has its
- * place until that is committed, and what is dirty has two. Both end with the next checkpoints,
- * which waiting asks for. Invariant: a call waits for WAIT_EPOCHS checkpoints at most, and no
- * longer than WAIT_LIMIT.
+ * Before anything is refused, its thread waits if there is hope: what was destroyed lately may be
+ * known to the store only, and give its place back with the next checkpoint, which waiting asks
+ * for. Invariant: a call waits for WAIT_EPOCHS checkpoints at most, and no longer than WAIT_LIMIT.
  *
  * Free is what the nucleus said at the last question, less what was taken since; it is asked again
  * after some objects, and always before a refusal.
  */
-#include <bailiwick/district.h>
 #include <bailiwick/runtime.h>
 #include "process.h"
 #include "space.h"
@@ -24,7 +22,6 @@
 #define ASK_EVERY     64u
 #define LARGE_PAGES   512u /* from here on a process is large: 2 MiB */
 #define FREED_EPOCHS  2u   /* until what was destroyed is committed */
-#define DIRTY_EPOCHS  2u   /* until what was dirty is committed */
 #define WAIT_EPOCHS   4u
 #define WAIT_LIMIT    10000000000ull /* ns */
 #define WAIT_STEP     20000000ull
@@ -40,7 +37,6 @@ static const uint8_t floor_halves[SPACE_USES] = {
 
 static uint64_t total, left;       /* as of the last question; total 0: not known */
 static uint64_t taken = ASK_EVERY; /* since then */
-static uint64_t stage;             /* enum space_stage */
 static bool destroyed;             /* objects, since the last question */
 static uint64_t freed_epoch;       /* in which objects were destroyed last, at the latest */
 static uint64_t epoch;
@@ -57,7 +53,6 @@ static void ask(bool press)
     }
     left = m.word[0];
     total = m.word[1];
-    stage = m.word[2];
     taken = 0;
     m = (struct message){0};
     bw_self(SELF_DISTRICT, &m);
@@ -153,13 +148,8 @@ void space_satisfied(void)
 /** May the next checkpoints bring space? */
 static bool hopeful(const struct thread *t)
 {
-    uint64_t until = stage == SPACE_PLENTY ? t->space_epoch + DIRTY_EPOCHS : 0;
-
-    if (freed_epoch != 0 && freed_epoch + FREED_EPOCHS > until) {
-        until = freed_epoch + FREED_EPOCHS;
-    }
-    return epoch < until && epoch < t->space_epoch + WAIT_EPOCHS &&
-           time_monotonic() < t->space_since + WAIT_LIMIT;
+    return freed_epoch != 0 && epoch < freed_epoch + FREED_EPOCHS &&
+           epoch < t->space_epoch + WAIT_EPOCHS && time_monotonic() < t->space_since + WAIT_LIMIT;
 }
 
 /** Enters current in the queue if there is hope. @return BLOCKED, -EINTR, -ENOMEM */

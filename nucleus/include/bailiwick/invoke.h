@@ -88,8 +88,8 @@ enum self_order {
     SELF_SET_FS = 9,  /* fs_base := w0 */
     SELF_LOG = 10,    /* the string goes to the nucleus's log (for a district: prefixed) */
     SELF_SAME = 11,   /* -> w0 1 if sent keys 0 and 1 are the same key */
-    SELF_SPACE = 12,  /* -> w0 blocks free in the district's store (as last told, less what became
-                         dirty since), w1 blocks it has (0: not known), w2 enum space_stage.
+    SELF_SPACE = 12,  /* -> w0 blocks free in the district's store (as last told, less what
+                         was made since), w1 blocks it has (0: not known), w2 enum space_stage.
                          w0 1: asks for a checkpoint now, which may free some */
     SELF_SENDER = 13, /* of the last message from outside that the caller received: w0 district slot
                          + 1 (0: none yet), w1 incarnation, w2 its random half, w3 epoch */
