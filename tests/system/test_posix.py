@@ -20,7 +20,7 @@ def build():
     """The programs, statically linked, in a tree laid over the usual one."""
     programs = os.path.join(FOLDER, 'overlay', 'usr', 'bin')
     os.makedirs(programs, exist_ok=True)
-    for name, sources in (('posix', ('main', 'files', 'pipes', 'waits', 'maps')), ('fuzz', ('fuzz',))):
+    for name, sources in (('posix', ('main', 'files', 'pipes', 'sockets', 'waits', 'maps')), ('fuzz', ('fuzz',))):
         subprocess.run(['gcc', '-std=gnu11', '-static', '-O1', '-Wall', '-Wextra', '-Wshadow', '-Werror',
                         '-o', os.path.join(programs, name), *(s + '.c' for s in sources)], cwd=HERE, check=True)
     return make_tree(os.path.join(FOLDER, 'tree.tar'), os.path.join(FOLDER, 'overlay'))
@@ -53,6 +53,10 @@ def test_descriptors():
 
 def test_pipes():
     group('pipes')
+
+
+def test_sockets():
+    group('sockets')
 
 
 def test_waits():

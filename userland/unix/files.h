@@ -44,6 +44,7 @@ struct vnode {
     struct place place;
     unsigned references;
     struct pipe *fifo;         /* of a fifo while it is open */
+    struct listener *listener; /* of a socket's name while that socket is open */
     struct record_lock *locks; /* fcntl locks, by start */
     struct flock_holder *flock;
     struct wait_queue lock_queue;
@@ -101,7 +102,8 @@ struct file {
     /* by kind */
     union {
         struct {
-            struct pipe *in, *out; /* pipe: one of them; socket: both */
+            struct pipe *in, *out;     /* pipe: one of them; connected socket: both */
+            struct listener *listener; /* of a socket that has a name: socket.h */
         } pipe;
         struct {
             char *text; /* contents made at the read at offset 0 */
@@ -198,7 +200,6 @@ long device_open(uint32_t rdev, struct vnode *v, uint32_t flags, struct file **o
 
 long pipe_pair(uint32_t flags, struct file **read_end, struct file **write_end);
 long fifo_open(struct vnode *v, uint32_t flags, struct file **out);
-long socket_pair(int type, uint32_t flags, struct file *out[2]);
 long event_new(uint64_t count, uint32_t flags, struct file **out);
 void epoll_forget(struct file *f); /* a watched file is closed */
 

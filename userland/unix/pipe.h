@@ -21,6 +21,7 @@ struct pipe {
     uint32_t start, count;
     unsigned readers, writers;       /* open ends */
     bool reading_over, writing_over; /* shutdown() of a socket */
+    bool reset;                      /* of a socket: the other side was lost, not closed */
     struct wait_queue queue;
     /* of a fifo: */
     struct vnode *vnode;

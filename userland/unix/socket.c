@@ -1,5 +1,6 @@
 /*
- * Socket pairs (AF_UNIX, stream): two pipes crosswise. Other sockets do not exist here.
+ * Sockets (AF_UNIX, stream): two pipes crosswise. How they are named and connected is in
+ * socket_name.c. Descriptors are not passed through them.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -7,8 +8,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include "files.h"
 #include "pipe.h"
+#include "socket.h"
 
 /** struct msghdr of the system call. */
 struct message_header {
@@ -21,18 +22,31 @@ struct message_header {
 
 static long socket_read(struct file *f, struct io *io, uint64_t *offset)
 {
+    if (f->pipe.in == NULL) {
+        return -EINVAL;
+    }
+    if (f->pipe.in->reset && f->pipe.in->count == 0 && io->left > 0) {
+        f->pipe.in->reset = false; /* told once; then it is an end of file */
+        return -ECONNRESET;
+    }
     return file_pipe.read(f, io, offset);
 }
 
 static long socket_write(struct file *f, struct io *io, uint64_t *offset)
 {
-    return file_pipe.write(f, io, offset);
+    return f->pipe.out == NULL ? -ENOTCONN : file_pipe.write(f, io, offset);
 }
 
 static unsigned socket_poll(struct file *f)
 {
     unsigned mask = file_pipe.poll(f);
 
+    if (f->pipe.listener != NULL && f->pipe.listener->listening) {
+        return f->pipe.listener->count > 0 ? EPOLLIN | EPOLLRDNORM : 0;
+    }
+    if (f->pipe.in == NULL) {
+        return EPOLLOUT | EPOLLHUP;
+    }
     if (mask & EPOLLERR) { /* the peer is gone: a socket says it as end of file */
         mask = (mask & ~(unsigned)EPOLLERR) | EPOLLIN | EPOLLRDHUP | EPOLLHUP;
     }
@@ -41,6 +55,10 @@ static unsigned socket_poll(struct file *f)
 
 static int socket_queues(struct file *f, struct wait_queue *queue[2])
 {
+    if (f->pipe.listener != NULL) {
+        queue[0] = &f->pipe.listener->queue;
+        return 1;
+    }
     return file_pipe.queues(f, queue);
 }
 
@@ -51,6 +69,9 @@ static long socket_ioctl(struct file *f, unsigned request, uint64_t argument)
 
 static void socket_close(struct file *f)
 {
+    if (f->pipe.listener != NULL) {
+        listener_close(f->pipe.listener);
+    }
     file_pipe.close(f);
 }
 
@@ -64,23 +85,30 @@ const struct file_kind file_socket = {
     .close = socket_close,
 };
 
-long socket_pair(int type, uint32_t flags, struct file *out[2])
+long socket_join(struct file *one, struct file *other)
 {
     struct pipe *there = pipe_new(), *back = pipe_new();
 
-    (void)type;
-    out[0] = file_new(&file_socket, O_RDWR | flags, NULL);
-    out[1] = file_new(&file_socket, O_RDWR | flags, NULL);
-    if (there == NULL || back == NULL || out[0] == NULL || out[1] == NULL) {
+    if (there == NULL || back == NULL) {
         free(there);
         free(back);
+        return -ENOMEM;
+    }
+    there->readers = there->writers = back->readers = back->writers = 1;
+    one->pipe.out = other->pipe.in = there;
+    other->pipe.out = one->pipe.in = back;
+    return 0;
+}
+
+static long socket_pair(uint32_t flags, struct file *out[2])
+{
+    out[0] = file_new(&file_socket, O_RDWR | flags, NULL);
+    out[1] = file_new(&file_socket, O_RDWR | flags, NULL);
+    if (out[0] == NULL || out[1] == NULL || socket_join(out[0], out[1]) != 0) {
         file_release(out[0]);
         file_release(out[1]);
         return -ENOMEM;
     }
-    there->readers = there->writers = back->readers = back->writers = 1;
-    out[0]->pipe.out = out[1]->pipe.in = there;
-    out[1]->pipe.out = out[0]->pipe.in = back;
     return 0;
 }
 
@@ -100,7 +128,7 @@ long sys_socketpair(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, 
     if ((b & 15) != SOCK_STREAM) {
         return -EPROTONOSUPPORT;
     }
-    r = socket_pair(SOCK_STREAM, flags, pair);
+    r = socket_pair(flags, pair);
     if (r != 0) {
         return r;
     }
@@ -117,12 +145,22 @@ long sys_socketpair(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, 
 
 long sys_socket(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 {
-    (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;
-    return -EAFNOSUPPORT;
+    struct file *s;
+
+    (void)c, (void)d, (void)e, (void)f;
+    if (a != AF_UNIX) {
+        return -EAFNOSUPPORT;
+    }
+    if ((b & 15) != SOCK_STREAM) {
+        return -ESOCKTNOSUPPORT;
+    }
+    s = file_new(&file_socket, O_RDWR | (b & SOCK_NONBLOCK ? O_NONBLOCK : 0), NULL);
+    return s == NULL ? -ENOMEM
+                     : files_install(process_files(thread_process(current)), s, 0,
+                                     (b & SOCK_CLOEXEC) != 0);
 }
 
-/** @return the socket of a descriptor, or NULL and why */
-static struct file *socket_of(uint64_t fd, long *error)
+struct file *socket_of(uint64_t fd, long *error)
 {
     struct file *f = file_of(fd);
 
@@ -139,7 +177,7 @@ static long transfer(struct file *s, struct io *io, uint64_t flags, bool write)
     if (flags & MSG_DONTWAIT) {
         s->flags |= O_NONBLOCK;
     }
-    if (write && (flags & MSG_NOSIGNAL) && !pipe_has_reader(s->pipe.out)) {
+    if (write && (flags & MSG_NOSIGNAL) && s->pipe.out != NULL && !pipe_has_reader(s->pipe.out)) {
         r = -EPIPE;
     } else {
         r = file_transfer(s, io, NULL, write);
@@ -234,6 +272,9 @@ long sys_shutdown(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, ui
     if (s == NULL || b > SHUT_RDWR) {
         return s == NULL ? r : -EINVAL;
     }
+    if (s->pipe.in == NULL) {
+        return 0; /* as on Linux */
+    }
     if (b != SHUT_WR) {
         s->pipe.in->reading_over = true;
         wake_all(&s->pipe.in->queue);
@@ -243,77 +284,4 @@ long sys_shutdown(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, ui
         wake_all(&s->pipe.out->queue);
     }
     return 0;
-}
-
-/** Orders on sockets that a pair does not know; a wrong descriptor is told first. */
-static long not_for_pairs(uint64_t fd, long otherwise)
-{
-    long r;
-
-    return socket_of(fd, &r) == NULL ? r : otherwise;
-}
-
-#define PAIR_CALL(name, result)                                                                    \
-    long sys_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)        \
-    {                                                                                              \
-        (void)b, (void)c, (void)d, (void)e, (void)f;                                               \
-        return not_for_pairs(a, result);                                                           \
-    }
-
-PAIR_CALL(connect, -EISCONN)
-PAIR_CALL(accept, -EINVAL)
-PAIR_CALL(accept4, -EINVAL)
-PAIR_CALL(bind, -EINVAL)
-PAIR_CALL(listen, -EINVAL)
-PAIR_CALL(setsockopt, -ENOPROTOOPT)
-
-static long give_name(uint64_t fd, uint64_t address, uint64_t length_address)
-{
-    uint16_t family = AF_UNIX;
-    uint32_t length;
-    long r;
-
-    if (socket_of(fd, &r) == NULL) {
-        return r;
-    }
-    if (user_read(&length, length_address, sizeof(length)) != 0) {
-        return -EFAULT;
-    }
-    if (user_write(address, &family, length < sizeof(family) ? length : sizeof(family)) != 0) {
-        return -EFAULT;
-    }
-    length = sizeof(family);
-    return user_write(length_address, &length, sizeof(length));
-}
-
-long sys_getsockname(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
-{
-    (void)d, (void)e, (void)f;
-    return give_name(a, b, c);
-}
-
-long sys_getpeername(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
-{
-    (void)d, (void)e, (void)f;
-    return give_name(a, b, c);
-}
-
-long sys_getsockopt(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
-{
-    uint32_t length = sizeof(int);
-    int value;
-    long r;
-
-    (void)f;
-    if (socket_of(a, &r) == NULL) {
-        return r;
-    }
-    if (b != SOL_SOCKET || (c != SO_TYPE && c != SO_ERROR && c != SO_DOMAIN)) {
-        return -ENOPROTOOPT;
-    }
-    value = c == SO_TYPE ? SOCK_STREAM : c == SO_DOMAIN ? AF_UNIX : 0;
-    if (user_write(d, &value, sizeof(value)) != 0) {
-        return -EFAULT;
-    }
-    return user_write(e, &length, sizeof(length));
 }

@@ -16,7 +16,7 @@ static const struct {
 } groups[] = {
     {"data", check_data},   {"names", check_names},     {"descriptors", check_descriptors},
     {"pipes", check_pipes}, {"waits", check_waits},     {"locks", check_locks},
-    {"maps", check_maps},   {"devices", check_devices},
+    {"maps", check_maps},   {"devices", check_devices}, {"sockets", check_sockets},
 };
 
 pid_t child(int (*work)(void *), void *argument)

@@ -47,6 +47,7 @@ void check_data(void);
 void check_names(void);
 void check_descriptors(void);
 void check_pipes(void);
+void check_sockets(void);
 void check_waits(void);
 void check_locks(void);
 void check_maps(void);
