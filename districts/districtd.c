@@ -14,9 +14,11 @@
 #include "broker.h"
 #include "events.h"
 #include "lifecycle.h"
+#include "registration.h"
 
-#define KR_OFFERED      KEY_AT(KR_ARGUMENT)
-#define KR_OFFERED_DISK KEY_AT(KR_ARGUMENT + 1)
+#ifndef BW_MUTATION
+#define BW_MUTATION 0 /* tests: registration.c */
+#endif
 
 static struct district_line answer_line; /* string of the reply under way */
 
@@ -108,99 +110,6 @@ static void serve_kill(unsigned slot, struct message *reply)
     reply_line(slot, reply);
 }
 
-/** Another copy of a mirrored store has turned up: its disk is handed to the server of the first
- * one.
- *  @return false: that server does not want it, or has ended */
-static bool pair(unsigned slot)
-{
-    struct entry *e = registry_entry(slot);
-    struct message m = {.code = STORE_PAIR, .buffer = &answer_line, .size = sizeof(answer_line)};
-
-    m.send[0] = KR_OFFERED_DISK;
-    if (bw_call(KEY_STORE(slot), &m) != BW_OK) {
-        return false;
-    }
-    bw_copy_key(KR_OFFERED_DISK, KEY_PARTNER(slot));
-    e->paired = true;
-    e->line = answer_line;
-    e->error = answer_line.error;
-    answer_line.message[sizeof(answer_line.message) - 1] = 0;
-    registry_say(e, "%s", answer_line.error ? answer_line.message : "");
-    return true;
-}
-
-/** The slot of a live store server, other than the one that registers, with that name. A dead one's
- *  entry goes. @param ended set if its district ran @param partner set if it had a second disk,
- * whose key is then KR_OFFERED_DISK */
-static unsigned other_with_name(const char *name, bool *ended, bool *partner)
-{
-    unsigned slot = registry_find(name);
-    struct message m = {.code = STORE_LINE, .buffer = &answer_line, .size = sizeof(answer_line)};
-
-    if (slot == 0 || registry_entry(slot)->error) {
-        return 0;
-    }
-    if (bw_call(KEY_STORE(slot), &m) == BW_OK) {
-        return slot;
-    }
-    if (registry_entry(slot)->running) { /* what it ran cannot be committed any more */
-        lifecycle_end(slot);
-        *ended = true;
-    }
-    if (registry_entry(slot)->paired) {
-        bw_copy_key(KEY_PARTNER(slot), KR_OFFERED_DISK);
-        *partner = true;
-    }
-    registry_remove(slot);
-    return 0;
-}
-
-/** @param word of the request */
-static void serve_register(struct message *reply, const uint64_t *word, const void *string,
-                           size_t length)
-{
-    struct district_line line;
-    bool ended = false, partner = false;
-    unsigned other = registry_partner(word, (unsigned)word[2]);
-    unsigned slot;
-
-    if (length != sizeof(line)) {
-        reply->code = BW_ARGUMENT;
-        return;
-    }
-    if (other && pair(other)) { /* no entry of its own: slot 0 */
-        return;
-    }
-    memcpy(&line, string, sizeof(line));
-    line.name[sizeof(line.name) - 1] = 0;
-    line.message[sizeof(line.message) - 1] = 0;
-    other = other_with_name(line.name, &ended, &partner);
-    slot = registry_add(&line, other);
-    if (slot == 0) {
-        reply->code = BW_LIMIT;
-        return;
-    }
-    bw_copy_key(KR_OFFERED, KEY_STORE(slot));
-    memcpy(registry_entry(slot)->id, word, sizeof(registry_entry(slot)->id));
-    registry_entry(slot)->copy = (unsigned)word[2];
-    if (partner && word[2] != 0) {
-        bw_copy_key(KR_OFFERED_DISK, KEY_PARTNER(slot));
-        registry_entry(slot)->paired = true;
-        reply->send[0] = KEY_PARTNER(slot);
-        reply->word[1] = 1;
-    }
-    if (ended) {
-        registry_say(registry_entry(slot),
-                     "stopped: its store server failed and was started again");
-    }
-    if (other) {
-        bw_log("districtd: two stores have the district name %s; the second stays closed",
-               line.name);
-    }
-    reply->code = other ? BW_EXISTS : BW_OK;
-    reply->word[0] = slot;
-}
-
 /* --- events
  * ------------------------------------------------------------------------------------------ */
 
@@ -213,6 +122,7 @@ static void serve_event(unsigned slot, const void *string, size_t length)
         return;
     }
     memcpy(&e, string, sizeof(e));
+    bw_assert(BW_MUTATION != 1 || e.kind != EVENT_SCRUB); /* the mutation that ends it then */
     e.text[sizeof(e.text) - 1] = 0;
     events_add((enum event_kind)e.kind, e.important, registry_entry(slot)->name, e.time, e.text);
 }
@@ -318,7 +228,7 @@ static void serve(const struct message *m, const char *string, struct message *r
         serve_named(m->code, m->word, string, reply);
         break;
     case DISTRICTS_REGISTER:
-        serve_register(reply, m->word, string, m->length);
+        registration_serve(reply, m->word, string, m->length);
         break;
     case DISTRICTS_ENDED:
         if (slot > 0) {
@@ -350,12 +260,14 @@ int main_native(uint64_t word)
     lifecycle_open();
     bw_assert(bw_publish("districts", 0) == BW_OK);
     bw_call(KEY_AT(KR_NAMES), &m);
+    registration_call();
     m = (struct message){0};
     for (;;) {
         m.buffer = string;
         m.size = sizeof(string) - 1;
         m.take[0] = KR_OFFERED;
         m.take[1] = KR_OFFERED_DISK;
+        m.take[2] = KR_OFFERED_DISTRICT;
         bw_return(reply_to, &m, KEY_AT(KR_CALLER), 0);
 
         struct message request = m;

@@ -64,12 +64,12 @@ void registry_say(struct entry *e, const char *format, ...)
     va_end(list);
 }
 
-unsigned registry_add(const struct district_line *line, unsigned other)
+unsigned registry_add(const struct district_line *line, unsigned other, uint64_t wish)
 {
     struct entry *e;
-    unsigned slot;
+    unsigned slot = wish < REGISTRY_MAX && !entries[wish].known ? (unsigned)wish : 0;
 
-    for (slot = 1; slot < REGISTRY_MAX && entries[slot].known; slot++) {
+    for (slot = slot ? slot : 1; slot < REGISTRY_MAX && entries[slot].known; slot++) {
     }
     if (slot == REGISTRY_MAX) {
         return 0;
@@ -85,9 +85,4 @@ unsigned registry_add(const struct district_line *line, unsigned other)
         registry_say(e, "%s", line->message);
     }
     return slot;
-}
-
-void registry_remove(unsigned slot)
-{
-    entries[slot].known = false;
 }

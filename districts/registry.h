@@ -32,9 +32,9 @@ unsigned registry_partner(const uint64_t id[2], unsigned copy);
 unsigned registry_at(uint64_t index);
 struct entry *registry_entry(unsigned slot);
 /** Enters what a store server said. @param other the slot of another store with that name, or 0
- *  @return the slot, or 0 if there is no room */
-unsigned registry_add(const struct district_line *line, unsigned other);
-void registry_remove(unsigned slot);
+ *  @param wish the slot that it would like to have, or 0 @return the slot, or 0 if there is no room
+ */
+unsigned registry_add(const struct district_line *line, unsigned other, uint64_t wish);
 /** Sets the entry's message. */
 void registry_say(struct entry *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

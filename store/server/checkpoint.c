@@ -142,12 +142,17 @@ static void give_up(void)
 /** Gives up for an error of the store; the district runs on. */
 static void drop(int error)
 {
-    tell_dropped(error);
-    set_message(error == STORE_NOSPACE ? "the store is full: it cannot be checkpointed"
-                                       : "the last checkpoint could not be written");
+    bool copy_lost = error == STORE_IO && server.copy_lost; /* and the other one goes on */
+
+    server.copy_lost = false;
+    if (!copy_lost) {
+        tell_dropped(error);
+        set_message(error == STORE_NOSPACE ? "the store is full: it cannot be checkpointed"
+                                           : "the last checkpoint could not be written");
+    }
     give_up();
     set_next();
-    if (error == STORE_NOSPACE && space_make_room()) { /* once more, with what that gave */
+    if (copy_lost || (error == STORE_NOSPACE && space_make_room())) { /* once more */
         again();
         server.next = bw_monotonic();
     }
@@ -159,6 +164,7 @@ static void committed(void)
 {
     struct message m = {.code = DISTRICT_COMMITTED, .word = {epoch}};
 
+    bw_assert(BW_MUTATION != 1 || epoch != 4); /* the mutation that ends it before that is told */
     server.writing = false;
     server.line.message[0] = 0;
     dropped_for = STORE_OK;
@@ -328,6 +334,7 @@ static bool write_batch(void)
     struct message m = {.code = DISTRICT_PULL};
     int error;
 
+    bw_assert(BW_MUTATION != 1 || epoch != 7 || left == frozen); /* ... and in a snapshot */
     ask = ask ? ask : 1;
     headers = bytes - ask * sizeof(struct object_header);
     area = (area + 1) % AREAS;

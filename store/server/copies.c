@@ -30,7 +30,6 @@ static struct mirror_look look[MIRROR_COPIES];
 static bool there;   /* the other disk is open, and has the other copy */
 static bool waiting; /* it is to be added to the open store as soon as that can be */
 static bool decided; /* mirror holds */
-static bool gave_up;
 static struct mirror mirror;
 static struct store_scrub scrub;
 static enum { RESYNC_NONE, RESYNC_RUNS, RESYNC_INCOMPLETE } resync;
@@ -94,7 +93,7 @@ static void note_survivor(void)
     if (lost == 0) {
         return;
     }
-    gave_up = true;
+    server.copy_lost = true;
     server_event(EVENT_MIRROR, true, "copy %u has failed: it goes on with copy %u alone",
                  lost == 2 ? 1u : 0u, mirror.decision.leader);
 }
@@ -333,14 +332,6 @@ void copies_step(void)
     if (error != STORE_OK) {
         end_resync(error);
     }
-}
-
-bool copies_gave_up(void)
-{
-    bool did = gave_up;
-
-    gave_up = false;
-    return did;
 }
 
 void copies_text(char *to, size_t size)

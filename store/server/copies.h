@@ -22,8 +22,6 @@ int64_t copies_ready(void);
 int64_t copies_alone(void);
 /** STORE_PAIR: the other copy is on the disk whose driver has that key. */
 int64_t copies_pair(uint16_t key);
-/** Whether a copy was given up since it was last asked. */
-bool copies_gave_up(void);
 /** Brings the other copy up to date, a bounded step, if it is time for one. */
 void copies_step(void);
 /** When the next step is due; BW_NO_DEADLINE: none. */

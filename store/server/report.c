@@ -1,6 +1,7 @@
 /*
  * What districtd is told: events, and that the district cannot go on. A store server never calls
- * districtd, which calls it: messages wait here until districtd listens, in their order.
+ * districtd, which calls it: messages wait here until districtd listens, in their order. If
+ * districtd has ended they wait until the next one has asked us to register.
  *
  * Damage is reported once for each block; what is met again and again is not news. When more
  * happens than fits, the last message says how much was left out.
@@ -94,6 +95,15 @@ void server_ended(enum ended_why why, uint64_t object, const char *format, ...)
     bw_log("stored: %s: %s", server.line.name, server.ended_text);
 }
 
+/** @return false: it is busy, or gone */
+static bool tell(struct message *m)
+{
+    int64_t result = bw_send(KEY_AT(KR_DISTRICTS), m, INVOKE_NOBLOCK);
+
+    server.unknown |= result == BW_VOID;
+    return result != BW_BUSY && result != BW_VOID;
+}
+
 static bool tell_event(struct event *e)
 {
     struct message m = {
@@ -105,7 +115,7 @@ static bool tell_event(struct event *e)
                  (unsigned long long)left_out);
         left_out = 0;
     }
-    return bw_send(KEY_AT(KR_DISTRICTS), &m, INVOKE_NOBLOCK) != BW_BUSY;
+    return tell(&m);
 }
 
 static bool tell_ended(void)
@@ -121,21 +131,21 @@ static bool tell_ended(void)
     m.word[1] = info.crash_policy;
     m.word[2] = server.slot;
     m.word[3] = server.ended_object;
-    return bw_send(KEY_AT(KR_DISTRICTS), &m, INVOKE_NOBLOCK) != BW_BUSY;
+    return tell(&m);
 }
 
 bool server_report(void)
 {
-    while (server.slot && count > 0) {
+    while (server.slot && count > 0 && !server.unknown) {
         if (!tell_event(&pending[first])) {
-            return false;
+            return server.unknown;
         }
         first = (first + 1) % PENDING_MAX;
         count--;
     }
-    if (server.ended) {
+    if (server.ended && !server.unknown) {
         if (!tell_ended()) {
-            return false;
+            return server.unknown;
         }
         server.ended = 0;
     }

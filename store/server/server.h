@@ -18,6 +18,7 @@
 #define KR_DISTRICT  27
 #define KR_WAITERS   28 /* node: resume keys of those who wait for a checkpoint */
 #define KR_DISTRICTS 29
+#define KR_ADOPTED   (KR_ARGUMENT + 2)                /* a district that still runs */
 #define KR_OFFERED   (KR_ARGUMENT + 3)                /* what comes with a message */
 #define WAITERS      64u                              /* slots of KR_WAITERS */
 #define KEY_DROPPER  KEY_IN_NODE(KR_WAITERS, WAITERS) /* resume key; history.c */
@@ -26,12 +27,18 @@
 #define POLICY_STOPS     1u
 #define POLICY_CONTINUES 2u
 
+#ifndef BW_MUTATION
+#define BW_MUTATION 0 /* tests: adopt.c */
+#endif
+
 struct server {
     struct store *store; /* NULL: closed */
     bool running;
     bool writing;
-    bool doomed; /* districtd was told that it cannot go on: nothing is committed any more */
+    bool doomed;  /* districtd was told that it cannot go on: nothing is committed any more */
+    bool unknown; /* districtd has ended: the next one is to be told of us */
     bool short_of_memory; /* objects that are wanted wait for memory */
+    bool copy_lost;       /* a copy of a mirrored store was given up, and the other one goes on */
     bool reopen;   /* a write has failed: the store must be opened again before the next one */
     uint64_t disk; /* N of "diskN" */
     unsigned slot; /* at districtd */
@@ -57,6 +64,12 @@ int64_t server_result(int error);
 /** The same for a change of the store: after a failed one it must be opened again. */
 int64_t server_changed(int error);
 
+/* adopt.c */
+
+/** Takes over the running district whose key is in KR_DISTRICT. @param own_key start key to us, for
+ * its posts */
+void server_adopt(uint16_t own_key);
+
 /* report.c */
 
 /** Tells districtd, as soon as it listens, that the district cannot go on. @param object or 0 */
@@ -67,7 +80,7 @@ void server_event(enum event_kind kind, bool important, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /** io.damage of the store library. */
 void server_damage(void *ctx, const struct store_damage *d);
-/** Sends what districtd is still to be told. @return false: it is busy */
+/** Sends what districtd is still to be told. @return false: it is busy, to be tried again */
 bool server_report(void);
 
 /* supply.c */

@@ -481,7 +481,8 @@ static bw_time_t next_deadline(void)
     bw_time_t next = earlier(scrub_due(), copies_due());
 
     /* What was posted while the disk was waited for is not posted again. */
-    if (server.running && disk_has_posts(1ull << BADGE_DISTRICT)) {
+    if (disk_has_posts(1ull << BADGE_ANYBODY) ||
+        (server.running && disk_has_posts(1ull << BADGE_DISTRICT))) {
         return AT_ONCE;
     }
     if (!server_report() || (server.running && server.short_of_memory)) {
@@ -537,11 +538,14 @@ static bool register_store(void)
         .code = DISTRICTS_REGISTER, .string = &server.line, .length = sizeof(server.line)};
 
     fill_line();
-    make_own_key(0, KEY_AT(KR_HANDED));
+    make_own_key(BADGE_ANYBODY, KEY_AT(KR_HANDED));
     m.send[0] = KEY_AT(KR_HANDED);
     m.send[1] = KEY_AT(KR_DISK);
     m.take[0] = KEY_AT(KR_OFFERED);
+    m.take[1] = KEY_AT(KR_ADOPTED);
+    m.send[2] = server.running ? KEY_AT(KR_DISTRICT) : 0;
     copies_describe(&m);
+    m.word[3] = server.slot;
     if (bw_find("districts", KEY_AT(KR_DISTRICTS)) != BW_OK) {
         return true;
     }
@@ -555,7 +559,24 @@ static bool register_store(void)
     if (m.code == BW_OK && m.word[1] != 0) { /* the server before this one had both disks */
         copies_pair(KEY_AT(KR_OFFERED));
     }
+    if (m.code == BW_OK && m.word[2] != 0) { /* and a district that still runs */
+        bw_copy_key(KEY_AT(KR_ADOPTED), KEY_AT(KR_DISTRICT));
+        make_own_key(BADGE_DISTRICT, KEY_AT(KR_HANDED));
+        server_adopt(KEY_AT(KR_HANDED));
+    }
     return m.code != BW_OK || m.word[0] != 0;
+}
+
+/** districtd has posted: if it is another one than we know, it has to be told of us. */
+static void look_for_districtd(void)
+{
+    struct message m = {.send = {KEY_AT(KR_HANDED), KEY_AT(KR_DISTRICTS)}};
+
+    if (bw_find("districts", KEY_AT(KR_HANDED)) == BW_OK && bw_self(SELF_SAME, &m) == BW_OK &&
+        m.word[0] == 0) {
+        register_store();
+        server.unknown = false;
+    }
 }
 
 static void set_up(uint64_t word)
@@ -571,7 +592,7 @@ static void set_up(uint64_t word)
     }
     checkpoint_open();
     snprintf(name, sizeof(name), "store%u", (unsigned)word);
-    bw_publish(name, 0);
+    bw_publish(name, BADGE_ANYBODY);
     mine = register_store();
     bw_call(KEY_AT(KR_NAMES), &m);
     if (!mine) {
@@ -600,6 +621,9 @@ int main_native(uint64_t word)
             disk_posted(request.word[0]);
         } else if (request.delivery == DELIVERY_MESSAGE) {
             reply_to = serve(&request, string, &m) ? KEY_AT(KR_CALLER) : 0;
+        }
+        if (disk_posts(1ull << BADGE_ANYBODY)) {
+            look_for_districtd();
         }
         work();
     }

@@ -84,11 +84,13 @@ def make_tree(path, *extra):
 
 
 class Machine:
-    def __init__(self, stores, memory=256, extra=(), name='machine', nucleus=None, kvm=True, echo=False):
+    def __init__(self, stores, memory=256, extra=(), name='machine', nucleus=None, kvm=True, echo=False,
+                 boot=BOOT):
         os.makedirs(os.path.join(SCRATCH, 'log'), exist_ok=True)
         self.log_path = os.path.join(SCRATCH, 'log', '%s-%d-%d.log' % (name, os.getpid(), next(numbers)))
         self.log = open(self.log_path, 'w', encoding='utf-8', errors='replace')
         self.echo = echo
+        self.boot = boot  # the folder with what is booted
         self.child = None
         command = [os.path.join(TOP, 'bw'), 'run', '--print', '--memory', str(memory),
                    '--log', self.log_path.replace('.log', '.nucleus')]
@@ -112,7 +114,7 @@ class Machine:
         self.unplug()
         self.started = time.monotonic()
         self.log.write('\n---- power on ----\n')
-        self.child = pexpect.spawn(self.arguments[0], self.arguments[1:], cwd=BOOT, timeout=30,
+        self.child = pexpect.spawn(self.arguments[0], self.arguments[1:], cwd=self.boot, timeout=30,
                                    encoding='utf-8', codec_errors='replace', maxread=65536,
                                    dimensions=(24, 80), preexec_fn=no_newline_mapping)
         self.child.delaybeforesend = None
@@ -189,9 +191,9 @@ class Machine:
         self.expect(re.escape(line) + r'\r\n')
         return self.expect(re.escape(PROMPT), timeout)
 
-    def restart(self, name, timeout=60):
+    def restart(self, name, options='', timeout=60):
         """`restart NAME`; returns the generation it was restarted from (0 for a new one). Attached then."""
-        self.send('restart %s\r' % name)
+        self.send('restart %s %s\r' % (name, options))
         self.expect(r'%s: (?:started for the first time|restarted from generation (\d+), ([^\r\n]*) old)\r\n'
                     r'\[attached to [^\r\n]*\r\n|\nrestart: ([^\r\n]*)' % re.escape(name), timeout)
         if self.match.group(3):

@@ -3,9 +3,11 @@
 nucleus with a fault put in, whose snapshots the check before a commit must reject (build/mutant/broken.elf)."""
 import os
 import re
+import shutil
 import subprocess
 
 import harness
+import machine as machines
 from machine import BUILD, MKDISTRICT, PROMPT, SCRATCH, Machine, make_store, verify_store
 
 check = harness.Checks
@@ -151,6 +153,83 @@ def test_the_check_before_a_commit_rejects_what_is_broken():
             check.equal(state(machine), known[int(back[-1])], 'exactly what was committed')
         check.true(rejected >= 2, 'only %d broken snapshots' % rejected)
     verify_store(path)
+
+
+# --- servers of the commons that fail: mutants of them, which end at a moment of their own ---------------------
+
+
+def with_mutant(name):
+    """A boot folder in which this program is the mutant."""
+    place = os.path.join(folder, 'boot-' + name)
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(machines.BOOT, place)
+    shutil.copy(os.path.join(BUILD, 'mutant', name + '.elf'), os.path.join(place, name + '.elf'))
+    return place
+
+
+def counting(machine):
+    """Starts a process in the attached district that counts in a file."""
+    machine.sh('i=0; while :; do i=$((i+1)); echo $i > /tmp/c.new; mv /tmp/c.new /tmp/c; sleep 0.05; done &')
+
+
+def count(machine):
+    machine.attach('alpha')
+    status, text = machine.sh('cat /tmp/c')
+    machine.detach()
+    check.equal(status, 0)
+    return int(text)
+
+
+def test_a_store_server_that_fails_is_replaced_under_a_running_district():
+    """It ends after the commit of generation 4, before anybody is told, and in the snapshot of generation 7."""
+    path = store('stored')
+    with Machine([path], name='broken', boot=with_mutant('stored')) as machine:
+        machine.login()
+        machine.restart('alpha')
+        counting(machine)
+        machine.detach()
+        machine.command('interval alpha 100ms')
+        before = generation = 0
+        while generation < 10:  # made unasked, while it counts
+            generation = int(re.search(r'alpha +running +(\d+) ', machine.command('districts')).group(1))
+            now = count(machine)
+            check.true(now >= before, 'it counted from %d to %d' % (before, now))
+            before = now
+        machine.command('interval alpha off')
+        listed = [int(n) for n in re.findall(r'^[ *] +(\d+) ', machine.command('generations alpha'), re.MULTILINE)]
+        check.true(4 in listed and 7 not in listed and 8 in listed, 'what was committed: %s' % listed)
+        check.equal(machine.command('events alpha').count('the district runs on'), 2)
+        check.contains(machine.command('scrub alpha', 60), 'no damage')
+        machine.unplug()
+        machine.start()
+        machine.login()
+        check.true(machine.restart('alpha') >= 10, 'it is there')
+        machine.detach()
+        check.true(count(machine) > 0, 'it counts on')
+        machine.command('kill alpha')
+        machine.unplug()
+    verify_store(path)
+
+
+def test_a_districtd_that_fails_finds_the_districts_again():
+    """It ends when it hears of the end of a scrub."""
+    paths = [store('districtd'), make_store(os.path.join(folder, 'beta.district'), 'beta', size='64M')]
+    with Machine(paths, name='broken', boot=with_mutant('districtd')) as machine:
+        machine.login()
+        machine.restart('alpha')
+        counting(machine)
+        machine.detach()
+        machine.command('scrub alpha', 60)
+        lines = machine.command('districts')
+        check.true(re.search(r'alpha +running', lines) and re.search(r'beta +stopped', lines), lines)
+        before = count(machine)
+        check.contains(machine.command('events'), 'districtd failed and was started again')
+        check.true(machine.checkpoint('alpha') > 0, 'it is checkpointed')
+        check.contains(machine.command('rollback alpha'), 'runs from generation')
+        check.true(count(machine) >= before, 'it counts on')
+        machine.restart('beta')
+        check.equal(machine.sh('echo beta'), (0, 'beta'))
+        machine.detach()
 
 
 if __name__ == '__main__':

@@ -21,6 +21,12 @@ END_TEST
 
 START_TEST(numbers_are_the_programs_own)
 {
+    ck_assert(policy_allows("clock store*", "store0", 7));
+    ck_assert(policy_allows("store* clock", "store63", 0));
+    ck_assert(!policy_allows("store*", "store", 0));
+    ck_assert(!policy_allows("store*", "stores", 0));
+    ck_assert(!policy_allows("store*", "store1x", 0));
+    ck_assert(!policy_allows("store*", "disk1", 0));
     ck_assert(policy_allows("disk#", "disk0", 0));
     ck_assert(policy_allows("clock disk#", "disk12", 12));
     ck_assert(!policy_allows("disk#", "disk1", 12));
@@ -58,7 +64,10 @@ static bool lists(const char *list, const char *pattern, size_t length)
     while (list && *list) {
         size_t n = strcspn(list, " ");
 
-        if (n == length && strncmp(list, pattern, length) == 0) {
+        /* 'store*' is what 'store#' publishes, whichever it is */
+        if (n == length && strncmp(list, pattern, length - 1) == 0 &&
+            (list[n - 1] == pattern[length - 1] ||
+             (list[n - 1] == '#' && pattern[length - 1] == '*'))) {
             return true;
         }
         list += n + strspn(list + n, " ");

@@ -36,7 +36,7 @@ const struct policy policies[] = {
     {.program = "districtd",
      .when = START_AT_BOOT,
      .class = 1,
-     .find = "console consoles clock entropy",
+     .find = "console consoles clock entropy store*",
      .publish = "districts",
      .grants = {{GRANT_NUCLEUS, 0, 0}}},
     {.program = "login", .when = START_AT_BOOT, .class = 1, .find = "console", .spawn = "shell"},
@@ -81,11 +81,18 @@ const struct policy *policy_find(const char *program)
     return NULL;
 }
 
-/* Whether `name` is `pattern`, of `length`, in which a final '#' stands for `word`. */
+/* Whether `name` is `pattern`, of `length`, in which a final '#' stands for `word`, a final '*' for
+ * any number. */
 static bool matches(const char *pattern, size_t length, const char *name, uint64_t word)
 {
     char number[24] = "";
 
+    if (length && pattern[length - 1] == '*') {
+        const char *digits = name + length - 1;
+
+        return strncmp(pattern, name, length - 1) == 0 && digits[0] != '\0' &&
+               digits[strspn(digits, "0123456789")] == '\0';
+    }
     if (length && pattern[length - 1] == '#') {
         length--;
         snprintf(number, sizeof(number), "%llu", (unsigned long long)word);

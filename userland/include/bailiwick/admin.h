@@ -24,10 +24,13 @@ enum districts_order {
         5, /* -> k0 start key of its store server, for enum store_order from STORE_CHECKPOINT on */
     DISTRICTS_REGISTER = 6, /* from a store server: string struct district_line, k0 start key to it,
                                k1 to the driver of its disk, w0 and w1 the store's id, w2 1 + which
-                               copy of a mirrored store it is (0: it is not mirrored) -> w0 slot, or
-                               0: the server of the other copy looks after this disk, too. w1 1:
-                               that of the other copy has ended, k0 is the driver of its disk.
-                               BW_EXISTS: another store has this name (it then stays closed) */
+                               copy of a mirrored store it is (0: it is not mirrored), w3 the slot
+                               that it had at a districtd before this one (0: none), k2 its district
+                               if that runs -> w0 slot, or 0: the server of the other copy looks
+                               after this disk, too. w1 1: that of the other copy has ended, k0 is
+                               the driver of its disk. w2 1: the district k1 still runs, which a
+                               server that has ended served. BW_EXISTS: another store has this name
+                               (it then stays closed) */
     DISTRICTS_ENDED = 7, /* from a store server, sent without waiting (it never calls us again once
                             it is registered, since we call it): w0 enum ended_why, w1 its crash
                             policy (as in struct system_page), w2 the slot got from
@@ -84,6 +87,7 @@ enum event_kind {
     EVENT_MIRROR = 9,
     EVENT_SCRUB = 10,
     EVENT_DROPPED = 11, /* a generation */
+    EVENT_SERVER = 12,  /* one failed and was replaced */
 };
 
 struct event {

@@ -1,0 +1,149 @@
+/*
+ * How store servers become known: each registers when it has opened its store.
+ *
+ *   it is new                            an entry
+ *   it has the other copy of a mirror    no entry: its disk is handed to the server of the first
+ *   another one has that name            an entry that says so; it stays closed
+ *   the entry's server has ended         takes its place; if its district runs, the new one is
+ *                                        given the district and goes on serving it
+ *   it was registered with a districtd   an entry in the slot that it had, because its console
+ *   that has ended                       session has that number; if its district runs, we are
+ *                                        given the district
+ */
+#include "registration.h"
+#include <stdio.h>
+#include <string.h>
+#include <bailiwick/names.h>
+#include "events.h"
+#include "lifecycle.h"
+
+#define KR_CALLED KEY_AT(29) /* for a moment */
+
+static struct district_line line; /* of the one who registers, or as answered */
+
+/** Another copy of a mirrored store has turned up: its disk is handed to the server of the first
+ * one.
+ *  @return false: that server does not want it, or has ended */
+static bool pair(unsigned slot)
+{
+    struct entry *e = registry_entry(slot);
+    struct message m = {.code = STORE_PAIR, .buffer = &line, .size = sizeof(line)};
+
+    m.send[0] = KR_OFFERED_DISK;
+    if (bw_call(KEY_STORE(slot), &m) != BW_OK) {
+        return false;
+    }
+    bw_copy_key(KR_OFFERED_DISK, KEY_PARTNER(slot));
+    e->paired = true;
+    e->line = line;
+    e->error = line.error;
+    line.message[sizeof(line.message) - 1] = 0;
+    registry_say(e, "%s", line.error ? line.message : "");
+    return true;
+}
+
+/** Whether the store server of an entry is still there. */
+static bool alive(unsigned slot)
+{
+    struct district_line unused;
+    struct message m = {.code = STORE_LINE, .buffer = &unused, .size = sizeof(unused)};
+
+    return bw_call(KEY_STORE(slot), &m) == BW_OK;
+}
+
+/** A new server for an entry whose server has ended. */
+static void replace(unsigned slot, const uint64_t *word, struct message *reply)
+{
+    struct entry *e = registry_entry(slot);
+    bool partner = e->paired && word[2] != 0;
+
+    if (e->running && line.error && !partner) {
+        lifecycle_end(slot);
+        events_say(EVENT_ENDED, true, e->name, "stopped: its store server failed; %s",
+                   line.message);
+    }
+    e->line = line;
+    e->error = partner ? 0 : line.error;
+    registry_say(e, "%s", e->error ? line.message : "");
+    e->paired = partner;
+    bw_copy_key(KR_OFFERED, KEY_STORE(slot));
+    reply->word[0] = slot;
+    reply->word[1] = partner;
+    reply->send[0] = partner ? KEY_PARTNER(slot) : 0;
+    reply->word[2] = e->running;
+    reply->send[1] = e->running ? KEY_DISTRICT_OF(slot) : 0;
+}
+
+static void enter(const uint64_t *word, unsigned other, struct message *reply)
+{
+    unsigned slot = registry_add(&line, other, word[3]);
+    struct entry *e = registry_entry(slot);
+
+    if (slot == 0) {
+        reply->code = BW_LIMIT;
+        return;
+    }
+    bw_copy_key(KR_OFFERED, KEY_STORE(slot));
+    memcpy(e->id, word, sizeof(e->id));
+    e->copy = (unsigned)word[2];
+    if (line.state != DISTRICT_EMPTY && !other) {
+        bw_copy_key(KR_OFFERED_DISTRICT, KEY_DISTRICT_OF(slot));
+        e->running = true;
+        events_say(EVENT_SERVER, true, e->name,
+                   "districtd failed and was started again; the district runs on");
+    }
+    if (other) {
+        bw_log("districtd: two stores have the district name %s; the second stays closed",
+               line.name);
+    }
+    reply->code = other ? BW_EXISTS : BW_OK;
+    reply->word[0] = slot;
+}
+
+void registration_serve(struct message *reply, const uint64_t *word, const void *string,
+                        size_t length)
+{
+    unsigned slot = registry_partner(word, (unsigned)word[2]);
+
+    if (length != sizeof(line)) {
+        reply->code = BW_ARGUMENT;
+        return;
+    }
+    if (slot && pair(slot)) { /* no entry of its own: slot 0 */
+        return;
+    }
+    memcpy(&line, string, sizeof(line));
+    line.name[sizeof(line.name) - 1] = 0;
+    line.message[sizeof(line.message) - 1] = 0;
+    slot = registry_find(line.name);
+    if (slot && registry_entry(slot)->error) {
+        slot = 0;
+    }
+    if (slot && !alive(slot)) {
+        replace(slot, word, reply);
+    } else {
+        enter(word, slot, reply);
+    }
+}
+
+void registration_call(void)
+{
+    static char list[4096];
+    struct message m = {.code = NAMES_LIST, .buffer = list, .size = sizeof(list) - 1};
+    unsigned n;
+
+    if (bw_call(KEY_AT(KR_NAMES), &m) != BW_OK) {
+        return;
+    }
+    list[m.length] = 0;
+    for (const char *at = list; (at = strstr(at, "stored ")) != NULL; at++) {
+        char name[NAME_MAX_LENGTH];
+
+        if (sscanf(at, "stored %u running", &n) == 1) {
+            snprintf(name, sizeof(name), "store%u", n);
+            if (bw_find(name, KR_CALLED) == BW_OK) {
+                bw_post(KR_CALLED);
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+/*
+ * A store server that was restarted takes over the district that its predecessor served, which goes
+ * on meanwhile: it only waits for objects and commits.
+ *
+ * What the predecessor had under way is settled by what the disk has. If the generation that it was
+ * writing is the current one, that commit happened, and the nucleus is told; else the snapshot is
+ * dropped, and all that it held is dirty again. The claim of a new incarnation of the store keeps
+ * us clear of what the predecessor may still be writing; the district's own incarnation, by which
+ * others know it, stays.
+ */
+#include "server.h"
+
+/** Whether the store and what runs belong together: nothing in the nucleus is older than the store.
+ */
+static bool settle(const struct store_info *info)
+{
+    struct district_status status;
+    struct message m = {.code = DISTRICT_STATUS, .buffer = &status, .size = sizeof(status)};
+
+    if (bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK || info->current < status.generation ||
+        info->current >= status.epoch) {
+        return false;
+    }
+    m = (struct message){.code = DISTRICT_COMMITTED, .word = {info->current}};
+    if (info->current == status.generation || bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK) {
+        m = (struct message){.code = DISTRICT_DROP}; /* there need not be one */
+        bw_call(KEY_AT(KR_DISTRICT), &m);
+    }
+    return true;
+}
+
+void server_adopt(uint16_t own_key)
+{
+    struct message m = {.code = DISTRICT_BIND, .send = {own_key}};
+    struct store_info info;
+
+    server.running = true;
+    if (!server.store || checkpoint_recover(&info) != STORE_OK || !settle(&info) ||
+        bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK) {
+        server_ended(ENDED_BROKEN, 0, "its store server failed, and could not be replaced");
+        return;
+    }
+    server_event(EVENT_SERVER, true,
+                 "its store server failed and was started again; the district runs on");
+    checkpoint_reset();
+    checkpoint_budget();
+}
