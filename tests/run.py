@@ -74,6 +74,43 @@ def system(name, *arguments):
     return job
 
 
+def program(*command):
+    """A program whose last line counts, or that says by its exit status how it went."""
+    def job():
+        done = subprocess.run(command, cwd=BUILD, stdin=subprocess.DEVNULL, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, errors='replace')
+        return '\n'.join(done.stdout.splitlines()[-40:]), int(done.returncode == 0), int(done.returncode != 0)
+    return job
+
+
+def libfuzzer(target):
+    """Goes on from the corpus in the tree and what earlier runs have found; what fails is left beside that."""
+    found = os.path.join(BUILD, 'libfuzzer', target)
+
+    def job():
+        os.makedirs(found, exist_ok=True)
+        built = scons('build/check/tests/fuzz/clang-' + target)
+        if built.returncode:
+            return built.stdout, 0, 1
+        return program(os.path.join(BUILD, 'check', 'tests', 'fuzz', 'clang-' + target),
+                       '-max_total_time=%d' % FUZZ_SECONDS, '-timeout=60', '-rss_limit_mb=3000', '-max_len=2048',
+                       '-detect_leaks=0', '-close_fd_mask=1', '-print_final_stats=1',
+                       '-artifact_prefix=%s-failed-' % found, found,
+                       os.path.join(HERE, 'fuzz', 'corpus', target))()
+    return job
+
+
+def long_jobs():
+    crash = os.path.join(BUILD, 'bin', 'crash')
+    yield 'crash-long', program(crash, '--sequences', '3', '--images', '30000000', '--workers', '2', '--thorough',
+                                '--seed', str(SEED))
+    yield 'crash-long', program(crash, '--mirror', '--sequences', '2', '--images', '1000000', '--workers', '2',
+                                '--seed', str(SEED))
+    yield 'crash-long', program(crash, '--lies', '--rounds', '200000', '--seed', str(SEED))
+    for target in ('store', 'stream', 'files'):
+        yield 'libfuzzer', libfuzzer(target)
+
+
 def demo():
     """`./bw demo` plays to its end, in under two minutes."""
     begin = time.monotonic()
@@ -109,29 +146,19 @@ def jobs(long):
     yield 'ioerrors', system('ioerrors', '--seed', str(SEED), '--sessions', '30' if long else '3')
     yield 'tools', system('tools')
     yield 'put', system('put')
+    yield 'mirror', system('mirror')
 
 
-def main():
-    options = argparse.ArgumentParser(prog='./bw test')
-    options.add_argument('--long', action='store_true', help='many more power cuts')
-    options.add_argument('names', nargs='*', help='only these groups')
-    options = options.parse_args()
+def run(chosen):
+    """Runs the jobs, two at a time; prints each one's result as it comes. @return (name, output, passed, failed)"""
     begin = time.monotonic()
-    passed = failed = 0
-    chosen = [j for j in jobs(options.long) if not options.names or j[0] in options.names]
-    known = {name for name, _ in jobs(False)}
-    for name in options.names:
-        if name not in known:
-            sys.exit('bw test: no group of tests is named %s; there are: %s' % (name, ' '.join(sorted(known))))
-    print('Running %d groups of tests, power cuts with seed %d ...' % (len(chosen), SEED), flush=True)
-    workers = max(2, (os.cpu_count() or 2))
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+    with concurrent.futures.ThreadPoolExecutor(max(2, (os.cpu_count() or 2))) as pool:
         started = {}
         # What SCons runs uses all processors and one lock file: one after the other, before the machines.
-        for name, job in [j for j in chosen if j[0] in ('unit', 'crash')]:
+        for name, job in [j for j in chosen if j[0] in THROUGH_SCONS + LONG]:
             started[pool.submit(job)] = name
             concurrent.futures.wait(started)
-        for name, job in [j for j in chosen if j[0] not in ('unit', 'crash')]:
+        for name, job in [j for j in chosen if j[0] not in THROUGH_SCONS + LONG]:
             started[pool.submit(job)] = name
         for done in concurrent.futures.as_completed(started):
             output, good, bad = done.result()
