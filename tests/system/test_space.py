@@ -24,8 +24,10 @@ def build():
     return make_tree(os.path.join(FOLDER, 'tree.tar'), os.path.join(FOLDER, 'overlay'))
 
 
-store = make_store(os.path.join(FOLDER, 'small.district'), NAME, size='32M', root=build())
-machine = Machine([store], memory=128, name='space')
+tree = build()
+store = make_store(os.path.join(FOLDER, 'small.district'), NAME, size='32M', root=tree)
+large = make_store(os.path.join(FOLDER, 'large.district'), 'large', size='256M', root=tree)
+machine = Machine([store, large], memory=128, name='space')
 
 
 def sh(line, expected=None, status=0, timeout=30):
@@ -154,6 +156,22 @@ def test_ten_gigabytes_behind_the_end_of_a_sparse_file():
     check.contains(text, FULL)
     check.true(int(sh('du -k /sparse').split()[0]) < 32 << 10, 'only pages that were written exist')
     sh('rm /sparse')
+    neighbour_runs()
+
+
+def test_ten_gigabytes_in_a_larger_store():
+    """The same in 256 MiB, with a neighbour that is nearly full itself."""
+    fill()
+    machine.detach()
+    machine.restart('large')
+    text = sh('dd if=/dev/zero of=/sparse bs=1M seek=10000 count=10240', status=1, timeout=120)
+    check.contains(text, FULL)
+    check.true(150 < int(re.search(r'(\d+)\+0 records out', text).group(1)) < 256, text)
+    sh('rm /sparse; echo yes >/after; cat /after', 'yes')
+    machine.detach()
+    check.contains(machine.command('kill large'), 'large')
+    machine.attach(NAME)
+    sh('rm /full')
     neighbour_runs()
 
 
