@@ -2,7 +2,10 @@
 """Runs all tests (`./bw test`): unit and crash tests through SCons, then the system tests, two machines at a
 time. Every test that fails is shown; the last line is "N passed, N failed".
 
-    run.py [--long] [NAME]...     NAMEs (unit, crash, host, shell, ...) choose; --long cuts the power more often
+    run.py [--long] [NAME]...     NAMEs (unit, crash, host, shell, ...) choose
+
+With --long, every group whose tests can go on does so for longer, and those of LONG are there as well; the lines
+that say how much was tried stand together at the end.
 """
 import argparse
 import concurrent.futures
@@ -16,6 +19,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 BUILD = os.path.join(TOP, 'build')
 SEED = int(os.environ.get('BW_SEED', int(time.time()) % 1000000))
+THROUGH_SCONS = ('unit', 'crash', 'formats')
+LONG = ('crash-long', 'libfuzzer')
+FUZZ_SECONDS = 600
+TRIED = re.compile(r'.*\b(images|power cuts|invocations|reasons|\d+ runs|executed_units|disks that lied)\b.*')
 
 
 def scons(target):
@@ -24,14 +31,16 @@ def scons(target):
 
 
 def summed(folder):
-    """Checks passed and failed by the programs of a folder, by the logs that SCons left beside their stamps."""
-    passed = failed = 0
+    """Checks passed and failed by the programs of a folder, by the logs that SCons left beside their stamps, and
+    the lines that say how much was tried."""
+    passed, failed, tried = 0, 0, []
     for parent, _, files in os.walk(folder):
         for name in files:
             if not name.endswith('.ok.log'):
                 continue
             with open(os.path.join(parent, name), errors='replace') as f:
                 text = f.read()
+            tried += [name[:-len('.ok.log')] + ': ' + line for line in text.splitlines() if TRIED.match(line)]
             checks = re.search(r'Checks: (\d+), Failures: (\d+), Errors: (\d+)', text)
             counts = re.search(r'^(\d+) passed, (\d+) failed$', text, re.MULTILINE)
             good = os.path.exists(os.path.join(parent, name[:-len('.log')]))
@@ -44,21 +53,21 @@ def summed(folder):
                 passed += 1
             else:
                 failed += 1
-    return passed, failed
+    return passed, failed, tried
 
 
 def through_scons(alias, folder):
     """Builds and runs what has changed since it last passed; the counts are of all."""
     def job():
         done = scons(alias)
-        passed, failed = summed(folder)
+        passed, failed, tried = summed(folder)
         # What could not even be built has left no log.
         broken = [t for t in re.findall(r'^scons: \*\*\* \[(.*?)\]', done.stdout, re.MULTILINE)
                   if not os.path.exists(os.path.join(TOP, t + '.log'))]
         failed += len(broken)
         if done.returncode and not failed:
             failed = 1
-        return done.stdout if failed else '', passed, failed
+        return done.stdout if failed else '\n'.join(tried), passed, failed
     return job
 
 
@@ -125,6 +134,7 @@ def jobs(long):
     yield 'unit', through_scons('unit', os.path.join(BUILD, 'check', 'tests', 'unit'))
     if os.path.exists(os.path.join(HERE, 'crash', 'SConscript')):
         yield 'crash', through_scons('crash', os.path.join(BUILD, 'fast', 'tests', 'crash'))
+    yield 'formats', through_scons('formats', os.path.join(BUILD, 'check', 'tests', 'fuzz'))
     yield 'powercut', system('powercut', '--cuts', cuts, '--seed', str(SEED))
     yield 'powercut', system('powercut', '--cuts', cuts, '--seed', str(SEED + 1))
     yield 'linux', system('linux')
@@ -162,11 +172,40 @@ def run(chosen):
             started[pool.submit(job)] = name
         for done in concurrent.futures.as_completed(started):
             output, good, bad = done.result()
-            passed, failed = passed + good, failed + bad
             print('==== %s: %d passed, %d failed (after %.0f s)' %
                   (started[done], good, bad, time.monotonic() - begin), flush=True)
             if output.strip():
                 print(output.rstrip(), flush=True)
+            yield started[done], output, good, bad
+
+
+def summarize(results):
+    """How much was tried, by whom, and what failed."""
+    print('\n==== what was tried')
+    for name, output, good, bad in results:
+        lines = [line.strip() for line in output.splitlines() if TRIED.match(line)]
+        print('%-12s %4d passed, %d failed%s' % (name, good, bad, '  <<<<' if bad else ''))
+        for line in lines[-6:]:
+            print('             ' + line[:160])
+
+
+def main():
+    options = argparse.ArgumentParser(prog='./bw test')
+    options.add_argument('--long', action='store_true',
+                         help='everything for longer, and the groups %s' % ' '.join(LONG))
+    options.add_argument('names', nargs='*', help='only these groups')
+    options = options.parse_args()
+    groups = list(jobs(options.long)) + list(long_jobs())
+    known = sorted({name for name, _ in groups})
+    for name in options.names:
+        if name not in known:
+            sys.exit('bw test: no group of tests is named %s; there are: %s' % (name, ' '.join(known)))
+    chosen = [j for j in groups if j[0] in options.names or not options.names and (options.long or j[0] not in LONG)]
+    print('Running %d groups of tests, power cuts with seed %d ...' % (len(chosen), SEED), flush=True)
+    results = list(run(chosen))
+    if options.long:
+        summarize(results)
+    passed, failed = sum(r[2] for r in results), sum(r[3] for r in results)
     print('%d passed, %d failed' % (passed, failed))
     sys.exit(1 if failed or not passed else 0)
 
