@@ -124,7 +124,11 @@ static void wake_fetchers(struct district *d, oid_t oid)
         if (a->wants != oid && !all)
             continue;
         queue_remove(a);
-        domain_wake(a);
+        /* Who fetches one object after the other is not to wait a turn of the others for each. */
+        if (activity_frame(a)->state == DOMAIN_RUNNING)
+            schedule_first(a);
+        else
+            domain_wake(a);
     }
 }
 

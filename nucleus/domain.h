@@ -81,6 +81,8 @@ void domain_post(struct activity *a, uint64_t bits);
 /* schedule.c */
 extern struct queue memory_waiters;
 void schedule_ready(struct activity *a);
+/** The same before all others of its class. */
+void schedule_first(struct activity *a);
 void schedule_set_deadline(struct activity *a, bw_time_t deadline);
 /** Runs what is due: the given one if it can run and nothing is before it, else the next. */
 void schedule_run(struct activity *preferred) __attribute__((noreturn));

@@ -26,7 +26,7 @@ void schedule_ready(struct activity *a)
     queue_add(&ready[a->class], a);
 }
 
-static void ready_first(struct activity *a)
+void schedule_first(struct activity *a)
 {
     struct queue *q = &ready[a->class];
     if (a->queue != NULL)
@@ -184,7 +184,7 @@ static void requeue(struct activity *a)
     if (a->queue != NULL && a->queue != &ready[a->class])
         return; /* it waits for something */
     if (!over)
-        ready_first(a);
+        schedule_first(a);
     else if (a->queue == NULL)
         schedule_ready(a);
 }

@@ -138,6 +138,7 @@ def jobs(long):
     yield 'powercut', system('powercut', '--cuts', cuts, '--seed', str(SEED))
     yield 'powercut', system('powercut', '--cuts', cuts, '--seed', str(SEED + 1))
     yield 'linux', system('linux')
+    yield 'larger', system('larger', *(['--long'] if long else []), '--seed', str(SEED))
     yield 'mutant', system('powercut', '--cuts', '60', '--seed', str(SEED + 2), '--expect-caught',
                            '--nucleus', os.path.join(BUILD, 'mutant', 'nucleus.elf'))
     yield 'demo', demo

@@ -181,6 +181,11 @@ void schedule_ready(struct activity *a)
     queue_add(&fake_ready, a);
 }
 
+void schedule_first(struct activity *a)
+{
+    queue_add(&fake_ready, a);
+}
+
 /* Timers are looked for among all domains by the tests that need them. */
 void schedule_set_deadline(struct activity *a, bw_time_t deadline)
 {
