@@ -110,7 +110,9 @@ struct store {
     bool must_reopen;  /* a root write failed: what is durable is not known */
     struct slot slot[ROOT_SLOTS];
     unsigned bad_supers; /* bit of each twin (see struct slot) */
-    bool pressed;        /* a commit ran out of space: drop generations first */
+    bool map_damaged; /* a block of the map cannot be read: a new one is made before the next begin
+                       */
+    bool pressed;     /* a commit ran out of space: drop generations first */
 
     /* caches */
     struct node *hash[HASH_SIZE];
@@ -252,6 +254,9 @@ bool map_may_free(struct store *st, uint64_t place);
 bool map_used(struct store *st, uint64_t place, int *error);
 /** Writes the inverted ranges into the map's own blocks when they have become many. */
 int map_fold(struct store *st);
+int map_fold_all(struct store *st); /* however few */
+/** Has this area, which is not loaded, as if it had been read. */
+int map_put_area(struct store *st, uint64_t index, const uint64_t *bits);
 void map_forget(struct store *st);
 /** Extends the claim of `head` until `wanted` free blocks are ahead in it, or it is all there is.
  */
@@ -278,6 +283,8 @@ int root_check(struct store *st);
 /** Copies that are in sync, and there. */
 uint32_t store_in_sync(const struct store *st);
 uint32_t root_twins_lost(const struct store *st);
+/** True if there are remains, and nothing whole, of a root behind the newest one. */
+bool root_cut_off(const struct store *st);
 /** Makes a state durable: flush, root, flush. On success it has the next sequence number. */
 int root_write(struct store *st, struct state *s, bool data_first);
 int state_copy(struct state *to, const struct state *from);
@@ -312,6 +319,11 @@ int generation_drop_anyway(struct store *st, uint64_t number);
 /** Frees what no generation reaches, of all but one (NONE: of all). STORE_DAMAGED: that cannot be
  * told, and nothing has changed, or the map cannot be read, and it may have. */
 int generation_reclaim(struct store *st, uint64_t but);
+/** Has all areas of the map loaded, from what the generations reach, without reading any. */
+int map_from_generations(struct store *st);
+/** Makes the whole map anew from what the generations reach; durable when it returns. If they
+ * cannot all be read, STORE_DAMAGED. */
+int map_rebuild(struct store *st);
 
 /* retain.c */
 /** Drops what retention no longer keeps; only_last: of the older ones, all. At least 2 stay. */

@@ -59,6 +59,13 @@ uint32_t root_twins_lost(const struct store *st)
     return s->whole ? (uint32_t)__builtin_popcount(all_twins(st) & ~s->whole) : 0;
 }
 
+bool root_cut_off(const struct store *st)
+{
+    const struct slot *s = &st->slot[(st->committed.head.sequence + 1) % ROOT_SLOTS];
+
+    return s->torn && s->whole == 0;
+}
+
 static uint64_t root_checksum(const uint8_t *buffer, size_t length)
 {
     return store_checksum(buffer + 16, length - 16);

@@ -209,6 +209,7 @@ void store_info(const struct store *st, struct store_info *info)
         .in_sync = h->in_sync,
         .mirror_changes = h->mirror_changes,
         .roots_lost = root_twins_lost(st),
+        .root_cut_off = root_cut_off(st),
         .leaks = (h->flags & ROOT_LEAKS) != 0,
     };
     memcpy(info->id, st->super.id, sizeof(info->id));

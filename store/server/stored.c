@@ -496,6 +496,26 @@ static bw_time_t next_deadline(void)
     return next ? next : AT_ONCE;
 }
 
+/** What opening found that people may want to know: roots that are lost. */
+static void tell_roots(void)
+{
+    struct store_info info;
+
+    store_info(server.store, &info);
+    if (info.root_cut_off) {
+        server_event(EVENT_DAMAGE, false,
+                     "what was being committed when the power went is not whole: generation %llu "
+                     "is the newest",
+                     (unsigned long long)info.newest);
+    }
+    if (info.roots_lost) {
+        server_event(EVENT_DAMAGE, false,
+                     "a copy of the root of generation %llu is not whole, as after a power cut; "
+                     "the next commit mends it",
+                     (unsigned long long)info.current);
+    }
+}
+
 /** Opens disk and store. @return false if it is no store at all */
 static bool open_all(void)
 {
@@ -516,7 +536,9 @@ static bool open_all(void)
         bw_log("stored: disk%llu is not a district store", (unsigned long long)server.disk);
         return false;
     }
-    if (error != STORE_OK) {
+    if (error == STORE_OK) {
+        tell_roots();
+    } else {
         server.line.error = (int32_t)server_result(error);
         if (copies_trouble()) {
             refused(error, copies_trouble());

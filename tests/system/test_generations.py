@@ -209,24 +209,36 @@ def block_of(oid, generation=''):
     return int(found.group(1)) if found else None
 
 
-def harm(block):
+def harm(block, at=1234):
     """Some bytes of the block are others."""
     with open(path, 'r+b') as f:
-        f.seek(block * 4096 + 1234)
+        f.seek(block * 4096 + at)
         old = f.read(8)
-        f.seek(block * 4096 + 1234)
+        f.seek(block * 4096 + at)
         f.write(bytes(b ^ 0x55 for b in old))
+
+
+def newest_root():
+    """The blocks of both twins of the root with the highest sequence number."""
+    roots = re.findall(r'^root slot \d+, twin \d+, block (\d+)\n(?:  .*\n)*?  sequence +(\d+)', dump(['roots']),
+                       re.MULTILINE)
+    newest = max(int(sequence) for _, sequence in roots)
+    return [int(block) for block, sequence in roots if int(sequence) == newest]
 
 
 def file_block(name):
     return block_of(re.search(r'objects (0x[0-9a-f]+)', dump(['inode', name])).group(1))
 
 
+def off_without_kill():
+    machine.send('poweroff\r')
+    machine.wait_off()
+
+
 def off():
     """Off, without one more checkpoint."""
     machine.command('kill alpha')
-    machine.send('poweroff\r')
-    machine.wait_off()
+    off_without_kill()
 
 
 def on():
@@ -310,6 +322,26 @@ def test_policy_stop_lists_the_choice():
     machine.detach()
     check.equal(state(), 80)
     check.contains(machine.command('policy alpha rollback'), 'newest generation')
+
+
+def test_a_lost_root_is_said():
+    """One twin of the newest root lost is nothing; both are its generation."""
+    before = step(100)
+    newest = step(101)
+    off()
+    harm(newest_root()[0], 300)
+    on()
+    check.equal(current(), newest)
+    check.contains(machine.command('events alpha'), 'a copy of the root of generation %d is not whole' % newest)
+    off_without_kill()
+    harm(newest_root()[1], 300)
+    on()
+    check.equal(current(), before)
+    check.contains(machine.command('events alpha'), 'is not whole: generation %d is the newest' % before)
+    machine.restart('alpha')
+    machine.detach()
+    check.equal(state(), 100)
+    check.equal(step(102), newest)
 
 
 def test_nothing_whole_is_said():

@@ -158,6 +158,8 @@ struct store_info {
     uint64_t mirror_changes; /* counts changes of in_sync: the copy that has counted on is right */
     uint32_t roots_lost;     /* twins of the newest root that are not whole, as after a power cut;
                                 the next write mends them */
+    bool root_cut_off; /* there are remains of a newer root: a commit that a power cut (or damage)
+                          undid */
     bool leaks;              /* used blocks may be needed by nobody: see store_drop */
 };
 
