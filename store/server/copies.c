@@ -145,7 +145,7 @@ const char *copies_trouble(void)
     switch (mirror.decision.verdict) {
     case MIRROR_SPLIT:
         return "each of its two copies has run without the other one, and they differ: give only "
-               "the one that is to be kept, or make the other one anew (mkdistrict --mirror)";
+               "the one that is to be kept, or make the other one anew (mkdistrict mirror --force)";
     case MIRROR_INCOMPLETE:
         return "this copy is not complete: it was being brought up to date from the other one, "
                "which is needed";

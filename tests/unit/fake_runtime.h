@@ -23,8 +23,10 @@
 
 #define FAKE_BLOCKS  4096u
 #define FAKE_SECTORS (FAKE_BLOCKS * 8)
+#define FAKE_SECOND  19 /* register of the second driver's key */
 
-static struct {
+struct fake_driver {
+    uintptr_t window;
     uint8_t *bytes; /* of the disk */
     uint32_t taken; /* requests seen */
     struct {
@@ -36,13 +38,15 @@ static struct {
     bool silent;   /* never answers */
     int fail_from; /* from the how manieth request on everything fails; < 0: it does; 0: none */
     int fail_write, fail_flush; /* the how manieth from now on fails; 0: none */
-} driver;
+};
+
+static struct fake_driver driver, second_driver; /* the second one: disk_open_second */
 
 static bw_time_t fake_now = 1000;
 
-static struct block_ring *fake_ring(void)
+static struct block_ring *fake_ring(const struct fake_driver *d)
 {
-    return (struct block_ring *)DISK_WINDOW;
+    return (struct block_ring *)d->window;
 }
 
 static bool overlap(const struct block_request *a, const struct block_request *b)
@@ -52,82 +56,89 @@ static bool overlap(const struct block_request *a, const struct block_request *b
            (a->operation == BLOCK_WRITE || b->operation == BLOCK_WRITE);
 }
 
-static void driver_take(void)
+static void driver_take(struct fake_driver *d)
 {
-    while (driver.taken != fake_ring()->submitted) {
-        uint32_t entry = driver.taken % BLOCK_RING;
-        struct block_request *r = &fake_ring()->request[entry];
+    while (d->taken != fake_ring(d)->submitted) {
+        uint32_t entry = d->taken % BLOCK_RING;
+        struct block_request *r = &fake_ring(d)->request[entry];
 
         ck_assert_uint_eq(r->done, 0);
         ck_assert_uint_lt(r->page, BLOCK_WINDOW_PAGES);
         ck_assert_uint_le(r->sector + r->sectors, FAKE_SECTORS);
         ck_assert_uint_le(r->page + r->sectors / 8, BLOCK_WINDOW_PAGES);
         for (unsigned i = 0; i < BLOCK_RING; i++)
-            if (driver.flight[i].active)
-                ck_assert(!overlap(r, &fake_ring()->request[driver.flight[i].entry]));
-        ck_assert(!driver.flight[entry].active);
-        driver.flight[entry].active = true;
-        driver.flight[entry].entry = entry;
-        driver.taken++;
-        driver.in_flight++;
-        driver.requests++;
-        if (driver.in_flight > driver.most_in_flight)
-            driver.most_in_flight = driver.in_flight;
+            if (d->flight[i].active)
+                ck_assert(!overlap(r, &fake_ring(d)->request[d->flight[i].entry]));
+        ck_assert(!d->flight[entry].active);
+        d->flight[entry].active = true;
+        d->flight[entry].entry = entry;
+        d->taken++;
+        d->in_flight++;
+        d->requests++;
+        if (d->in_flight > d->most_in_flight)
+            d->most_in_flight = d->in_flight;
     }
 }
 
-static void driver_do(struct block_request *r)
+static void driver_do(struct fake_driver *d, struct block_request *r)
 {
-    uint8_t *memory = (uint8_t *)DISK_WINDOW + (size_t)r->page * BW_PAGE_SIZE;
-    uint8_t *disk = driver.bytes + r->sector * BLOCK_SECTOR;
+    uint8_t *memory = (uint8_t *)d->window + (size_t)r->page * BW_PAGE_SIZE;
+    uint8_t *disk = d->bytes + r->sector * BLOCK_SECTOR;
 
     r->status = BW_OK;
-    if (driver.fail_from > 0 && --driver.fail_from == 0)
-        driver.fail_from = -1;
-    if (driver.fail_from < 0) {
+    if (d->fail_from > 0 && --d->fail_from == 0)
+        d->fail_from = -1;
+    if (d->fail_from < 0) {
         r->status = BW_IO;
     } else if (r->operation == BLOCK_READ) {
         memcpy(memory, disk, (size_t)r->sectors * BLOCK_SECTOR);
-    } else if (r->operation == BLOCK_WRITE && driver.fail_write > 0 && --driver.fail_write == 0) {
+    } else if (r->operation == BLOCK_WRITE && d->fail_write > 0 && --d->fail_write == 0) {
         r->status = BW_IO;
     } else if (r->operation == BLOCK_WRITE) {
         memcpy(disk, memory, (size_t)r->sectors * BLOCK_SECTOR);
-        driver.pages += r->sectors / 8;
-    } else if (driver.fail_flush > 0 && --driver.fail_flush == 0) {
+        d->pages += r->sectors / 8;
+    } else if (d->fail_flush > 0 && --d->fail_flush == 0) {
         r->status = BW_IO;
     } else {
-        driver.flushes++;
+        d->flushes++;
     }
     __atomic_store_n(&r->done, 1, __ATOMIC_RELEASE);
 }
 
 /** Completes some of what is under way, at least one if there is any. */
-static bool driver_work(void)
+static bool driver_work(struct fake_driver *d)
 {
     unsigned start = (unsigned)rand() % BLOCK_RING;
     bool any = false;
 
-    driver_take();
-    for (unsigned n = 0; n < BLOCK_RING && !driver.silent; n++) {
+    driver_take(d);
+    for (unsigned n = 0; n < BLOCK_RING && !d->silent; n++) {
         unsigned i = (start + n) % BLOCK_RING;
-        if (!driver.flight[i].active || (any && rand() % 3))
+        if (!d->flight[i].active || (any && rand() % 3))
             continue;
-        driver_do(&fake_ring()->request[driver.flight[i].entry]);
-        driver.flight[i].active = false;
-        driver.in_flight--;
+        driver_do(d, &fake_ring(d)->request[d->flight[i].entry]);
+        d->flight[i].active = false;
+        d->in_flight--;
         any = true;
     }
     return any;
 }
 
+static void fake_window(struct fake_driver *d, uintptr_t at)
+{
+    void *window =
+        mmap((void *)at, (size_t)BLOCK_WINDOW_PAGES * BW_PAGE_SIZE, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+    ck_assert_ptr_eq(window, (void *)at);
+    d->window = at;
+}
+
 static void fake_open(void)
 {
     static uint8_t bytes[(size_t)FAKE_BLOCKS * 4096];
-    void *window =
-        mmap((void *)DISK_WINDOW, (size_t)BLOCK_WINDOW_PAGES * BW_PAGE_SIZE, PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
-    ck_assert_ptr_eq(window, (void *)DISK_WINDOW);
+    fake_window(&driver, DISK_WINDOW);
     driver.bytes = bytes;
     ck_assert_int_eq(disk_open(0), BW_OK);
 }
@@ -142,7 +153,11 @@ int64_t bw_call(uint16_t key, struct message *m)
 {
     int64_t order = m->code;
 
-    if (key == KEY_AT(KR_DISK)) {
+    if (key == KEY_AT(KR_DISK) || (second_driver.window && key == KEY_AT(FAKE_SECOND))) {
+        if (order == BLOCK_OPEN && key == KEY_AT(FAKE_SECOND)) {
+            memset((void *)second_driver.window, 0, BW_PAGE_SIZE);
+            second_driver.taken = 0;
+        }
         memset(m->word, 0, sizeof(m->word));
         m->word[0] = order == BLOCK_INFO ? FAKE_SECTORS : 0;
         m->word[1] = 1;
@@ -158,8 +173,10 @@ int64_t bw_call(uint16_t key, struct message *m)
 uint64_t bw_wait(bw_time_t deadline)
 {
     fake_now += 1000;
-    if (driver_work())
+    if (driver_work(&driver))
         return 1ull << BADGE_DISK;
+    if (second_driver.window && driver_work(&second_driver))
+        return 1ull << BADGE_SECOND_DISK;
     ck_assert_msg(deadline != BW_NO_DEADLINE, "waits for ever");
     fake_now = deadline;
     return 0;
@@ -177,7 +194,7 @@ bw_time_t bw_realtime(void)
 
 int64_t bw_post(uint16_t key)
 {
-    ck_assert_uint_eq(key, KEY_AT(KR_DRIVER));
+    ck_assert(key == KEY_AT(KR_DRIVER) || key == KEY_AT(KR_SECOND_DRIVER));
     return BW_OK;
 }
 
@@ -191,7 +208,7 @@ int64_t bw_find(const char *name, uint16_t place)
 int64_t bw_map_key(uintptr_t address, unsigned height, uint16_t key)
 {
     (void)key;
-    ck_assert(address == DISK_WINDOW && height == 1);
+    ck_assert((address == DISK_WINDOW || address == second_driver.window) && height == 1);
     return BW_OK;
 }
 
