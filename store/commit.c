@@ -87,6 +87,13 @@ int store_claim(struct store *st, uint64_t generation, uint64_t random, const ch
     h->claim_length = 0;
     st->claim_left = 0;
     r = map_claim(st, h, map_claim_target(st));
+    if (r == STORE_DAMAGED) { /* what the map says is known without it */
+        st->folding = true;
+        r = map_from_generations(st);
+        if (r == STORE_OK)
+            r = map_claim(st, h, map_claim_target(st));
+        st->folding = false;
+    }
     if (r == STORE_OK)
         r = root_write(st, &st->now, false);
     if (r) {
@@ -130,6 +137,10 @@ int store_begin(struct store *st, uint64_t number)
     if (number < st->now.head.next_generation || number >= NONE - 1)
         return STORE_ARGUMENT;
     st->allocated = 0;
+    if (st->map_damaged)
+        r = map_rebuild(st);
+    if (r)
+        return r;
     if (st->pressed && generations_kept(&st->now) > 2)
         r = drop_durably(st, generation_retain(st, 2, true));
     else if (st->now.head.generations >= STORE_GENERATIONS_MAX - 1)

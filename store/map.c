@@ -133,6 +133,7 @@ static int area_load(struct store *st, uint64_t index, struct area **out)
         return STORE_NOMEM;
     a->index = index;
     r = area_read(st, a);
+    st->map_damaged |= r == STORE_DAMAGED;
     if (r) {
         free(a);
         return r;
@@ -142,6 +143,19 @@ static int area_load(struct store *st, uint64_t index, struct area **out)
     a->next = st->areas;
     st->areas = a;
     *out = a;
+    return STORE_OK;
+}
+
+int map_put_area(struct store *st, uint64_t index, const uint64_t *bits)
+{
+    struct area *a = malloc(sizeof(*a));
+
+    if (!a)
+        return STORE_NOMEM;
+    a->index = index;
+    memcpy(a->bits, bits, sizeof(a->bits));
+    a->next = st->areas;
+    st->areas = a;
     return STORE_OK;
 }
 
@@ -448,12 +462,22 @@ static bool too_full_to_fold(const struct store *st)
            st->now.points.count <= POINTS_MAX;
 }
 
+int map_fold_all(struct store *st)
+{
+    int r;
+
+    st->folding = true;
+    r = fold_once(st);
+    st->folding = false;
+    return r ? r : map_fold(st);
+}
+
 int map_fold(struct store *st)
 {
     size_t before = SIZE_MAX;
     int r = STORE_OK;
 
-    st->folding = true;
+    st->folding = true; /* all areas that it loads must stay */
     /* What folding itself writes and frees is folded again, as long as that makes it less. */
     while (r == STORE_OK && st->now.points.count > st->io.fold_limit &&
            st->now.points.count < before && !too_full_to_fold(st)) {

@@ -1,11 +1,15 @@
 /*
- * Dropping a generation whose index cannot be read, and finding again what had to stay used then.
+ * What to do about damage in the store's own structure: dropping a generation whose index cannot be
+ * read, finding again what had to stay used then, and making the map anew.
  *
  * What a whole generation holds is found by walking down its own tree. Below a block that is
  * damaged nobody can walk; but what all others reach can be found out, and what nobody reaches is
  * free. That reads the index of everything that is kept. If there is damage in more than one
  * generation it does not help either: then what lies below it stays used (ROOT_LEAKS in the root),
  * until a later drop leaves no damaged generation.
+ *
+ * The map says nothing that the generations do not say as well. So if one of its blocks is damaged
+ * the commit that meets it fails, and the next one makes a new map first.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +56,7 @@ static int reach(struct reacher *x, const struct disk_ref *ref, uint64_t key)
     return r;
 }
 
-static int reach_all(struct reacher *x, uint64_t but)
+static int reach_generations(struct reacher *x, uint64_t but)
 {
     const struct state *s = &x->st->now;
     int r = STORE_OK;
@@ -63,7 +67,12 @@ static int reach_all(struct reacher *x, uint64_t but)
             r = reach(x, &s->generation[i].root, 0);
     }
     x->generation = NONE;
-    return r == STORE_OK ? reach(x, &s->head.map, 0) : r;
+    return r;
+}
+
+static uint64_t areas_of(const struct store *st)
+{
+    return (st->now.head.blocks + AREA_BLOCKS - 1) / AREA_BLOCKS;
 }
 
 /** Frees what is used in an area and was not seen. */
@@ -92,11 +101,12 @@ static int free_unseen(struct reacher *x, uint64_t area)
 
 int generation_reclaim(struct store *st, uint64_t but)
 {
-    uint64_t areas = (st->now.head.blocks + AREA_BLOCKS - 1) / AREA_BLOCKS;
-    struct reacher x = {.st = st, .seen = calloc((size_t)areas, AREA_BLOCKS / 8)};
-    int r = x.seen ? reach_all(&x, but) : STORE_NOMEM;
+    struct reacher x = {.st = st, .seen = calloc((size_t)areas_of(st), AREA_BLOCKS / 8)};
+    int r = x.seen ? reach_generations(&x, but) : STORE_NOMEM;
 
-    for (uint64_t i = 0; i < areas && r == STORE_OK; i++)
+    if (r == STORE_OK)
+        r = reach(&x, &st->now.head.map, 0);
+    for (uint64_t i = 0; i < areas_of(st) && r == STORE_OK; i++)
         r = free_unseen(&x, i);
     free(x.seen);
     if (r == STORE_OK)
@@ -120,5 +130,66 @@ int generation_drop_anyway(struct store *st, uint64_t number)
     if (r == STORE_DAMAGED)
         r = generation_drop_readable(st, number);
     st->silent = false;
+    return r;
+}
+
+/* --- the map ------------------------------------------------------------------------------------
+ */
+
+int map_from_generations(struct store *st)
+{
+    struct reacher x = {.st = st, .seen = calloc((size_t)areas_of(st), AREA_BLOCKS / 8)};
+    int r = x.seen ? reach_generations(&x, NONE) : STORE_NOMEM;
+
+    map_forget(st);
+    for (uint64_t i = 0; i < areas_of(st) && r == STORE_OK; i++)
+        r = map_put_area(st, i, x.seen + i * (AREA_BLOCKS / 64));
+    free(x.seen);
+    return r;
+}
+
+/** The tree is empty, and the points are the borders of all that is used. */
+static int points_from_areas(struct store *st)
+{
+    struct disk_root *h = &st->now.head;
+    uint64_t used = 0;
+    int r = STORE_OK;
+
+    h->map = (struct disk_ref){0};
+    st->now.points.count = 0;
+    for (uint64_t i = 0; i < areas_of(st) && r == STORE_OK; i++) {
+        const uint64_t *bits;
+
+        r = map_area(st, i, &bits);
+        for (uint64_t b = 0, n; b < AREA_BLOCKS && r == STORE_OK; b += n ? n : 1) {
+            for (n = 0; b + n < AREA_BLOCKS && bits[(b + n) / 64] >> (b + n) % 64 & 1; n++)
+                ;
+            used += n;
+            if (n)
+                r = points_toggle(&st->now.points, i * AREA_BLOCKS + b, n);
+        }
+    }
+    h->free_blocks = h->blocks - FIRST_DATA - used;
+    return r;
+}
+
+int map_rebuild(struct store *st)
+{
+    int r;
+
+    st->allocated = 0;
+    st->folding = true; /* the areas must stay */
+    r = map_from_generations(st);
+    if (r == STORE_OK)
+        r = points_from_areas(st);
+    if (r == STORE_OK)
+        r = map_fold_all(st);
+    st->folding = false;
+    if (r == STORE_OK)
+        r = store_make_durable(st);
+    if (r)
+        store_abort(st);
+    else
+        st->map_damaged = false;
     return r;
 }
