@@ -320,7 +320,7 @@ void copies_step(void)
     if (!may_step() || start < copies_due()) {
         return;
     }
-    if (waiting && !server.writing) {
+    if (waiting) {
         add_now();
     }
     if (resync != RESYNC_RUNS || server.reopen) {

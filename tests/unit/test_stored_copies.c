@@ -252,8 +252,8 @@ START_TEST(the_other_disk_comes)
         ck_assert_int_eq(put(server.store), STORE_OK);
     check_disk(&driver);
     check_disk(&second_driver);
-    ck_assert_uint_eq(events, 0);
     ck_assert_int_eq(copies_pair(OTHER), BW_EXISTS); /* it is in use */
+    ck_assert_uint_eq(events, 0);
 }
 END_TEST
 
@@ -293,6 +293,23 @@ START_TEST(the_other_disk_comes_late)
     bring_up_to_date();
     ck_assert_str_eq(last_event, "both copies are up to date");
     check_text("mirrored: both copies are up to date");
+    check_disk(&driver);
+    check_disk(&second_driver);
+}
+END_TEST
+
+START_TEST(the_other_disk_comes_after_a_run_without_it)
+{
+    make(2);
+    begin();
+    fake_now = 5 * SECONDS;
+    ck_assert_int_eq(copies_alone(), BW_OK);
+    claim();
+    ck_assert_int_eq(put(server.store), STORE_OK);
+    server.running = false;
+    ck_assert_int_eq(copies_pair(OTHER), BW_OK);
+    ck_assert_str_eq(last_event, "copy 1 is out of date: it is brought up to date");
+    bring_up_to_date();
     check_disk(&driver);
     check_disk(&second_driver);
 }
@@ -418,6 +435,7 @@ int main(void)
     tcase_add_test(tests, the_other_disk_comes);
     tcase_add_test(tests, the_user_is_asked);
     tcase_add_test(tests, the_other_disk_comes_late);
+    tcase_add_test(tests, the_other_disk_comes_after_a_run_without_it);
     tcase_add_test(tests, the_own_disk_is_the_stale_one);
     tcase_add_test(tests, what_went_apart_stays_closed);
     tcase_add_test(tests, what_went_apart_is_not_taken_while_it_runs);
