@@ -223,6 +223,48 @@ def test_copies_that_ran_apart():
     check.contains(machine.command('districts'), 'both copies are up to date')
 
 
+def test_host_tools_want_both():
+    unplug()
+    make()
+    first, second = COPIES
+    both = ('--mirror', second, first)
+    check.contains(mkdistrict('put', first, MKDISTRICT, '/tmp/m', status=1), '--mirror FILE2')
+    check.contains(mkdistrict('--grow', '80M', second, status=1), '--alone')
+    mkdistrict('put', *both, MKDISTRICT, '/tmp/m')
+    mkdistrict('--grow', '80M', *both)
+    for copy in COPIES:
+        verify_store(copy)
+        check.contains(mkdistrict('--info', copy), 'both are up to date')
+        check.contains(mkdistrict('ls', copy, '/tmp'), 'm')
+    damage(second, FIRST_DATA, 300)
+    check.contains(mkdistrict('--verify', *both, status=1), ', copy 1')
+    check.contains(mkdistrict('--repair', first, status=1), 'second copy')
+    check.contains(mkdistrict('--repair', *both), 'repaired')
+    check.contains(mkdistrict('--verify', *both), 'all is well')
+    verify_store(second)
+
+
+def test_a_second_copy_is_made_and_taken_away():
+    first, second = COPIES
+    mkdistrict('mirror', '--remove', first, status=1)
+    mkdistrict('mirror', '--remove', '--alone', first)
+    verify_store(first)
+    check.contains(mkdistrict('mirror', first, second, status=1), '--force overwrites')
+    check.contains(mkdistrict('--verify', '--mirror', second, first, status=1), 'not the two copies of one store')
+    os.unlink(second)
+    for n in range(12):  # killed at some moment, it is made the next time
+        process = subprocess.Popen([MKDISTRICT, 'mirror', first, second], stdout=subprocess.DEVNULL)
+        time.sleep(0.004 * n)
+        process.kill()
+        process.wait()
+        verify_store(first)
+    mkdistrict('mirror', first, second)
+    for copy in COPIES:
+        verify_store(copy)
+        check.contains(mkdistrict('--info', copy), 'both are up to date')
+    check.equal(mkdistrict('--verify', '--mirror', second, first).count('all is well'), 1)
+
+
 def test_the_same_copy_twice_is_two_stores():
     unplug()
     twice = os.path.join(FOLDER, 'twice.district')
