@@ -166,6 +166,10 @@ void evict_step(void);
 /** Memory may have become free: those who wait for some go on. */
 void evict_relieved(void);
 
+/* orphans.c */
+/** Those of the commons who wait for a reply that nobody can give are answered VOID. */
+void orphans_answer(void);
+
 /* snapshot.c */
 int snapshot_begin(struct district *d, uint64_t *objects, uint64_t *ticks);
 /** The object of the snapshot behind `after` (NULL: the first), or NULL. */

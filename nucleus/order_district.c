@@ -359,6 +359,9 @@ int order_nucleus(struct call *c)
         return BW_OK;
     case NUCLEUS_DMA:
         return make_dma(c);
+    case NUCLEUS_ORPHANS:
+        orphans_answer();
+        return BW_OK;
     case NUCLEUS_STATISTICS:
         return call_put(c, &statistics, sizeof statistics);
     case NUCLEUS_COMMAND_LINE: {

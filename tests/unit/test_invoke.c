@@ -4,6 +4,7 @@
 // sources: ../../nucleus/invoke.c ../../nucleus/pieces.c
 // sources: ../../nucleus/order_segment.c ../../nucleus/order_node.c ../../nucleus/order_range.c
 // sources: ../../nucleus/order_domain.c ../../nucleus/order_self.c ../../nucleus/order_district.c
+// sources: ../../nucleus/orphans.c
 // sources: ../../nucleus/trap.c
 /*
  * Invocation over a fake machine: messages, replies, strings, designators, posts, faults, the
@@ -342,6 +343,38 @@ START_TEST(a_caller_that_goes_away_passes_its_turn)
         ck_assert_int_eq(go(client[0]), BW_VOID);
     }
     ck_assert_ptr_eq(client[1]->queue, &fake_ready);
+}
+END_TEST
+
+/** A program is destroyed: whom it served is told, and nobody else. */
+START_TEST(who_waits_for_nobody_is_answered)
+{
+    struct activity *client[4], *server[4];
+    set_up();
+    struct object *node = make(COMMONS, OBJECT_NODE);
+    for (unsigned i = 0; i < 4; i++) {
+        client[i] = program(COMMONS);
+        server[i] = program(COMMONS);
+        receive(server[i], 0);
+        call(client[i], start_key(server[i], 0), 1);
+        ck_assert_uint_eq(frame(client[i])->state, DOMAIN_WAITING);
+    }
+    /* 0 is destroyed; 1 has put the key away; 2 has lost it; 3 has it, and another's. */
+    ((struct key *)node->data)[200] = frame(server[1])->keys[1];
+    frame(server[1])->keys[1] = key_void();
+    frame(server[2])->keys[1] = key_void();
+    frame(server[3])->keys[20] = frame(server[0])->keys[1];
+    frame(server[3])->keys[20].version++; /* of an earlier call */
+    orphans_answer();
+    ck_assert_uint_eq(frame(client[0])->state, DOMAIN_WAITING);
+    ck_assert_int_eq(object_destroy(COMMONS, server[0]->domain->oid), BW_OK);
+    orphans_answer();
+    for (unsigned i = 0; i < 4; i++) {
+        bool told = i == 0 || i == 2;
+        ck_assert_uint_eq(frame(client[i])->state, told ? DOMAIN_RUNNING : DOMAIN_WAITING);
+        if (told)
+            ck_assert_int_eq((int64_t)frame(client[i])->regs.rdi, BW_VOID);
+    }
 }
 END_TEST
 
@@ -903,6 +936,7 @@ int main(void)
     tcase_add_loop_test(t, bad_strings_to_send, 0, 5);
     tcase_add_test(t, busy_callee_serves_in_order);
     tcase_add_loop_test(t, a_caller_that_goes_away_passes_its_turn, 0, 3);
+    tcase_add_test(t, who_waits_for_nobody_is_answered);
     tcase_add_test(t, posts);
     tcase_add_test(t, deadlines);
     suite_add_tcase(s, t);

@@ -4,6 +4,7 @@
 // sources: ../../nucleus/invoke.c ../../nucleus/pieces.c
 // sources: ../../nucleus/order_segment.c ../../nucleus/order_node.c ../../nucleus/order_range.c
 // sources: ../../nucleus/order_domain.c ../../nucleus/order_self.c ../../nucleus/order_district.c
+// sources: ../../nucleus/orphans.c
 // sources: ../../nucleus/trap.c
 /*
  * Random invocations over a fake machine, under ASan, between domains of the commons and of a

@@ -3,6 +3,7 @@
 // sources: ../../nucleus/segment.c ../../nucleus/invoke.c ../../nucleus/pieces.c
 // sources: ../../nucleus/order_segment.c ../../nucleus/order_node.c ../../nucleus/order_range.c
 // sources: ../../nucleus/order_domain.c ../../nucleus/order_self.c ../../nucleus/order_district.c
+// sources: ../../nucleus/orphans.c ../../nucleus/share.c
 // sources: ../../nucleus/trap.c
 /*
  * Named links and publications: their life against a model, with districts that are killed, go back

@@ -220,6 +220,8 @@ static void destroy(unsigned index)
     }
     bw_drop_key(program_key(index, PKEY_DOMAIN));
     bw_drop_key(program_key(index, PKEY_RANGE));
+    m = (struct message){.code = NUCLEUS_ORPHANS};
+    bw_call(KEY_AT(KR_NUCLEUS), &m); /* whom it served */
 }
 
 static void finish(struct program *p, enum program_state state, uint64_t exit_word)

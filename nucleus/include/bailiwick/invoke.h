@@ -255,6 +255,8 @@ enum nucleus_order {
                         pages in range k1 from offset w2 -> w0 physical address of the first */
     NUCLEUS_STATISTICS = 9,    /* -> string: struct nucleus_statistics */
     NUCLEUS_COMMAND_LINE = 10, /* -> string: what the boot loader passed */
+    NUCLEUS_ORPHANS = 11,      /* callers of the commons to whose reply nobody has the key get VOID:
+                                  after the destruction of a program that served them */
 };
 
 struct nucleus_statistics {
