@@ -113,10 +113,14 @@ END_TEST
 
 START_TEST(memory_is_refused_to_the_large_before_the_small)
 {
-    memory.resident = 10;
+    memory.owned = 10;
     know(UNIT);
     ck_assert(space_take_page(&memory));
-    memory.resident = 10000;
+    memory.owned = 100;
+    ck_assert(!space_take_page(&memory));
+    know(UNIT + UNIT / 4);
+    ck_assert(space_take_page(&memory));
+    memory.owned = 10000;
     ck_assert(!space_take_page(&memory));
     act_as(&shell);
     ck_assert(space_take_page(&memory));
@@ -136,7 +140,7 @@ START_TEST(a_mapping_must_fit)
     know(2 * UNIT);
     ck_assert(space_take_mapping(UNIT - 1)); /* as a program needs it to start */
     ck_assert(!space_take_mapping(1000));
-    memory.resident = 10000;
+    memory.owned = 10000;
     ck_assert(!space_take_mapping(1));
 }
 END_TEST

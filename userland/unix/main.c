@@ -96,14 +96,14 @@ static struct process *victim_for(struct process *p)
         if (!c->space || c->doomed || space_protects(c)) {
             continue;
         }
-        if (!largest || c->space->resident > largest->space->resident) {
+        if (!largest || c->space->owned > largest->space->owned) {
             largest = c;
         }
         if (!youngest || c->started > youngest->started) {
             youngest = c;
         }
     }
-    if (!largest || (space_protects(p) && largest->space->resident < p->space->resident / 4)) {
+    if (!largest || (space_protects(p) && largest->space->owned < p->space->owned / 4)) {
         return p;
     }
     return space_is_large(largest->space) ? largest : youngest;

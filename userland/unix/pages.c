@@ -119,6 +119,8 @@ void pages_entry_set(struct space *s, struct leaf *l, uint64_t a, uint64_t value
         l->used--;
         s->resident--;
     }
+    s->owned += !!(value & ENTRY_OWNED);
+    s->owned -= !!(l->entry[i] & ENTRY_OWNED);
     l->entry[i] = value;
 }
 
@@ -234,7 +236,7 @@ static int fault_copy(struct space *s, struct leaf *l, const struct area *v, uin
     if (e & ENTRY_OWNED) {
         share_drop(e & ENTRY_ID);
     }
-    l->entry[ENTRY_OF(a)] = ENTRY_PRESENT | ENTRY_IN_SLOT | ENTRY_OWNED | bits | id;
+    pages_entry_set(s, l, a, ENTRY_PRESENT | ENTRY_IN_SLOT | ENTRY_OWNED | bits | id);
     return 0;
 }
 

@@ -22,6 +22,7 @@ static void leaf_free(struct space *s, struct leaf *l)
     for
         MAP_EACH(i, &l->map)
         {
+            s->owned -= !!(l->entry[i] & ENTRY_OWNED);
             if (entry_was_last(l->entry[i])) {
                 machine_destroy(l->entry[i] & ENTRY_ID);
             }
@@ -250,6 +251,7 @@ static int fork_leaf(struct space *child, struct space *parent, struct table *t,
             from->entry[i] = to->entry[i] = e;
             if (e & ENTRY_OWNED) {
                 share_add(e & ENTRY_ID);
+                child->owned++;
             }
         }
     child->resident += to->used;

@@ -4,9 +4,9 @@
  *
  * New objects are refused by use, each use at a floor of its own below which it leaves the rest to
  * the others: first files do not grow any more (ENOSPC), then processes get no more memory
- * (ENOMEM), then a large one that touches what it was given before is ended, then there are no new
- * processes. A shell that runs rm in a full store thus still can. Last of all the nucleus refuses
- * everything.
+ * (ENOMEM), then one that touches what it was given before is ended, the larger the sooner, then
+ * there are no new processes. A shell that runs rm in a full store thus still can. Last of all the
+ * nucleus refuses everything.
  *
  * Before anything is refused, its thread waits if there is hope: what was destroyed lately may be
  * known to the store only, and give its place back with the next checkpoint, which waiting asks
@@ -20,7 +20,7 @@
 #include "space.h"
 
 #define ASK_EVERY     64u
-#define LARGE_PAGES   512u /* from here on a process is large: 2 MiB */
+#define LARGE_PAGES   256u /* of its own, from which on a process is large: 1 MiB */
 #define FREED_EPOCHS  2u   /* until what was destroyed is committed */
 #define WAIT_EPOCHS   4u
 #define WAIT_LIMIT    10000000000ull /* ns */
@@ -28,12 +28,6 @@
 #define UNIT_FRACTION 64u /* floors count in this part of the store, */
 #define UNIT_MIN      64u
 #define UNIT_MAX      4096u
-
-/** Floors, in halves of a unit. */
-static const uint8_t floor_halves[SPACE_USES] = {
-    [SPACE_FILES] = 8,   [SPACE_MAPPING] = 6, [SPACE_LARGE] = 4,
-    [SPACE_PROCESS] = 2, [SPACE_SMALL] = 1,   [SPACE_LAST] = 0,
-};
 
 static uint64_t total, left;       /* as of the last question; total 0: not known */
 static uint64_t taken = ASK_EVERY; /* since then */
@@ -63,20 +57,20 @@ static void ask(bool press)
     }
 }
 
-static uint64_t floor_of(enum space_use use)
+static uint64_t floor_of(unsigned use)
 {
     uint64_t unit = total / UNIT_FRACTION;
 
     unit = unit < UNIT_MIN ? UNIT_MIN : unit > UNIT_MAX ? UNIT_MAX : unit;
-    return unit * floor_halves[use] / 2;
+    return unit * use / 256;
 }
 
-static bool fits(enum space_use use, uint64_t objects)
+static bool fits(unsigned use, uint64_t objects)
 {
     return total == 0 || left >= taken + objects + floor_of(use);
 }
 
-static bool enough(enum space_use use, uint64_t objects)
+static bool enough(unsigned use, uint64_t objects)
 {
     if (taken < ASK_EVERY && fits(use, objects)) {
         return true;
@@ -86,13 +80,18 @@ static bool enough(enum space_use use, uint64_t objects)
     return fits(use, objects);
 }
 
-bool space_take(enum space_use use, uint64_t objects)
+static bool take(unsigned use, uint64_t objects)
 {
     if (!enough(use, objects)) {
         return false;
     }
     taken += objects;
     return true;
+}
+
+bool space_take(enum space_use use, uint64_t objects)
+{
+    return take(use, objects);
 }
 
 bool space_protects(const struct process *p)
@@ -102,32 +101,35 @@ bool space_protects(const struct process *p)
 
 bool space_is_large(const struct space *s)
 {
-    return s->resident > LARGE_PAGES;
+    return s->owned > LARGE_PAGES;
+}
+
+/** The floor at which a process that has so many pages gets no more of them. */
+static unsigned memory_use(uint64_t pages)
+{
+    if (pages > LARGE_PAGES) {
+        pages = LARGE_PAGES;
+    }
+    return SPACE_SMALL + (SPACE_LARGE - SPACE_SMALL) * (unsigned)pages / LARGE_PAGES;
 }
 
 bool space_take_page(const struct space *s)
 {
-    enum space_use use = space_is_large(s) ? SPACE_LARGE : SPACE_SMALL;
+    bool last = !current || space_protects(current->process);
 
-    if (!current || space_protects(current->process)) {
-        use = SPACE_LAST;
-    }
-    return space_take(use, 1);
-}
-
-/** A small process that asks for little is one that starts. */
-static enum space_use mapping_use(uint64_t pages)
-{
-    const struct process *p = current->process;
-
-    return p->space->resident + pages > LARGE_PAGES ? SPACE_MAPPING
-           : space_protects(p)                      ? SPACE_LAST
-                                                    : SPACE_PROCESS;
+    return take(last ? SPACE_LAST : memory_use(s->owned), 1);
 }
 
 bool space_take_mapping(uint64_t pages)
 {
-    return enough(mapping_use(pages), pages);
+    const struct process *p = current->process;
+    uint64_t sum = p->space->owned + pages;
+
+    if (sum > LARGE_PAGES) {
+        return enough(SPACE_MAPPING, pages);
+    }
+    /* It may just have started, and will touch little of it. */
+    return enough(space_protects(p) ? SPACE_LAST : memory_use(sum), 0);
 }
 
 void space_freed(void)

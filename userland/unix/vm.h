@@ -92,6 +92,7 @@ struct space {
     unsigned area_hint; /* the last one found */
     uint64_t brk_start, brk, brk_limit;
     uint64_t resident;          /* entries present */
+    uint64_t owned;             /* ENTRY_OWNED ones among them */
     uint64_t id_next, id_end;   /* ids bought for it and not yet used */
     struct space *next, **link; /* all spaces */
 };
