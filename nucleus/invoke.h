@@ -46,6 +46,9 @@ void pieces_copy(const struct pieces *to, const struct pieces *from, size_t leng
 /** At an offset of the whole. */
 void pieces_put(const struct pieces *to, size_t offset, const void *from, size_t length);
 void pieces_get(void *to, const struct pieces *from, size_t offset, size_t length);
+/** A page's bytes at an offset: where they are if that is a whole page, else copied to the buffer.
+ */
+const uint8_t *pieces_page(const struct pieces *p, size_t offset, uint8_t *buffer);
 
 /** The caller's string and receive buffer. A missing one has length 0. */
 int call_string(const struct call *c, struct pieces *p);

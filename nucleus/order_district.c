@@ -31,23 +31,44 @@ static int district_wanted(struct call *c, struct district *d)
     return BW_OK;
 }
 
+/** How long the string of a supply must be. */
+static size_t supply_length(const struct object_header *h, size_t count)
+{
+    size_t length = count * sizeof *h;
+    for (size_t i = 0; i < count; i++)
+        length += h[i].flags & OBJECT_BYTES ? BW_PAGE_SIZE : 0;
+    return length;
+}
+
 static int supply(struct call *c, struct district *d)
 {
-    static struct {
-        struct object_header header;
-        uint8_t bytes[BW_PAGE_SIZE];
-    } object;
-    size_t n;
+    static uint8_t buffer[BW_PAGE_SIZE];
+    struct object_header headers[DISTRICT_SUPPLY_MAX];
+    struct pieces p;
+    size_t count = c->w[0] == 0 ? 1 : c->w[0], at = count * sizeof *headers;
     if (d->state != DISTRICT_LOADING && d->state != DISTRICT_RUNNING)
         return BW_REFUSED;
+    if (count > DISTRICT_SUPPLY_MAX)
+        return BW_ARGUMENT;
     snapshot_reap(d);
-    int r = call_get(c, &object, sizeof object.header, sizeof object, &n);
+    int r = call_string(c, &p);
     if (r != BW_OK)
         return r;
-    bool bytes = object.header.flags & OBJECT_BYTES;
-    if (bytes && n != sizeof object)
+    if (p.length < at)
         return BW_ARGUMENT;
-    return district_supply(d, &object.header, bytes ? object.bytes : NULL);
+    pieces_get(headers, &p, 0, at);
+    if (p.length < supply_length(headers, count))
+        return BW_ARGUMENT;
+    for (size_t i = 0; i < count && r == BW_OK; i++) {
+        const uint8_t *bytes = NULL;
+        if (headers[i].flags & OBJECT_BYTES) {
+            bytes = pieces_page(&p, at, buffer);
+            at += BW_PAGE_SIZE;
+        }
+        r = district_supply(d, &headers[i], bytes);
+        c->out[0] += r == BW_OK;
+    }
+    return r;
 }
 
 static int pull(struct call *c, struct district *d)

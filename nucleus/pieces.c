@@ -81,6 +81,18 @@ void pieces_get(void *to, const struct pieces *from, size_t offset, size_t lengt
     pieces_part(from, offset, to, length, false);
 }
 
+const uint8_t *pieces_page(const struct pieces *p, size_t offset, uint8_t *buffer)
+{
+    size_t skip = offset;
+    unsigned i = 0;
+    while (skip > 0 && skip >= p->piece[i].length)
+        skip -= p->piece[i++].length;
+    if (skip == 0 && p->piece[i].length >= BW_PAGE_SIZE)
+        return p->piece[i].at;
+    pieces_get(buffer, p, offset, BW_PAGE_SIZE);
+    return buffer;
+}
+
 int call_string(const struct call *c, struct pieces *p)
 {
     size_t n = INVOKE_FLAGS(c->regs->rax) & INVOKE_STRING ? c->regs->r13 : 0;

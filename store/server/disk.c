@@ -11,7 +11,7 @@
  *   2. A ring entry is used again only after its `done` was seen. slots[i].used says which are out.
  *   3. A read waits for writes under way to the same blocks, since the driver may change the order.
  *   4. A write that failed is reported by the next wait or flush.
- *   5. The pages from DISK_AHEAD hold blocks [ahead.block, + ahead.count) as they are on the disk;
+ *   5. The pages from ahead.page hold blocks [ahead.block, + ahead.count) as they are on the disk;
  * a write to one of them empties it.
  *
  * A mirrored store has a second disk, with a driver and a window of its own. What lies in the first
@@ -51,7 +51,7 @@ struct disk {
     unsigned next_bounce;
     struct {
         uint64_t block;
-        unsigned count;
+        unsigned page, count;
         uint64_t next;  /* the block behind the one that was read last */
         unsigned pages; /* how many to read at once when that is read next */
     } ahead;
@@ -196,6 +196,11 @@ static void settle(struct disk *d, unsigned first, unsigned count)
     }
 }
 
+void disk_forget_ahead(void)
+{
+    own.ahead.count = 0;
+}
+
 void disk_submit(void)
 {
     submit_held(&own);
@@ -321,25 +326,51 @@ static bool await_writes(struct disk *d, uint64_t block, size_t nblocks)
     return true;
 }
 
-/** Reads one block; in a row of such reads, what follows it is read with it, ever more of it. */
+/** Reads one block and what follows it; in a row of such reads ever more of that. Where it is
+ * wanted in the pages from DISK_SUPPLY it goes there, so that what follows is already where it will
+ * be wanted. */
+static int read_ahead(struct disk *d, uint64_t block, unsigned wanted_at)
+{
+    unsigned n = block == d->ahead.next && d->ahead.pages > 0 ? d->ahead.pages : 1;
+    bool supply = wanted_at >= DISK_SUPPLY;
+    unsigned page = supply ? wanted_at : DISK_AHEAD;
+    unsigned room =
+        (supply ? DISK_SUPPLY + DISK_SUPPLY_PAGES : DISK_AHEAD + DISK_AHEAD_PAGES) - page;
+
+    d->ahead.pages = 2 * n < DISK_AHEAD_PAGES ? 2 * n : DISK_AHEAD_PAGES;
+    d->ahead.count = 0;
+    if (n > room) {
+        n = room;
+    }
+    if (n > d->blocks - block) {
+        n = (unsigned)(d->blocks - block);
+    }
+    if (!await_writes(d, block, n) || read_pages(d, block, page, n) != 0) {
+        return -1;
+    }
+    d->ahead.block = block;
+    d->ahead.page = page;
+    d->ahead.count = n;
+    return 0;
+}
+
 static int read_one(struct disk *d, uint64_t block, void *buf)
 {
-    if (block - d->ahead.block >= d->ahead.count) {
-        unsigned n = block == d->ahead.next && d->ahead.pages > 0 ? d->ahead.pages : 1;
+    unsigned at = window_page(d, buf);
+    unsigned from;
 
-        if (n > d->blocks - block) {
-            n = (unsigned)(d->blocks - block);
-        }
-        d->ahead.pages = 2 * n < DISK_AHEAD_PAGES ? 2 * n : DISK_AHEAD_PAGES;
-        d->ahead.count = 0;
-        if (!await_writes(d, block, n) || read_pages(d, block, DISK_AHEAD, n) != 0) {
-            return -1;
-        }
-        d->ahead.block = block;
-        d->ahead.count = n;
+    if (block - d->ahead.block >= d->ahead.count && read_ahead(d, block, at) != 0) {
+        return -1;
     }
     d->ahead.next = block + 1;
-    memcpy(buf, page_of(d, DISK_AHEAD + (unsigned)(block - d->ahead.block)), STORE_BLOCK);
+    from = d->ahead.page + (unsigned)(block - d->ahead.block);
+    if (from == at) {
+        return 0;
+    }
+    memcpy(buf, page_of(d, from), STORE_BLOCK);
+    if (at - d->ahead.page < d->ahead.count) {
+        d->ahead.count = 0;
+    }
     return 0;
 }
 

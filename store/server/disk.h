@@ -26,13 +26,14 @@
 #define DISK_OBJECTS      1u
 #define DISK_OBJECT_PAGES 144u
 #define DISK_BOUNCE       (DISK_OBJECTS + DISK_OBJECT_PAGES)
-#define DISK_BOUNCE_PAGES 77u
+#define DISK_BOUNCE_PAGES 63u
 #define DISK_READS        (DISK_BOUNCE + DISK_BOUNCE_PAGES)
 #define DISK_READ_PAGES   16u
 #define DISK_AHEAD        (DISK_READS + DISK_READ_PAGES) /* what was read ahead */
 #define DISK_AHEAD_PAGES  16u
-/* Two pages: a header at the end of one, an object. */
-#define DISK_SUPPLY (DISK_AHEAD + DISK_AHEAD_PAGES)
+/* Headers at the end of one page, objects in those behind it. */
+#define DISK_SUPPLY       (DISK_AHEAD + DISK_AHEAD_PAGES)
+#define DISK_SUPPLY_PAGES 16u
 
 /** Opens "diskN" and maps its window. @return BW_OK, or why not */
 int64_t disk_open(uint64_t n);
@@ -43,6 +44,9 @@ void disk_io(struct store_io *io);
 void disk_second_io(struct store_io *io);
 /** Address of a page of the (first) window. */
 uint8_t *disk_page(unsigned page);
+/** The pages from DISK_SUPPLY have been written to by others than the reads of disk_io: what was
+ * read ahead is forgotten. */
+void disk_forget_ahead(void);
 /** Gives the driver what is still held back for joining. */
 void disk_submit(void);
 /** Returns when no write from these pages (of the first window) is under way any more. */

@@ -18,9 +18,9 @@
 #define INTERVAL_MIN_NS 10000000ull
 #define RETRY_NS        10000000ull
 #define AT_ONCE         1u /* a deadline that has passed */
-#define CACHE_PART      128u
+#define CACHE_PART      32u
 #define CACHE_MIN       64u
-#define CACHE_MAX       1024u
+#define CACHE_MAX       2048u
 
 struct server server = {.next = BW_NO_DEADLINE};
 

@@ -1,6 +1,9 @@
 /*
- * Objects that the nucleus wants: read from the newest generation and supplied, one message each.
- * This is the path of the district's page faults, so it waits for nothing but the disk.
+ * Objects that the nucleus wants: read from the newest generation and supplied. This is the path of
+ * the district's page faults, so it waits for nothing but the disk.
+ *
+ * Where wanted ids follow each other, what comes behind them is read and supplied with them, ever
+ * more of it: mostly one read of the disk, straight to where the one message is sent from.
  *
  * The nucleus names an object once. One that it has no frame for is kept here and offered again
  * until there is memory: a checkpoint, or the end of somebody else, may give some.
@@ -11,8 +14,10 @@
 
 /* In the window, so that a block is read straight to where it is sent from. */
 #define SUPPLY_PAGE (DISK_SUPPLY + 1)
-#define AHEAD_MAX   16u
-#define KEPT_MAX    256u /* more than the nucleus wants at a time */
+#define AHEAD_MAX   DISTRICT_SUPPLY_MAX
+_Static_assert(AHEAD_MAX < DISK_SUPPLY_PAGES, "what is supplied at once has room in the window");
+
+#define KEPT_MAX 256u /* more than the nucleus wants at a time */
 
 static oid_t row_next;      /* the id behind the last that was supplied */
 static unsigned row_length; /* how many were supplied at once */
@@ -20,28 +25,44 @@ static unsigned row_length; /* how many were supplied at once */
 static oid_t kept[KEPT_MAX];
 static unsigned kept_count;
 
-/** Hands an object, or that there is none, to the nucleus. @return its answer */
-static int64_t hand_over(oid_t oid, const struct store_object *o)
-{
-    struct object_header *header =
-        (struct object_header *)(disk_page(SUPPLY_PAGE) - sizeof(*header));
-    struct message m = {.code = DISTRICT_SUPPLY, .string = header, .length = sizeof(*header)};
+/* The message: headers, which are put before the first page, and pages. */
+static struct object_header batch[AHEAD_MAX];
+static unsigned batched, pages;
 
-    *header = (struct object_header){
-        .oid = oid, .type = o->type, .version = o->version, .flags = o->bytes ? OBJECT_BYTES : 0};
-    m.length += o->bytes ? BW_PAGE_SIZE : 0;
-    return bw_call(KEY_AT(KR_DISTRICT), &m);
-}
-
-/** Reads an object of the current generation; a device that fails once is asked once more. */
+/** Reads an object of the current generation behind what is in the message. */
 static int get(oid_t oid, struct store_object *o)
 {
-    int error = store_get(server.store, STORE_NEWEST, oid, o, disk_page(SUPPLY_PAGE));
+    int error = store_get(server.store, STORE_NEWEST, oid, o, disk_page(SUPPLY_PAGE + pages));
 
-    if (error == STORE_IO) {
-        error = store_get(server.store, STORE_NEWEST, oid, o, disk_page(SUPPLY_PAGE));
+    if (error != STORE_OK || !o->bytes) {
+        disk_forget_ahead();
     }
     return error;
+}
+
+static void add(oid_t oid, const struct store_object *o)
+{
+    batch[batched++] = (struct object_header){
+        .oid = oid, .type = o->type, .version = o->version, .flags = o->bytes ? OBJECT_BYTES : 0};
+    pages += o->bytes;
+}
+
+/** Hands what is in the message to the nucleus. @param taken how many of them it took
+ *  @return its answer to the next one */
+static int64_t hand_over(unsigned *taken)
+{
+    size_t size = batched * sizeof(batch[0]);
+    uint8_t *string = disk_page(SUPPLY_PAGE) - size;
+    struct message m = {.code = DISTRICT_SUPPLY,
+                        .word = {batched},
+                        .string = string,
+                        .length = size + (size_t)pages * BW_PAGE_SIZE};
+    int64_t result;
+
+    memcpy(string, batch, size);
+    result = bw_call(KEY_AT(KR_DISTRICT), &m);
+    *taken = (unsigned)m.word[0];
+    return result;
 }
 
 /** The object cannot be had: districtd decides how the district goes on. */
@@ -73,29 +94,8 @@ static void refuse_content(oid_t oid)
                  (unsigned long long)oid, (unsigned long long)info.current);
 }
 
-/** Offers the object to the nucleus. @return false if that has no memory for it now */
-static bool supply(oid_t oid)
-{
-    struct store_object o = {.type = OBJECT_NONE};
-    int error = get(oid, &o);
-    int64_t result;
-
-    if (error != STORE_OK && error != STORE_ABSENT) {
-        refuse(oid, error);
-        return true;
-    }
-    if (error == STORE_ABSENT) {
-        o = (struct store_object){.type = OBJECT_NONE};
-    }
-    result = hand_over(oid, &o);
-    if (result == BW_ARGUMENT || result == BW_DAMAGED) {
-        refuse_content(oid);
-    }
-    return result != BW_NOMEM && result != BW_AGAIN;
-}
-
-/** In a row of wanted ids, what follows is offered unasked, ever more of it. */
-static void supply_ahead(oid_t oid)
+/** In a row of wanted ids, adds what follows, ever more of it. */
+static void add_ahead(oid_t oid)
 {
     struct store_object o;
 
@@ -103,15 +103,45 @@ static void supply_ahead(oid_t oid)
     if (row_length > AHEAD_MAX) {
         row_length = AHEAD_MAX;
     }
-    row_next = oid + 1;
-    for (unsigned i = 1; i < row_length; i++) {
-        if (store_get(server.store, STORE_NEWEST, row_next, &o, disk_page(SUPPLY_PAGE)) !=
-                STORE_OK ||
-            hand_over(row_next, &o) != BW_OK) {
-            return;
-        }
-        row_next++;
+    while (batched < row_length && get(oid + batched, &o) == STORE_OK) {
+        add(oid + batched, &o);
     }
+}
+
+/** Offers the object to the nucleus. @param ahead with those behind it, if they will be wanted
+ *  @return false if that has no memory for it now */
+static bool supply(oid_t oid, bool ahead)
+{
+    struct store_object o = {.type = OBJECT_NONE};
+    int64_t result;
+    unsigned taken;
+    int error;
+
+    batched = pages = 0;
+    error = get(oid, &o);
+    if (error == STORE_IO) { /* a device that fails once is asked once more */
+        error = get(oid, &o);
+    }
+    if (error != STORE_OK && error != STORE_ABSENT) {
+        refuse(oid, error);
+        return true;
+    }
+    if (error == STORE_ABSENT) {
+        o = (struct store_object){.type = OBJECT_NONE};
+    }
+    add(oid, &o);
+    if (ahead) {
+        add_ahead(oid);
+    }
+    result = hand_over(&taken);
+    row_next = oid + (taken ? taken : 1);
+    if (taken > 0) {
+        return true;
+    }
+    if (result == BW_ARGUMENT || result == BW_DAMAGED) {
+        refuse_content(oid);
+    }
+    return result != BW_NOMEM && result != BW_AGAIN;
 }
 
 void supply_reset(void)
@@ -121,7 +151,7 @@ void supply_reset(void)
 
 bool supply_kept(void)
 {
-    while (kept_count > 0 && supply(kept[kept_count - 1])) {
+    while (kept_count > 0 && supply(kept[kept_count - 1], false)) {
         kept_count--;
     }
     return kept_count > 0;
@@ -138,9 +168,7 @@ void supply_wanted(void)
             return;
         }
         for (size_t i = 0; i < m.length / sizeof(oid_t) && !server.ended; i++) {
-            if (supply(wanted[i])) {
-                supply_ahead(wanted[i]);
-            } else if (kept_count < KEPT_MAX) {
+            if (!supply(wanted[i], true) && kept_count < KEPT_MAX) {
                 kept[kept_count++] = wanted[i];
                 server.short_of_memory = true;
             }

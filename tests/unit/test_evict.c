@@ -463,9 +463,11 @@ START_TEST(dirt_is_bounded)
     ck_assert_uint_gt(asked_at, 0);
     ck_assert_uint_lt(asked_at, page * 2 / 3);
     ck_assert_uint_lt(a->changes[a->epoch & 1].count, FRAMES * 2 / 3);
+    size_t dirty = a->changes[a->epoch & 1].count;
     for (uint64_t i = 0; i < 2000; i++) /* a's standstill is a's alone */
         ck_assert_int_eq(touch(b, chance(4000), false), BW_OK);
-    for (uint64_t i = 0; i < 60; i++)
+    ck_assert_uint_eq(a->changes[a->epoch & 1].count, dirty);
+    for (uint64_t i = 0; i < 70; i++)
         ck_assert_int_eq(touch(b, i, true), BW_OK);
     checkpoint(a);
     ck_assert_int_eq(touch(a, page, true), BW_OK);

@@ -16,7 +16,7 @@
 
 #define DISTRICT_NAME_MAX 32u
 #define DISTRICT_LOG_MAX  2048u /* bytes that are kept */
-#define DISTRICT_MAX      64u /* running at once on one machine; slot 0 is the commons */
+#define DISTRICT_MAX      64u   /* running at once on one machine; slot 0 is the commons */
 
 #define SYSTEM_MAGIC        0x6d65747379734442ull /* "BDsystem" in little-endian order */
 #define NUCLEUS_ABI_VERSION 1u
@@ -66,8 +66,11 @@ enum district_order {
                           wanted, or the state changed, or memory asks for a checkpoint" */
     DISTRICT_START =
         2, /* begin loading: asks for the system page, domain list and domains, then runs */
-    DISTRICT_WANTED = 3,   /* -> w0 count, string: that many oid_t to be supplied */
-    DISTRICT_SUPPLY = 4,   /* string: struct object_header, and 4096 bytes if it has OBJECT_BYTES */
+    DISTRICT_WANTED = 3, /* -> w0 count, string: that many oid_t to be supplied */
+    DISTRICT_SUPPLY =
+        4, /* w0 how many (0: one; <= DISTRICT_SUPPLY_MAX), string: so many struct object_header,
+              then 4096 bytes for each that has OBJECT_BYTES, in order -> w0 how many were
+              taken; a result other than BW_OK is that of the next one */
     DISTRICT_SNAPSHOT = 5, /* -> w0 the epoch frozen (it becomes the generation), w1 objects in it,
                             w2 TSC ticks of the stop; BW_CLEAN if nothing is dirty (w0 last epoch);
                             BW_BUSY if one is under way */
@@ -84,8 +87,8 @@ enum district_order {
                                w1 enum space_stage; w2 blocks of the store that are free, w3 blocks
                                it has: both only told to the district (SELF_SPACE) */
     DISTRICT_LOG = 13,      /* -> string: the last of what SELF_LOG of its domains left */
-    DISTRICT_WATCH = 14, /* k0 start key of the broker: its post bit means that a named link waits to
-                            be established, or a publication has changed */
+    DISTRICT_WATCH = 14, /* k0 start key of the broker: its post bit means that a named link waits
+                            to be established, or a publication has changed */
     DISTRICT_LINKS = 15, /* w0 index -> string: struct link_line of the first link from there,
                             w0 its index (named ones come first); BW_ABSENT behind the last */
     DISTRICT_LINK = 16,  /* w0 index, w1 version of a named link, k0 key to the other side: it is
@@ -102,6 +105,7 @@ enum space_stage {
 };
 
 #define DISTRICT_PULL_MAX   15u /* 15 * (4096 + 32) fits BW_STRING_MAX */
+#define DISTRICT_SUPPLY_MAX 15u
 #define DISTRICT_WANTED_MAX 64u
 
 #define OBJECT_BYTES 1u /* content follows; else the object is all zero (or was destroyed) */
