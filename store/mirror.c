@@ -12,7 +12,8 @@
  *   3. Roots and superblocks are read from copies in `complete` only. Other blocks may come from
  *      any active copy, since their checksums are known.
  *   4. A copy that is active and not complete has the leader's roots, durably, before anything else
- *      is written to it: what it was before does not count from then on.
+ *      is written to it: what it was before does not count from then on. Its own are removed first,
+ *      so that it never has an older root, its own or the leader's, without a newer one.
  *   5. What an active copy lacks is reachable from a root that was committed before it became
  *      active: so a scrub begun after that meets all of it.
  *
@@ -279,14 +280,51 @@ static bool align(struct mirror *m, unsigned copy, uint64_t first, uint64_t coun
     return to->flush(to->ctx) == 0;
 }
 
-/** Between copies in sync only the newest root can be missing. */
+/** The slot with the newest root: of copies in sync, only that can be missing. */
 static bool align_newest(struct mirror *m, unsigned copy, uint64_t sequence)
 {
     return align(m, copy, ROOT_FIRST + sequence % ROOT_SLOTS * ROOT_SLOT_BLOCKS, ROOT_SLOT_BLOCKS);
 }
 
-/** What the copy was before does not count any more. */
-static bool align_all(struct mirror *m, unsigned copy)
+#define ROOTS (ROOT_SLOTS * ROOT_TWINS) /* that a copy has room for */
+
+/** What the one in that place says its number is; 0: none. */
+static uint64_t root_sequence(const struct store_io *io, unsigned place)
+{
+    uint8_t block[STORE_BLOCK];
+    const struct disk_root *h = (const struct disk_root *)block;
+
+    if (io->read(io->ctx, ROOT_FIRST + place * ROOT_BLOCKS, block, 1) || h->magic != ROOT_MAGIC)
+        return 0;
+    return h->sequence;
+}
+
+/** Removes all roots of a copy, durably, the oldest first: what it says of itself, if this is cut
+ * off, is what it has said, or nothing. An older root might say that it is the only one. */
+static bool remove_roots(const struct store_io *to)
+{
+    static const uint8_t zeros[STORE_BLOCK];
+    uint64_t sequence[ROOTS];
+
+    for (unsigned i = 0; i < ROOTS; i++)
+        sequence[i] = root_sequence(to, i);
+    for (;;) {
+        unsigned oldest = ROOTS;
+
+        for (unsigned i = 0; i < ROOTS; i++)
+            if (sequence[i] && (oldest == ROOTS || sequence[i] < sequence[oldest]))
+                oldest = i;
+        if (oldest == ROOTS)
+            return true;
+        if (!write_through(to, ROOT_FIRST + oldest * ROOT_BLOCKS, zeros) || to->flush(to->ctx))
+            return false;
+        sequence[oldest] = 0;
+    }
+}
+
+/** What the copy was before does not count any more. Of the leader's roots the newest comes first:
+ * it says that the copy is not up to date; older ones may say anything. */
+static bool align_all(struct mirror *m, unsigned copy, uint64_t sequence)
 {
     const struct store_io *from = &m->device[m->decision.leader], *to = &m->device[copy];
     struct disk_super s;
@@ -295,11 +333,14 @@ static bool align_all(struct mirror *m, unsigned copy)
         return false;
     if (MUTATED(MUTATION_NOT_ALIGNED))
         return true;
+    if (!MUTATED(MUTATION_NOT_REMOVED) && !remove_roots(to))
+        return false;
     super_for_copy(&s, copy);
     for (uint64_t b = 0; b < SUPER_TWINS; b++)
         if (!write_through(to, b, &s))
             return false;
-    return align(m, copy, ROOT_FIRST, ROOT_SLOTS * ROOT_SLOT_BLOCKS);
+    return (MUTATED(MUTATION_NOT_REMOVED) || align_newest(m, copy, sequence)) &&
+           align(m, copy, ROOT_FIRST, ROOT_SLOTS * ROOT_SLOT_BLOCKS);
 }
 
 int mirror_add(struct mirror *m, struct store *st, unsigned copy, const struct store_io *device)
@@ -312,7 +353,7 @@ int mirror_add(struct mirror *m, struct store *st, unsigned copy, const struct s
     if (device->blocks < info.blocks)
         return STORE_TRUNCATED;
     m->device[copy] = *device;
-    if (!align_all(m, copy)) {
+    if (!align_all(m, copy, info.sequence)) {
         m->device[copy].read = NULL;
         return STORE_IO;
     }

@@ -44,7 +44,8 @@ enum mutation {
     MUTATION_ONE_COPY_FLUSHED = 28,   /* of a mirror only the leader */
     MUTATION_REPAIR_LIES = 29,        /* a bad copy is said to be mended */
     MUTATION_SYNC_EARLY = 30,         /* a copy counts as up to date before it is */
-    MUTATION_LAST = 30,
+    MUTATION_NOT_REMOVED = 31,        /* its roots are replaced in order of place */
+    MUTATION_LAST = 31,
 };
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Crash tests of the store (workloads.c), and proof that they can fail (mutations.c).
  *
- *   crash [--sequences N] [--images N] [--seed N] [--workers N] [--thorough]
+ *   crash [--sequences N] [--images N] [--seed N] [--workers N] [--mirror] [--thorough | --quick]
  *                            all sequences of up to N operations (1 to 3), then random ones until
  *                            so many different images have been opened
  *   crash --mutations [--seconds N]            each fault in turn; N is the most that one may take
@@ -59,7 +59,7 @@ static void work(const struct options *o, unsigned worker)
             report(start);
         }
     }
-    for (uint64_t s = o->seed + worker; distinct_sum().distinct < o->images; s += o->workers)
+    for (uint64_t s = o->seed + worker; !distinct_enough(); s += o->workers)
         o->mirror ? workload_mirror(s, &o->effort, 50) : workload_random(s, &o->effort, 50);
 }
 
@@ -70,6 +70,7 @@ static int run(const struct options *o)
     int failed = 0, status;
 
     distinct_begin(o->images * 2, o->workers);
+    distinct_goal(o->images);
     fflush(stdout);
     for (unsigned w = 0; w < o->workers; w++)
         if (fork() == 0) {
@@ -157,6 +158,7 @@ int main(int argc, char **argv)
                                           {"forge", no_argument, NULL, 'f'},
                                           {"lies", no_argument, NULL, 'l'},
                                           {"mirror", no_argument, NULL, 'd'},
+                                          {"quick", no_argument, NULL, 'q'},
                                           {"rounds", required_argument, NULL, 'R'},
                                           {0}};
     struct options o = {2, 1, 100000, 1, 1000, 20, false, {10, 16, 6, 24}};
@@ -179,6 +181,8 @@ int main(int argc, char **argv)
             store_mutation = atoi(optarg);
         else if (c == 't')
             o.effort = (struct effort){16, 200, 2, 8};
+        else if (c == 'q')
+            o.effort = effort_quick;
         else if (c == 'd')
             o.mirror = true;
         else if (c == '?')

@@ -37,6 +37,18 @@ void distinct_begin(uint64_t images, unsigned workers)
     statistics = all;
 }
 
+static uint64_t goal;
+
+void distinct_goal(uint64_t images)
+{
+    goal = images;
+}
+
+bool distinct_enough(void)
+{
+    return goal && distinct_sum().distinct >= goal;
+}
+
 void distinct_worker(unsigned n)
 {
     statistics = &all[n];

@@ -24,6 +24,9 @@ extern struct statistics *statistics; /* of this process */
 /** Memory for so many images and workers, shared with children. */
 void distinct_begin(uint64_t images, unsigned workers);
 void distinct_worker(unsigned n); /* this process is that one */
+/** So many are enough: random workloads then end. 0: they never do. */
+void distinct_goal(uint64_t images);
+bool distinct_enough(void);
 /** Counts an image, unless it has been counted. */
 void distinct_count(uint64_t hash);
 struct statistics distinct_sum(void);

@@ -42,7 +42,7 @@ struct explorer {
     unsigned complete;     /* mask of the copies that have all that was acknowledged; */
     unsigned doubtful;     /* of those that may not, as nobody has looked yet */
     bool survives;         /* it is opened again by who had it open */
-    bool resyncing, finishing, aligning;
+    bool resyncing, finishing;
     struct store_scrub resync;
     struct model_state stale[STALE_MAX]; /* what a copy that is not complete may have */
     unsigned stales;

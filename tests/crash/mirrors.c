@@ -9,9 +9,8 @@
  *     taken for equals.
  *  2. With only one there that had all, it opens at such a state as well.
  *  3. With only one there that had been given up, or was being brought up to date, the user is
- *     asked, or it is refused; and what it opens at is whole, and as it was when it was given up
- *     (or older, if the cut came while its roots were being replaced). It never calls itself the
- *     only one.
+ *     asked, or it is refused; and what it opens at is whole, and as it was when it was given up.
+ *     It never calls itself the only one.
  *  4. After it went on with one of them, the other one is known to be out of date; brought up to
  *     date, it has everything again, alone.
  */
@@ -103,8 +102,7 @@ static void match_stale(struct explorer *x, struct store *st)
     for (unsigned i = 0; i < x->stales; i++)
         if (!model_differs(st, &x->stale[i]))
             return;
-    if (!x->aligning) /* else its newest root may be gone, and an older one is still there */
-        explorer_matching(x, st);
+    explorer_matching(x, st);
 }
 
 /** Only to look: nothing is written. @return the state that it is in */
@@ -228,6 +226,14 @@ void mirrors_recover(struct explorer *x, const struct model_state *state)
 /* --- on the disks
  * -------------------------------------------------------------------------------- */
 
+static void note_given_up(struct explorer *x)
+{
+    forget_stale(x);
+    note_stale(x, &x->m->state);
+    if (x->m->unsure)
+        note_stale(x, &x->m->maybe);
+}
+
 /** Opens it as a boot does, or as who has lost a copy and goes on. */
 static int open_disks(void *ctx, struct store **out)
 {
@@ -248,10 +254,10 @@ static int open_disks(void *ctx, struct store **out)
         if (v == MIRROR_ASK)
             mirror_alone(x->mirror);
     }
-    x->aligning = true;
     r = mirror_open(x->mirror, &base, out);
-    x->aligning = false;
     if (r == STORE_OK) {
+        if (x->complete & ~mirror_in_sync(x->mirror)) /* one was given up: it stays as it is */
+            note_given_up(x);
         x->complete = mirror_in_sync(x->mirror);
         x->doubtful = 0;
         x->resyncing = false;
@@ -312,12 +318,6 @@ void mirrors_mend(struct explorer *x)
     x->failed = false;
     if (m->begun)
         model_abort(m);
-    if (x->complete & gone(x)) {
-        forget_stale(x);
-        note_stale(x, &m->state);
-        if (m->unsure)
-            note_stale(x, &m->maybe);
-    }
     for (unsigned c = 0; c < MIRROR_COPIES; c++)
         if (gone(x) >> c & 1)
             simdisk_settle(x->disk, c);
@@ -351,10 +351,9 @@ void mirrors_return(struct explorer *x)
     if (!missed) /* nobody noticed */
         return;
     if (!(x->mirror->active >> copy & 1) && explorer_any(x, 2)) {
-        x->aligning = true;
         if (mirror_add(x->mirror, x->m->st, copy, &device[copy]))
             explorer_bad(x, "a copy that is there again is not taken");
-        x->aligning = x->resyncing = false;
+        x->resyncing = false;
         return;
     }
     explorer_run(x, OPERATION_REOPEN);

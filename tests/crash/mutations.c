@@ -12,6 +12,8 @@
 
 int store_mutation;
 
+const struct effort effort_quick = {6, 4, 4, 0};
+
 static const char *const mutation_name[MUTATION_LAST + 1] = {
     [MUTATION_NO_FLUSH_BEFORE_ROOT] = "no flush before the root",
     [MUTATION_NO_FLUSH_AFTER_ROOT] = "no flush after the root",
@@ -42,37 +44,38 @@ static const char *const mutation_name[MUTATION_LAST + 1] = {
     [MUTATION_NOT_ALIGNED] = "a copy that comes back keeps its own roots",
     [MUTATION_ONE_COPY_FLUSHED] = "only one copy of a mirror flushed",
     [MUTATION_REPAIR_LIES] = "a bad copy said to be mended, and is not",
+    [MUTATION_NOT_REMOVED] = "a copy that comes back has old roots without its newer ones",
     [MUTATION_SYNC_EARLY] = "a copy called up to date before it is",
 };
+
+enum { CAUGHT = 3 };
 
 static void caught(void)
 {
     fflush(stderr);
-    _exit(3);
+    _exit(CAUGHT);
 }
 
 static void run_until(int mutation, double seconds)
 {
-    static const struct effort e = {6, 4, 4, 0};
     double end = workload_now() + seconds;
 
     store_mutation = mutation;
     model_failed = caught;
-    if (!freopen("/dev/null", "w", stderr))
+    if (mutation && !freopen("/dev/null", "w", stderr))
         _exit(4);
     for (uint64_t s = 1; workload_now() < end; s++) {
         for (uint64_t k = 0; k < 20; k++)
             explorer_lies(s * 20 + k);
-        workload_mirror(s, &e, 25);
-        workload_random(s, &e, 50);
+        workload_mirror(s, &effort_quick, 25);
+        workload_random(s, &effort_quick, 50);
     }
     _exit(0);
 }
 
-/** Runs with one fault until it is caught. @return 0 if it was */
-static int run_mutated(int mutation, double seconds)
+/** @return exit status of a child that runs with that fault (0: none) for so long at the most */
+static int child_status(int mutation, double seconds)
 {
-    double start = workload_now();
     int status = 0;
     pid_t child;
 
@@ -80,22 +83,46 @@ static int run_mutated(int mutation, double seconds)
     child = fork();
     if (child == 0)
         run_until(mutation, seconds);
-    if (child < 0 || waitpid(child, &status, 0) < 0)
-        return 1;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 3) {
+    return child < 0 || waitpid(child, &status, 0) < 0 || !WIFEXITED(status) ? -1
+                                                                             : WEXITSTATUS(status);
+}
+
+/** The same tests without a fault find nothing. */
+static int run_control(double seconds)
+{
+    int status = child_status(0, seconds);
+
+    printf("%s in %.0f s without a fault\n", status ? "SOMETHING FOUND" : "nothing found", seconds);
+    return status ? 1 : 0;
+}
+
+/** Runs with one fault until it is caught. @return 0 if it was */
+static int run_mutated(int mutation, double seconds)
+{
+    double start = workload_now();
+    int status = child_status(mutation, seconds);
+
+    if (status == CAUGHT)
         printf("caught after %4.1f s: %s\n", workload_now() - start, mutation_name[mutation]);
-        return 0;
-    }
-    printf("NOT CAUGHT: %s (status %#x)\n", mutation_name[mutation], status);
-    return 1;
+    else
+        printf("NOT CAUGHT: %s (status %d)\n", mutation_name[mutation], status);
+    return status != CAUGHT;
 }
 
 int mutations_run(double seconds)
 {
+    double start = workload_now(), longest = 0;
     int missed = 0;
 
-    for (int m = 1; m <= MUTATION_LAST; m++)
+    for (int m = 1; m <= MUTATION_LAST; m++) {
+        double began = workload_now();
+
         missed += run_mutated(m, seconds);
-    printf("%d passed, %d failed\n", MUTATION_LAST - missed, missed);
+        if (workload_now() - began > longest)
+            longest = workload_now() - began;
+    }
+    missed += run_control(longest < 5 ? 5 : longest);
+    printf("%.0f s in all\n", workload_now() - start);
+    printf("%d passed, %d failed\n", MUTATION_LAST + 1 - missed, missed);
     return missed ? 1 : 0;
 }

@@ -319,7 +319,8 @@ static void scrub(struct explorer *x)
         x->scrubbing = false;
     else if (r)
         explorer_failed(x, "scrub", r);
-    if (x->scrub.errors && !x->tolerant && !mirrors_fail(x))
+    /* A copy that is not up to date yet is brought up to date by this, too. */
+    if (x->scrub.errors > (x->mirror ? x->scrub.repaired : 0) && !x->tolerant && !mirrors_fail(x))
         explorer_bad(x, "scrubbing finds damage");
     end_operation(x);
 }

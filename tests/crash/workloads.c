@@ -60,7 +60,7 @@ void workload_mirror(uint64_t seed, const struct effort *e, unsigned length)
 {
     struct explorer *x = explorer_new_mirror(300, 12, seed, e);
 
-    for (unsigned i = 0; i < length; i++) {
+    for (unsigned i = 0; i < length && !distinct_enough(); i++) {
         enum operation o = explorer_choose(x);
 
         snprintf(explorer_where, sizeof(explorer_where), "--mirror --seed %llu, operation %u (%s)",
@@ -83,7 +83,7 @@ void workload_random(uint64_t seed, const struct effort *e, unsigned length)
     for (unsigned i = 0; i < 2; i++)
         x[i] =
             explorer_new(size[i ? 0 : which].blocks, size[i ? 0 : which].objects, seed * 2 + i, e);
-    for (unsigned i = 0; i < length; i++) {
+    for (unsigned i = 0; i < length && !distinct_enough(); i++) {
         unsigned one = model_random_number(&random) % 3 == 0;
         enum operation o = explorer_choose(x[one]);
         bool move = i % 8 == 3;
