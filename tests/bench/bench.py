@@ -5,7 +5,7 @@ the columns name,value,unit,machine.
 Instructions are counted with `qemu -icount shift=0`, under which the TSC counts them; wall times are of software
 emulation, the least of several, and mean something only as ratios within one run.
 
-    bench.py [NAME]...     only these groups: nucleus, store, linux, bytes, cost, interval, commit, restart, boot
+    bench.py [NAME]...     only these groups: nucleus, store, linux, paging, bytes, cost, interval, commit, restart, boot
 """
 import csv
 import json
@@ -146,6 +146,26 @@ def linux():
         _, text = m.sh('/bench/bench calls', 120)
     for name, value in bench_lines(text).items():
         result(name, value, 'instructions', COUNTED)
+
+
+def paging():
+    """Objects fetched by a district four times as large as memory: what each costs (the look at it included), and
+    how fast they come, one after the other and at random."""
+    for extra in (ICOUNT, ()):
+        with machine(store('1G'), extra, memory=64) as m:
+            enter(m)
+            m.send('/bench/larger 256\n')
+            m.expect('larger holds', 300)
+            for name, line in (('in_a_row', 'check'), ('at_random', 'random 8000')):
+                begin = time.monotonic()
+                m.send(line + '\n')
+                m.expect(r'larger \w+: 0 wrong, (\d+) fetched, (\d+) each\r', 300)
+                fetched, each = int(m.match.group(1)), int(m.match.group(2))
+                if extra:
+                    result('page_in_%s_instructions' % name, each, 'instructions', COUNTED)
+                else:
+                    result('page_in_%s_throughput' % name, fetched * 4096e-6 / (time.monotonic() - begin), 'MB/s',
+                           EMULATED)
 
 
 def bytes_written():
@@ -342,8 +362,8 @@ def boot():
     result('power_on_to_login_seconds', min(times), 'seconds', EMULATED)
 
 
-GROUPS = {'nucleus': nucleus, 'store': store_library, 'linux': linux, 'bytes': bytes_written, 'cost': cost, 'interval': interval, 'commit': commit,
-          'restart': restart, 'boot': boot}
+GROUPS = {'nucleus': nucleus, 'store': store_library, 'linux': linux, 'paging': paging,
+          'bytes': bytes_written, 'cost': cost, 'interval': interval, 'commit': commit, 'restart': restart, 'boot': boot}
 # name, value, whether it is the most or the least
 TARGETS = (('stop_time_ratio_256_to_16', 1.5, 'most'), ('restart_ratio_256_to_16', 1.5, 'most'),
            ('restart_ratio_store_16gib_to_16mib', 1.5, 'most'), ('restart_memory_ratio_store_16gib_to_16mib', 1.1, 'most'),
