@@ -3,12 +3,13 @@
 under load. What was acknowledged is there each time, and who does not know it asks."""
 import os
 import re
+import shutil
 import subprocess
 import time
 
 import harness
 from disks import FaultyMachine
-from machine import MKDISTRICT, SCRATCH, Machine, MachineError, verify_store
+from machine import BOOT, MKDISTRICT, SCRATCH, Machine, MachineError, verify_store
 
 check = harness.Checks
 NAME = 'twofold'
@@ -165,7 +166,7 @@ def test_the_stale_one_is_brought_up_to_date():
 
 def test_power_cuts_while_it_is_brought_up_to_date():
     mkdistrict('put', '--alone', COPIES[1], MKDISTRICT, '/tmp/large')  # copy 0 misses some MiB
-    for n in range(4):
+    for n in range(3):
         boot(*COPIES)
         machine.restart(NAME)
         commit('cut%d' % n)
@@ -177,7 +178,7 @@ def test_power_cuts_while_it_is_brought_up_to_date():
     unplug()
     for copy in COPIES:
         verify_store(copy)
-        check.equal(state_of(copy), 'cut3')
+        check.equal(state_of(copy), 'cut2')
 
 
 def test_one_fails_while_it_runs():
@@ -187,14 +188,14 @@ def test_one_fails_while_it_runs():
         boot(*COPIES, kind=lambda stores, **more: FaultyMachine(stores, log, 'write', range(n, 400), **more))
         machine.restart(NAME)
         done = 0
-        for i in range(12):
+        for i in range(8):
             done = commit('fail%d' % i)
             machine.attach(NAME)
         machine.detach()
         check.contains(machine.command('districts'), 'only copy 1')
         check.contains(machine.command('events %s' % NAME), 'copy 0 has failed: it goes on with copy 1')
         unplug()
-        check.equal(state_of(COPIES[1]), 'fail11')
+        check.equal(state_of(COPIES[1]), 'fail7')
         boot(COPIES[1])
         check.equal(machine.restart(NAME), done)  # no question: it knows that it is alone
         machine.detach()
@@ -203,7 +204,31 @@ def test_one_fails_while_it_runs():
         unplug()
         for copy in COPIES:
             verify_store(copy)
-            check.equal(state_of(copy), 'fail11')
+            check.equal(state_of(copy), 'fail7')
+
+
+def test_its_server_fails():
+    """It ends in the checkpoints 4 and 7 (a mutant); the next one finds both disks again."""
+    boot_folder = os.path.join(FOLDER, 'boot')
+    shutil.rmtree(boot_folder, ignore_errors=True)
+    shutil.copytree(BOOT, boot_folder)
+    shutil.copy(os.path.join(os.path.dirname(SCRATCH), 'mutant', 'stored.elf'), boot_folder)
+    unplug()
+    make()
+    boot(*COPIES, boot=boot_folder)
+    machine.restart(NAME)
+    for n in range(10):
+        sh('echo %d > /tmp/state' % n)
+        machine.detach()
+        machine.command('checkpoint %s' % NAME, 60)
+        machine.attach(NAME)
+    machine.detach()
+    check.equal(machine.command('events %s' % NAME).count('the district runs on'), 2)
+    check.contains(machine.command('districts'), 'both copies are up to date')
+    unplug()
+    for copy in COPIES:
+        verify_store(copy)
+        check.equal(state_of(copy), '9')
 
 
 def test_copies_that_ran_apart():
