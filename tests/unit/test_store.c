@@ -287,6 +287,31 @@ START_TEST(policy_is_kept)
 }
 END_TEST
 
+START_TEST(taken_numbers_are_passed_over)
+{
+    struct memory_disk *d = memory_disk_new(512);
+    struct model *m = model_new(d, 512);
+    struct store_info i;
+
+    model_begin(m);
+    model_put(m, 1, OBJECT_PAGE, 1);
+    ck_assert_int_eq(store_set_next(m->st, 9), STORE_STATE);
+    model_commit(m);
+    store_info(m->st, &i);
+    ck_assert_int_eq(store_set_next(m->st, i.next_generation - 1), STORE_ARGUMENT);
+    ck_assert_int_eq(store_set_next(m->st, UINT64_MAX), STORE_ARGUMENT);
+    ck_assert_int_eq(store_set_next(m->st, 9), STORE_OK);
+    model_reopen(m);
+    store_info(m->st, &i);
+    ck_assert_uint_eq(i.next_generation, 9);
+    ck_assert_int_eq(store_claim(m->st, STORE_NEWEST, 1, "test", 1, &i.incarnation), STORE_OK);
+    ck_assert_int_eq(store_begin(m->st, 8), STORE_ARGUMENT);
+    ck_assert_int_eq(store_begin(m->st, 9), STORE_OK);
+    model_free(m);
+    memory_disk_free(d);
+}
+END_TEST
+
 START_TEST(blocks_of_a_predecessors_claim_are_left_alone)
 {
     struct memory_disk *d = memory_disk_new(4096);
@@ -451,6 +476,7 @@ int main(void)
     tcase_add_test(t, what_is_not_a_store_is_refused);
     tcase_add_test(t, bad_arguments_are_refused);
     tcase_add_test(t, policy_is_kept);
+    tcase_add_test(t, taken_numbers_are_passed_over);
     tcase_add_test(t, blocks_of_a_predecessors_claim_are_left_alone);
     tcase_add_test(t, older_generations_are_kept_ever_sparser);
     tcase_add_test(t, a_store_grows);
