@@ -30,6 +30,7 @@ static struct mirror_look look[MIRROR_COPIES];
 static bool there;   /* the other disk is open, and has the other copy */
 static bool waiting; /* it is to be added to the open store as soon as that can be */
 static bool decided; /* mirror holds */
+static bool told;    /* that a stale copy is not used, or has failed */
 static struct mirror mirror;
 static struct store_scrub scrub;
 static enum { RESYNC_NONE, RESYNC_RUNS, RESYNC_INCOMPLETE } resync;
@@ -83,6 +84,7 @@ static void decide(void)
 
     mirror_begin(&mirror, io, look, there ? 2 : 1);
     decided = true;
+    told = false;
     resync = RESYNC_NONE;
 }
 
@@ -98,10 +100,19 @@ static void note_survivor(void)
                  lost == 2 ? 1u : 0u, mirror.decision.leader);
 }
 
+static void not_used(unsigned copy, const char *why)
+{
+    server_event(EVENT_MIRROR, true, "copy %u is not used: %s", copy, why);
+}
+
 static void begin_resync(struct store *st)
 {
     resync = RESYNC_NONE;
     if (mirror_behind(&mirror) == 0) {
+        if (mirror.decision.verdict == MIRROR_STALE && mirror.complete != MIRROR_ALL && !told) {
+            told = true;
+            not_used(!mirror.decision.leader, "it cannot be written, or its disk is too small");
+        }
         return;
     }
     scrub = (struct store_scrub){0};
@@ -226,8 +237,7 @@ static int64_t add_later(void)
     seen[look[OTHER].copy] = look[OTHER].seen;
     d = mirror_decide(seen);
     if (d.verdict != MIRROR_STALE || d.leader != mirror.decision.leader) {
-        server_event(EVENT_MIRROR, true, "copy %u is not used: %s", look[OTHER].copy,
-                     mirror_verdict_text(d.verdict));
+        not_used(look[OTHER].copy, mirror_verdict_text(d.verdict));
         return BW_EXISTS;
     }
     waiting = true;
@@ -268,8 +278,8 @@ static void add_now(void)
         return;
     }
     server.reopen |= error == STORE_IO && mirror_behind(&mirror);
-    server_event(EVENT_MIRROR, true, "copy %u is not used: %s", look[OTHER].copy,
-                 error == STORE_TRUNCATED ? "its disk is too small" : store_error_text(error));
+    not_used(look[OTHER].copy,
+             error == STORE_TRUNCATED ? "its disk is too small" : store_error_text(error));
 }
 
 /* --- bringing it up to date ---------------------------------------------------------------------
@@ -297,6 +307,7 @@ static void end_resync(int error)
     if (error == STORE_ABSENT && mirror_in_sync(&mirror) == MIRROR_ALL) {
         server_event(EVENT_MIRROR, true, "both copies are up to date");
     } else if (error == STORE_ABSENT) {
+        told = true;
         server_event(EVENT_MIRROR, true, "copy %u has failed: it goes on with copy %u alone",
                      !mirror.decision.leader, mirror.decision.leader);
     } else if (error == STORE_DAMAGED) {

@@ -36,6 +36,7 @@ struct fake_driver {
     unsigned in_flight, most_in_flight;
     uint64_t requests, flushes, pages;
     bool silent;   /* never answers */
+    bool small;    /* smaller than what is on it */
     int fail_from; /* from the how manieth request on everything fails; < 0: it does; 0: none */
     int fail_write, fail_flush; /* the how manieth from now on fails; 0: none */
 };
@@ -160,6 +161,8 @@ int64_t bw_call(uint16_t key, struct message *m)
         }
         memset(m->word, 0, sizeof(m->word));
         m->word[0] = order == BLOCK_INFO ? FAKE_SECTORS : 0;
+        if (key == KEY_AT(FAKE_SECOND) && second_driver.small)
+            m->word[0] /= 8;
         m->word[1] = 1;
         m->code = BW_OK;
     } else if (key == KEY_AT(KR_SELF)) {

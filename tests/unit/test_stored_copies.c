@@ -329,6 +329,25 @@ START_TEST(the_own_disk_is_the_stale_one)
 }
 END_TEST
 
+START_TEST(the_other_disk_is_too_small)
+{
+    make(2);
+    run_alone(&driver);
+    second_driver.small = true;
+    begin();
+    ck_assert_int_eq(copies_pair(OTHER), BW_OK);
+    ck_assert_str_eq(last_event,
+                     "copy 1 is not used: it cannot be written, or its disk is too small");
+    ck_assert_int_eq(copies_ready(), BW_OK);
+    check_text("mirrored: only copy 0");
+    claim();
+    ck_assert_int_eq(put(server.store), STORE_OK);
+    ck_assert_int_eq(server_open_store(), STORE_OK);
+    ck_assert_uint_eq(events, 1);
+    check_disk(&driver);
+}
+END_TEST
+
 START_TEST(what_went_apart_stays_closed)
 {
     make(2);
@@ -437,6 +456,7 @@ int main(void)
     tcase_add_test(tests, the_other_disk_comes_late);
     tcase_add_test(tests, the_other_disk_comes_after_a_run_without_it);
     tcase_add_test(tests, the_own_disk_is_the_stale_one);
+    tcase_add_test(tests, the_other_disk_is_too_small);
     tcase_add_test(tests, what_went_apart_stays_closed);
     tcase_add_test(tests, what_went_apart_is_not_taken_while_it_runs);
     tcase_add_test(tests, another_store_is_not_taken);
