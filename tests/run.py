@@ -154,6 +154,7 @@ def jobs(long):
     yield 'fuzz', system('fuzz', *(['--long'] if long else []), '--seed', str(SEED))
     yield 'recorded', system('recorded', '--seed', str(SEED),
                              *(['--images', '50000', '--steps', '60', '--boots', '20'] if long else []))
+    yield 'hostile', system('hostile', '--seed', str(SEED), '--machines', '100' if long else '5')
     yield 'ioerrors', system('ioerrors', '--seed', str(SEED), '--sessions', '30' if long else '3')
     yield 'tools', system('tools')
     yield 'put', system('put')
