@@ -15,6 +15,10 @@
 
 #include "tools.h"
 
+/* Blocks that a new district needs besides the sixteenth of its store that is kept back for
+ * changes: less, and it cannot even start its first program. */
+#define ROOM_TO_RUN 512u
+
 struct file making, making_second;
 
 void fail(const char *format, ...)
@@ -171,6 +175,8 @@ static int make(const struct options *o)
     check(store_commit(st, p.time, STORE_MADE_FORMAT), o->file);
     store_info(st, &i);
     store_close(st);
+    if (i.free_blocks < i.blocks / 16 + ROOM_TO_RUN)
+        check(STORE_NOSPACE, o->file);
     if (o->mirror)
         file_finish(&making_second, o->force);
     file_finish(&making, o->force);

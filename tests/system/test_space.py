@@ -200,12 +200,42 @@ def test_who_took_more_than_there_is_is_killed():
     neighbour_runs()
 
 
+def mkdistrict(*words):
+    done = subprocess.run([MKDISTRICT, *words], capture_output=True, text=True)
+    check.equal(done.returncode, 0, done.stdout + done.stderr)
+
+
+def test_no_room_to_start_in():
+    """A store that was filled before its first start: the district waits, and starts when it is larger."""
+    checkpoint()
+    machine.unplug()
+    make_store(large, 'large', size='16M', root=tree)
+    with open(os.path.join(FOLDER, 'fat'), 'wb') as f:
+        f.write(os.urandom(4400 << 10))
+    mkdistrict('put', large, os.path.join(FOLDER, 'fat'), '/fat')
+    boot()
+    machine.detach()
+    machine.restart('large')
+    check.equal(machine.read_for(2), '')
+    machine.detach()
+    check.contains(machine.command('districts'), 'nearly full')
+    machine.command('checkpoint large')
+    machine.unplug()
+    mkdistrict('--grow', '24M', large)
+    machine.start()
+    machine.login()
+    machine.restart('large')
+    machine.prompt()
+    sh('rm /fat; echo x >/there; cat /there', 'x')
+    machine.unplug()
+    boot()
+
+
 def test_a_full_store_grows():
     fill()
     generation = checkpoint()
     machine.unplug()
-    done = subprocess.run([MKDISTRICT, '--grow', '64M', store], capture_output=True, text=True)
-    check.equal(done.returncode, 0, done.stdout + done.stderr)
+    mkdistrict('--grow', '64M', store)
     check.equal(boot(), generation)
     check.true(available() > 20 << 10, available())
     sh('cat /full /full >/full2; rm /full /full2', timeout=60)

@@ -18,7 +18,7 @@ struct process *init_process;
 
 static struct {
     uint64_t left, total, epoch;
-    unsigned questions, presses;
+    unsigned questions, presses, logs;
     bw_time_t now;
     bool signal;
 } fake;
@@ -44,6 +44,24 @@ int64_t bw_self(enum self_order order, struct message *m)
 bw_time_t time_monotonic(void)
 {
     return fake.now;
+}
+
+uint64_t bw_wait(bw_time_t deadline)
+{
+    fake.now = deadline;
+    fake.left += 100; /* it was cut off, made larger, and started again */
+    return 0;
+}
+
+bw_time_t bw_monotonic(void)
+{
+    return fake.now;
+}
+
+void bw_log(const char *format, ...)
+{
+    (void)format;
+    fake.logs++;
 }
 
 long wait_on(struct wait_queue *q, bw_time_t deadline)
@@ -150,6 +168,19 @@ START_TEST(a_store_that_says_nothing_has_room)
     fake.total = 0;
     ck_assert(space_take(SPACE_FILES, 1000000));
     ck_assert(space_take_mapping(1000000));
+}
+END_TEST
+
+START_TEST(it_starts_when_there_is_room)
+{
+    fake.left = 1000;
+    space_wait_to_start();
+    ck_assert_uint_eq(fake.logs, 0);
+    ck_assert_uint_eq(fake.now, 5);
+    fake.left = 10;
+    space_wait_to_start();
+    ck_assert_uint_eq(fake.logs, 1);
+    ck_assert_uint_eq(fake.left, 310);
 }
 END_TEST
 
@@ -277,6 +308,7 @@ int main(void)
     tcase_add_test(tests, memory_is_refused_to_the_large_before_the_small);
     tcase_add_test(tests, a_mapping_must_fit);
     tcase_add_test(tests, a_store_that_says_nothing_has_room);
+    tcase_add_test(tests, it_starts_when_there_is_room);
     tcase_add_test(tests, it_asks_now_and_then_and_before_it_refuses);
     tcase_add_test(tests, without_hope_it_is_said_at_once);
     tcase_add_test(tests, what_was_destroyed_is_waited_for);

@@ -355,6 +355,7 @@ int main_native(uint64_t word)
     unsigned served = 0;
 
     (void)word;
+    space_wait_to_start();
     if (machine_init() != BW_OK) {
         bw_log("unix: the file tree cannot be read");
         bw_exit(1);

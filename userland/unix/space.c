@@ -25,6 +25,8 @@
 #define WAIT_EPOCHS   4u
 #define WAIT_LIMIT    10000000000ull /* ns */
 #define WAIT_STEP     20000000ull
+#define START_OBJECTS 256u /* for our own memory, and a shell */
+#define START_STEP    1000000000ull
 #define UNIT_FRACTION 64u /* floors count in this part of the store, */
 #define UNIT_MIN      64u
 #define UNIT_MAX      4096u
@@ -78,6 +80,18 @@ static bool enough(unsigned use, uint64_t objects)
     ask(false);
     refused = refused || !fits(use, objects);
     return fits(use, objects);
+}
+
+void space_wait_to_start(void)
+{
+    ask(false);
+    if (!fits(SPACE_LAST, START_OBJECTS)) {
+        bw_log("unix: the store has no room to start in; waiting for some");
+    }
+    while (!fits(SPACE_LAST, START_OBJECTS)) {
+        bw_wait(bw_monotonic() + START_STEP);
+        ask(false);
+    }
 }
 
 static bool take(unsigned use, uint64_t objects)

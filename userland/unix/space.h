@@ -20,6 +20,8 @@ enum space_use {
 
 struct space;
 
+/** Returns when the store has room for a first program: at once, or after it was made larger. */
+void space_wait_to_start(void);
 /** May `objects` more be made? Counts them if so. */
 bool space_take(enum space_use use, uint64_t objects);
 /** The same for one page or node of a process's memory. */
