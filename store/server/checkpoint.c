@@ -20,6 +20,7 @@
 #define AREA_PAGES   (DISTRICT_PULL_MAX + 1) /* headers, then bytes */
 #define AREAS        (DISK_OBJECT_PAGES / AREA_PAGES)
 #define STEP_BATCHES 4
+#define SHORTEST_NS  1000000ull /* between checkpoints: less than anybody may ask for */
 
 struct waiter {
     enum { WAITER_FREE, WAITER_NEXT, WAITER_CURRENT } state;
@@ -93,12 +94,23 @@ int64_t checkpoint_wait(uint16_t resume)
     return BW_LIMIT;
 }
 
+/** A store may say anything: neither is it busy with checkpoints alone, nor is the sum believed. */
+static bw_time_t due_after(uint64_t interval)
+{
+    bw_time_t now = bw_monotonic();
+
+    if (interval == 0 || interval >= BW_NO_DEADLINE - now) {
+        return BW_NO_DEADLINE;
+    }
+    return now + (interval < SHORTEST_NS ? SHORTEST_NS : interval);
+}
+
 static void set_next(void)
 {
     struct store_info info;
 
     store_info(server.store, &info);
-    server.next = info.interval ? bw_monotonic() + info.interval : BW_NO_DEADLINE;
+    server.next = due_after(info.interval);
 }
 
 void checkpoint_reset(void)
