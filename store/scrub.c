@@ -6,12 +6,16 @@
  * commits and drops in between do no harm: a block that was there when it began, and is still
  * needed when the cursor comes to the key under which it stands, is read then. A block belongs to
  * the key of what it stands for: an object to its id, an index block to the lowest id that may be
- * below it. What a generation has from its nearest kept ancestor is read with that,
- * unless an index block there cannot be read (`blind`).
+ * below it. What a generation has from an ancestor that was read before it in the same stretch of
+ * keys is not read again, unless an index block there cannot be read (`blind`).
  *
  * The cursor is (key, end, generation): the generations below `generation` are done with the ids
  * from key to end. `end` is where the first of the leaves that hold `key` ends, so that one such
  * stretch is one leaf in each generation, or a few. The map's tree comes last, in the same way.
+ *
+ * What was born after `limit`, the newest generation when it began, is not read: a district that
+ * commits faster than this reads would keep it going for ever. Newer generations are looked at all
+ * the same, since they inherit blocks from those that are dropped meanwhile.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +65,12 @@ static int look_at_node(struct scrubber *x, const struct disk_ref *ref, uint64_t
                                    .believe = MUTATED(MUTATION_NODE_CHECKSUM)});
 }
 
+/** It was not there when the scrub began. */
+static bool too_new(const struct scrubber *x, uint64_t birth)
+{
+    return x->generation != NONE && birth > x->s->limit;
+}
+
 static int look_at_entries(struct scrubber *x, const struct node *n)
 {
     bool map = x->generation == NONE;
@@ -70,7 +80,7 @@ static int look_at_entries(struct scrubber *x, const struct node *n)
         const struct disk_entry *e = &n->disk.entry[i];
 
         if (e->oid < x->s->key || e->oid > x->s->end || !(e->flags & ENTRY_BYTES) ||
-            (x->has_floor && e->birth <= x->floor))
+            (x->has_floor && e->birth <= x->floor) || too_new(x, e->birth))
             continue;
         r = look(x, (struct wanted){.what = map ? "map block: checksum" : "object: checksum",
                                     .block = e->place,
@@ -102,7 +112,7 @@ static int scrub_node(struct scrubber *x, const struct disk_ref *ref, uint64_t l
 
     if (ref->place == 0 || (x->has_floor && ref->birth <= x->floor))
         return STORE_OK;
-    if (low >= x->s->key)
+    if (low >= x->s->key && !too_new(x, ref->birth))
         r = look_at_node(x, ref, low);
     if (r == STORE_OK)
         r = get_node(x, ref, low, &n);
@@ -151,16 +161,65 @@ static int leaf_end(struct scrubber *x, const struct disk_ref *root, uint64_t ke
     return STORE_OK;
 }
 
-static void find_floor(struct scrubber *x, const struct disk_generation *g)
+/** The nearest kept generation that number `of` grew from, NONE: there is none. */
+static uint64_t kept_ancestor(struct state *s, uint64_t of)
+{
+    const struct disk_generation *g = generation_find(s, of);
+
+    while (g && g->base != NONE) {
+        g = generation_find(s, g->base);
+        if (g && !(g->flags & GENERATION_GHOST))
+            return g->number;
+    }
+    return NONE;
+}
+
+/** Notes who descends from whom as this stretch begins: that is forgotten of those that are
+ * dropped.
+ */
+static void note_generations(struct scrubber *x)
 {
     struct state *s = &x->st->committed;
 
-    x->has_floor = false;
-    while (g && !x->s->blind && g->base != NONE && !x->has_floor) {
-        g = generation_find(s, g->base);
-        x->has_floor = g && !(g->flags & GENERATION_GHOST);
-        x->floor = g ? g->number : 0;
-    }
+    x->s->kept = 0;
+    for (uint32_t i = 0; i < s->head.generations; i++)
+        if (!(s->generation[i].flags & GENERATION_GHOST))
+            x->s->at[x->s->kept++] = (struct store_scrub_generation){
+                s->generation[i].number, kept_ancestor(s, s->generation[i].number), false};
+}
+
+static struct store_scrub_generation *noted(struct scrubber *x, uint64_t number)
+{
+    for (uint32_t i = 0; i < x->s->kept; i++)
+        if (x->s->at[i].number == number)
+            return &x->s->at[i];
+    return NULL;
+}
+
+static uint64_t ancestor(struct scrubber *x, uint64_t number)
+{
+    const struct store_scrub_generation *n = noted(x, number);
+
+    return n ? n->ancestor : kept_ancestor(&x->st->committed, number);
+}
+
+/** Its part of this stretch has been read. */
+static bool done(struct scrubber *x, uint64_t number)
+{
+    const struct store_scrub_generation *n = noted(x, number);
+
+    return n ? n->done : number < x->s->generation;
+}
+
+/** What the nearest ancestor that is done had, kept or not by now, need not be read again. */
+static void find_floor(struct scrubber *x, const struct disk_generation *g)
+{
+    uint64_t floor = x->s->blind ? NONE : ancestor(x, g->number);
+
+    while (floor != NONE && !done(x, floor))
+        floor = ancestor(x, floor);
+    x->has_floor = floor != NONE;
+    x->floor = floor;
 }
 
 /** How far the stretch reaches that begins at key. */
@@ -184,10 +243,15 @@ static int find_end(struct scrubber *x)
 static int scrub_objects(struct scrubber *x, uint64_t most)
 {
     const struct state *s = &x->st->committed;
-    int r = x->s->generation == 0 ? find_end(x) : STORE_OK;
+    int r = STORE_OK;
 
+    if (x->s->generation == 0) {
+        note_generations(x);
+        r = find_end(x);
+    }
     for (uint32_t i = 0; i < s->head.generations && r == STORE_OK; i++) {
         const struct disk_generation *g = &s->generation[i];
+        struct store_scrub_generation *n;
 
         if (g->number < x->s->generation)
             continue;
@@ -195,7 +259,11 @@ static int scrub_objects(struct scrubber *x, uint64_t most)
             return STORE_OK;
         x->generation = g->number;
         find_floor(x, g);
-        r = scrub_node(x, &g->root, 0, UINT64_MAX);
+        if (!x->has_floor || !too_new(x, x->floor + 1))
+            r = scrub_node(x, &g->root, 0, UINT64_MAX);
+        n = noted(x, g->number);
+        if (n)
+            n->done = true;
         x->s->generation = g->number + 1;
     }
     if (r)
@@ -242,7 +310,7 @@ int store_scrub_begin(struct store *st, struct store_scrub *s)
 {
     const struct disk_root *h = &st->committed.head;
 
-    *s = (struct store_scrub){.total = h->blocks - FIRST_DATA - h->free_blocks};
+    *s = (struct store_scrub){.total = h->blocks - FIRST_DATA - h->free_blocks, .limit = h->newest};
     return STORE_OK;
 }
 

@@ -312,6 +312,28 @@ START_TEST(a_scrub_rests_and_finds_all)
 }
 END_TEST
 
+START_TEST(a_scrub_of_what_is_written_fast_comes_to_an_end)
+{
+    const struct scrub_line *s;
+    uint64_t number = 7;
+
+    claim(6);
+    ck_assert_int_eq(history_retain((const uint64_t[4]){20, 0, 0, 0}), BW_OK);
+    for (; number < 20; number++)
+        commit(number, 0, OBJECTS);
+    scrub_order(SCRUB_BEGIN);
+    while ((s = scrub_look())->state == SCRUB_RUNNING) {
+        ck_assert_uint_lt(number, 100);
+        fake_now = scrub_due() > fake_now ? scrub_due() : fake_now;
+        scrub_step();
+        commit(number++, 0, OBJECTS); /* more blocks than a step reads */
+    }
+    ck_assert_int_eq(s->state, SCRUB_DONE);
+    ck_assert_uint_eq(s->errors, 0);
+    ck_assert_uint_le(s->done, s->total + OBJECTS);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("stored_history");
@@ -326,6 +348,7 @@ int main(void)
     tcase_add_test(tests, what_stays_is_not_dropped);
     tcase_add_test(tests, settings_are_checked);
     tcase_add_test(tests, a_scrub_rests_and_finds_all);
+    tcase_add_test(tests, a_scrub_of_what_is_written_fast_comes_to_an_end);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -102,6 +102,16 @@ void history_announce(const char *name, uint64_t generation, bool running)
     }
 }
 
+/** The newest that there is now: a district may make them as fast as they are listed. */
+static uint64_t newest(const char *name)
+{
+    struct generation_line g = {0};
+
+    for (uint64_t n = 0; admin_generation(name, n, false, &g); n = g.number + 1) {
+    }
+    return g.number;
+}
+
 /* --- generations
  * ------------------------------------------------------------------------------------- */
 
@@ -129,14 +139,14 @@ enum command_result history_generations(int count, char **words)
 {
     struct district_line line;
     struct generation_line g;
-    uint64_t before = NONE;
+    uint64_t before = NONE, last = newest(words[1]);
     uint32_t flags = 0;
 
     (void)count;
     if (!command_district("generations", words[1], &line)) {
         return COMMAND_DONE;
     }
-    for (uint64_t n = 0; admin_generation(words[1], n, true, &g); n = g.number + 1) {
+    for (uint64_t n = 0; n <= last && admin_generation(words[1], n, true, &g); n = g.number + 1) {
         if (n == 0) {
             screen_print(" %11s  %-14s %9s %10s  %s\n", "GENERATION", "AGE", "CHANGED", "ONLY HERE",
                          "MADE");

@@ -160,7 +160,7 @@ struct store_info {
                                 the next write mends them */
     bool root_cut_off; /* there are remains of a newer root: a commit that a power cut (or damage)
                           undid */
-    bool leaks;              /* used blocks may be needed by nobody: see store_drop */
+    bool leaks;        /* used blocks may be needed by nobody: see store_drop */
 };
 
 /** Why a generation was made; on disk: do not change. */
@@ -307,7 +307,12 @@ struct store_scrub {
     /* where it is: of the library */
     unsigned phase;
     bool blind;
-    uint64_t key, end, generation;
+    uint64_t key, end, generation, limit;
+    uint32_t kept; /* generations when this stretch of keys began */
+    struct store_scrub_generation {
+        uint64_t number, ancestor; /* the nearest one, of these */
+        bool done;                 /* has been read in this stretch */
+    } at[STORE_GENERATIONS_MAX];
 };
 /** Every block that is there now, and still is when its turn comes, will have been read. */
 int store_scrub_begin(struct store *st, struct store_scrub *s);
