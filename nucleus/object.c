@@ -367,8 +367,8 @@ static void drop_derived(struct object *o)
         domain_detach(o);
     else if (o->type == OBJECT_NODE)
         paging_node_gone(o);
-    else if (o->type == OBJECT_PAGE && o->mapped > 0)
-        paging_drop_all(object_district(o));
+    else if (o->type == OBJECT_PAGE)
+        paging_page_gone(o);
 }
 
 static void free_content(struct object *o)
@@ -446,8 +446,8 @@ int object_rescind(struct object *o)
     o->version++;
     if (o->type == OBJECT_NODE)
         paging_node_gone(o);
-    else if (o->type == OBJECT_PAGE && o->mapped > 0)
-        paging_drop_all(object_district(o));
+    else if (o->type == OBJECT_PAGE)
+        paging_page_gone(o);
     return BW_OK;
 }
 

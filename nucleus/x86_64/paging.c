@@ -218,6 +218,18 @@ static void release_empty(const uint64_t *entry)
     }
 }
 
+void paging_page_gone(struct object *page)
+{
+    uint64_t *e = page->entry;
+    if (page->mapped == 1 && e != NULL) {
+        entry_clear(e);
+        release_empty(e);
+        cpu0.reload = true;
+    } else if (page->mapped > 0) {
+        paging_drop_all(object_district(page));
+    }
+}
+
 void paging_not_accessed(struct object *page)
 {
     if (page->entry == NULL)
@@ -249,12 +261,14 @@ static void sweep_table(uint64_t *table)
     for (unsigned i = 0; i < 512; i++) {
         if (!(table[i] & P))
             continue;
+        struct object *o = frame_object(table[i] & ADDRESS);
         if (!(table[i] & ACCESSED)) {
             entry_clear(&table[i]);
+            if (o != NULL)
+                o->used = true; /* a round of the hand is time to show that it still is */
             continue;
         }
         table[i] &= ~ACCESSED;
-        struct object *o = frame_object(table[i] & ADDRESS);
         if (o != NULL)
             o->entry = &table[i];
     }

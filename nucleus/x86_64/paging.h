@@ -77,6 +77,8 @@ const void *paging_readable(const struct activity *a, uint64_t address);
 
 /** Slots [first, first + count) of the node changed; protect: only lost RIGHT_WRITE. */
 void paging_node_changed(struct object *node, unsigned first, unsigned count, bool protect);
+/** The page goes away or its keys are rescinded: nothing maps it any more. */
+void paging_page_gone(struct object *page);
 /** Forgets that the page was accessed, as far as it knows where it is mapped. */
 void paging_not_accessed(struct object *page);
 /** Whether the page is not mapped, or was not accessed since the last time: then it is no more. One

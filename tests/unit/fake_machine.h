@@ -128,6 +128,11 @@ void paging_node_gone(struct object *node)
     fake_unmaps++;
 }
 
+void paging_page_gone(struct object *page)
+{
+    ck_assert_ptr_null(page->entry);
+}
+
 void paging_not_accessed(struct object *page)
 {
     ck_assert_ptr_null(page->entry);
