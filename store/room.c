@@ -75,7 +75,8 @@ int store_room(const struct store *st, uint64_t *objects)
 {
     const struct disk_generation *g = generation_kept(&st->committed, STORE_NEWEST);
     uint64_t nodes = g ? g->nodes : 0, height = g ? g->root.level + 1 : 0;
-    uint64_t reserve = 2 * room_for_fold(st), free = st->committed.head.free_blocks;
+    uint64_t reserve = MUTATED(MUTATION_ROOM) ? 0 : 2 * room_for_fold(st),
+             free = st->committed.head.free_blocks;
     uint64_t low = 0, high;
 
     *objects = 0;

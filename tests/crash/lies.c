@@ -162,6 +162,8 @@ void explorer_lies(uint64_t seed)
 
     for (unsigned i = 0; i < 6; i++)
         explorer_run(x, explorer_choose(x));
+    if (seed % 5 == 0)
+        explorer_run(x, OPERATION_FILL);
     snprintf(explorer_where, sizeof(explorer_where), "--lies --seed %llu (%s)",
              (unsigned long long)seed, lie_name[lie]);
     x->tolerant = true;

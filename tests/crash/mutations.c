@@ -12,7 +12,7 @@
 
 int store_mutation;
 
-const struct effort effort_quick = {6, 4, 4, 0};
+const struct effort effort_quick = {6, 4, 4, 12};
 
 static const char *const mutation_name[MUTATION_LAST + 1] = {
     [MUTATION_NO_FLUSH_BEFORE_ROOT] = "no flush before the root",
@@ -67,8 +67,10 @@ static void run_until(int mutation, double seconds)
     for (uint64_t s = 1; workload_now() < end; s++) {
         for (uint64_t k = 0; k < 20; k++)
             explorer_lies(s * 20 + k);
+        workload_random(s, &effort_quick, 25);
         workload_mirror(s, &effort_quick, 25);
-        workload_random(s, &effort_quick, 50);
+        if (s <= 2)
+            workload_sequences(&effort_quick, (unsigned)s, false, 0, 1);
     }
     _exit(0);
 }
