@@ -268,6 +268,7 @@ int main_native(uint64_t word)
         m.take[0] = KR_OFFERED;
         m.take[1] = KR_OFFERED_DISK;
         m.take[2] = KR_OFFERED_DISTRICT;
+        m.take[3] = KR_OFFERED_PARTNER;
         bw_return(reply_to, &m, KEY_AT(KR_CALLER), 0);
 
         struct message request = m;

@@ -21,6 +21,12 @@
 
 static struct district_line line; /* of the one who registers, or as answered */
 
+/** 1 + which copy of a mirrored store; 0: it is not mirrored. */
+static unsigned copy_of(const uint64_t *word)
+{
+    return (unsigned)word[2] & (REGISTER_PAIRED - 1);
+}
+
 /** Another copy of a mirrored store has turned up: its disk is handed to the server of the first
  * one.
  *  @return false: that server does not want it, or has ended */
@@ -55,7 +61,7 @@ static bool alive(unsigned slot)
 static void replace(unsigned slot, const uint64_t *word, struct message *reply)
 {
     struct entry *e = registry_entry(slot);
-    bool partner = e->paired && word[2] != 0;
+    bool partner = e->paired && copy_of(word) != 0;
 
     if (e->running && line.error && !partner) {
         lifecycle_end(slot);
@@ -85,7 +91,11 @@ static void enter(const uint64_t *word, unsigned other, struct message *reply)
     }
     bw_copy_key(KR_OFFERED, KEY_STORE(slot));
     memcpy(e->id, word, sizeof(e->id));
-    e->copy = (unsigned)word[2];
+    e->copy = copy_of(word);
+    if (word[2] & REGISTER_PAIRED && !other) {
+        bw_copy_key(KR_OFFERED_PARTNER, KEY_PARTNER(slot));
+        e->paired = true;
+    }
     if (line.state != DISTRICT_EMPTY && !other) {
         bw_copy_key(KR_OFFERED_DISTRICT, KEY_DISTRICT_OF(slot));
         e->running = true;
@@ -103,7 +113,7 @@ static void enter(const uint64_t *word, unsigned other, struct message *reply)
 void registration_serve(struct message *reply, const uint64_t *word, const void *string,
                         size_t length)
 {
-    unsigned slot = registry_partner(word, (unsigned)word[2]);
+    unsigned slot = registry_partner(word, copy_of(word));
 
     if (length != sizeof(line)) {
         reply->code = BW_ARGUMENT;
@@ -138,8 +148,9 @@ void registration_call(void)
     list[m.length] = 0;
     for (const char *at = list; (at = strstr(at, "stored ")) != NULL; at++) {
         char name[NAME_MAX_LENGTH];
+        int end = 0; /* of what must be there all of it: who has ended has no name */
 
-        if (sscanf(at, "stored %u running", &n) == 1) {
+        if (sscanf(at, "stored %u running%n", &n, &end) == 1 && end > 0) {
             snprintf(name, sizeof(name), "store%u", n);
             if (bw_find(name, KR_CALLED) == BW_OK) {
                 bw_post(KR_CALLED);

@@ -11,6 +11,7 @@
 #define KR_OFFERED          KEY_AT(KR_ARGUMENT)
 #define KR_OFFERED_DISK     KEY_AT(KR_ARGUMENT + 1)
 #define KR_OFFERED_DISTRICT KEY_AT(KR_ARGUMENT + 2)
+#define KR_OFFERED_PARTNER  KEY_AT(KR_ARGUMENT + 3)
 
 /** DISTRICTS_REGISTER. @param word of the request */
 void registration_serve(struct message *reply, const uint64_t *word, const void *string,

@@ -73,6 +73,10 @@ void copies_describe(struct message *m)
 {
     memcpy(m->word, look[OWN].id, sizeof(look[OWN].id));
     m->word[2] = look[OWN].label && (look[OWN].error || mirrored()) ? 1 + look[OWN].copy : 0;
+    if (there) {
+        m->word[2] |= REGISTER_PAIRED;
+        m->send[3] = KEY_AT(KR_PARTNER);
+    }
 }
 
 /* --- opening ------------------------------------------------------------------------------------
@@ -257,6 +261,7 @@ int64_t copies_pair(uint16_t key)
     if (!mirror_pair(&look[OWN], &look[OTHER])) {
         return BW_EXISTS;
     }
+    bw_copy_key(key, KEY_AT(KR_PARTNER));
     if (server.running) {
         result = add_later();
         there = result == BW_OK;

@@ -9,7 +9,7 @@
 
 /** Looks at the own disk. @return STORE_OK if there is a store or a copy of one; STORE_FOREIGN.. */
 int copies_look(void);
-/** Which store it is and which copy, for DISTRICTS_REGISTER: w0, w1, w2. */
+/** Which store it is and which copy, for DISTRICTS_REGISTER: w0, w1, w2, k3. */
 void copies_describe(struct message *m);
 /** Opens the store on what disks there are. @return enum store_error */
 int copies_open(const struct store_io *base, struct store **out);

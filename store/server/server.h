@@ -18,6 +18,7 @@
 #define KR_DISTRICT  27
 #define KR_WAITERS   28 /* node: resume keys of those who wait for a checkpoint */
 #define KR_DISTRICTS 29
+#define KR_PARTNER   30                               /* driver of the disk with the other copy */
 #define KR_ADOPTED   (KR_ARGUMENT + 2)                /* a district that still runs */
 #define KR_OFFERED   (KR_ARGUMENT + 3)                /* what comes with a message */
 #define WAITERS      64u                              /* slots of KR_WAITERS */

@@ -28,6 +28,12 @@ static int64_t fake_call(uint16_t key, struct message *m)
     return BW_VOID;
 }
 
+int64_t bw_copy_key(uint16_t from, uint16_t to)
+{
+    ck_assert(from == OTHER && to == KEY_AT(KR_PARTNER));
+    return BW_OK;
+}
+
 void server_event(enum event_kind kind, bool important, const char *format, ...)
 {
     va_list list;
@@ -246,6 +252,9 @@ START_TEST(the_other_disk_comes)
     ck_assert_int_eq(copies_ready(), BW_AGAIN);
     ck_assert_int_eq(copies_pair(OTHER), BW_OK);
     ck_assert_int_eq(copies_ready(), BW_OK);
+    copies_describe(&m);
+    ck_assert_uint_eq(m.word[2], 1 | REGISTER_PAIRED);
+    ck_assert_uint_eq(m.send[3], KEY_AT(KR_PARTNER));
     check_text("mirrored: both copies are up to date");
     claim();
     for (unsigned n = 0; n < 9; n++)

@@ -24,13 +24,14 @@ enum districts_order {
         5, /* -> k0 start key of its store server, for enum store_order from STORE_CHECKPOINT on */
     DISTRICTS_REGISTER = 6, /* from a store server: string struct district_line, k0 start key to it,
                                k1 to the driver of its disk, w0 and w1 the store's id, w2 1 + which
-                               copy of a mirrored store it is (0: it is not mirrored), w3 the slot
-                               that it had at a districtd before this one (0: none), k2 its district
-                               if that runs -> w0 slot, or 0: the server of the other copy looks
-                               after this disk, too. w1 1: that of the other copy has ended, k0 is
-                               the driver of its disk. w2 1: the district k1 still runs, which a
-                               server that has ended served. BW_EXISTS: another store has this name
-                               (it then stays closed) */
+                               copy of a mirrored store it is (0: it is not mirrored), plus
+                               REGISTER_PAIRED if k3 is the driver of the other one's disk, w3 the
+                               slot that it had at a districtd before this one (0: none), k2 its
+                               district if that runs -> w0 slot, or 0: the server of the other copy
+                               looks after this disk, too. w1 1: that of the other copy has ended,
+                               k0 is the driver of its disk. w2 1: the district k1 still runs, which
+                               a server that has ended served. BW_EXISTS: another store has this
+                               name (it then stays closed) */
     DISTRICTS_ENDED = 7, /* from a store server, sent without waiting (it never calls us again once
                             it is registered, since we call it): w0 enum ended_why, w1 its crash
                             policy (as in struct system_page), w2 the slot got from
@@ -48,6 +49,8 @@ enum districts_order {
     DISTRICTS_LOG = 12,  /* -> string: the last of what its native programs logged in this run.
                             BW_REFUSED: not running */
 };
+
+#define REGISTER_PAIRED 16u
 
 enum ended_why {
     ENDED_CRASHED =
