@@ -197,6 +197,8 @@ static void obey(char *line)
         forks((unsigned)a);
     } else if (!strncmp(line, "run", 3)) {
         run();
+    } else if (line[0] == '\n') {
+        printf("larger run: %lu wrong, 0 fetched, 0 looked at\n", wrong); /* it was not running */
     } else {
         printf("larger: what is that?\n");
     }
