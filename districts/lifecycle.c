@@ -164,6 +164,7 @@ void lifecycle_end(unsigned slot)
     bw_call(KR_CONSOLES, &m);
     bw_drop_key(KEY_DISTRICT_OF(slot));
     e->running = false;
+    broker_run(); /* those who have links to it are told */
 }
 
 bool lifecycle_whole(unsigned slot, uint64_t bound, uint64_t *generation, char *choice)

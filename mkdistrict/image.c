@@ -25,8 +25,8 @@ struct program {
     struct domain_frame frame;
 };
 
-enum { BANK, STEWARD, UNIX, TERMINAL, ADDED };
-static const char *const program_name[ADDED] = {"bank", "steward", "unix", "terminal"};
+enum { BANK, STEWARD, UNIX, TERMINAL, RELAY, ADDED };
+static const char *const program_name[ADDED] = {"bank", "steward", "unix", "terminal", "relay"};
 
 static const char *programs_folder(const struct options *o)
 {
@@ -129,6 +129,12 @@ static void give_windows(struct builder *b, struct program *p, const struct opti
     segment_put(b, &p[UNIX].space, 0, window_page(2), make_key(KEY_PAGE, RIGHT_WRITE, 0, rings));
     segment_put(b, &p[TERMINAL].space, 0, window_page(2),
                 make_key(KEY_PAGE, RIGHT_WRITE, 0, rings));
+    for (unsigned i = 0; i < IMAGE_CHANNEL_PAGES; i++) {
+        struct key page = make_key(KEY_PAGE, RIGHT_WRITE, 0, new_page(b, NULL));
+
+        segment_put(b, &p[UNIX].space, 0, window_page(4) + i, page);
+        segment_put(b, &p[RELAY].space, 0, window_page(4) + i, page);
+    }
 }
 
 static void give_keys(struct builder *b, struct program *p, unsigned added, struct key files)
@@ -136,10 +142,10 @@ static void give_keys(struct builder *b, struct program *p, unsigned added, stru
     oid_t ranges = (b->next + 2 * IMAGE_RANGE - 1) / IMAGE_RANGE * IMAGE_RANGE;
     struct key bank = start_key(&p[BANK], 0);
 
-    if (ranges + (2 + added) * IMAGE_RANGE > UNIX_BASE)
+    if (ranges + (3 + added) * IMAGE_RANGE > UNIX_BASE)
         fail("the programs are too large");
     for (unsigned i = 0; i < added; i++) {
-        p[ADDED + i].frame.keys[KR_RANGE] = range_key(ranges + (2 + i) * IMAGE_RANGE, IMAGE_RANGE);
+        p[ADDED + i].frame.keys[KR_RANGE] = range_key(ranges + (3 + i) * IMAGE_RANGE, IMAGE_RANGE);
         p[ADDED + i].frame.keys[KR_IMAGE_BANK] = bank;
     }
     p[BANK].frame.keys[KR_RANGE] = range_key(BANK_BASE, OID_LIMIT - BANK_BASE);
@@ -153,6 +159,9 @@ static void give_keys(struct builder *b, struct program *p, unsigned added, stru
     p[UNIX].frame.keys[KR_IMAGE_METER] = meter_key();
     p[TERMINAL].frame.keys[KR_RANGE] = range_key(ranges + IMAGE_RANGE, IMAGE_RANGE);
     p[TERMINAL].frame.keys[KR_IMAGE_PEER] = start_key(&p[UNIX], BADGE_TERMINAL);
+    p[UNIX].frame.keys[KR_IMAGE_RELAY] = start_key(&p[RELAY], BADGE_WORK);
+    p[RELAY].frame.keys[KR_RANGE] = range_key(ranges + 2 * IMAGE_RANGE, IMAGE_RANGE);
+    p[RELAY].frame.keys[KR_IMAGE_PEER] = start_key(&p[UNIX], BADGE_RELAYED);
 }
 
 static void make_system(struct builder *b, const struct program *p, unsigned programs,

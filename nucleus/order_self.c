@@ -94,6 +94,18 @@ static int self_barrier(struct call *c)
     return WAIT_COMMIT;
 }
 
+static int self_sender(struct call *c)
+{
+    const struct domain_frame *f = activity_frame(c->a);
+    c->out[0] = f->sender_slot;
+    c->out[1] = f->sender_incarnation;
+    c->out[2] = f->sender_random;
+    c->out[3] = f->sender_epoch;
+    if (f->sender_slot == 0 || f->sender_slot > DISTRICT_MAX)
+        return BW_OK;
+    return call_put(c, districts[f->sender_slot - 1].name, DISTRICT_NAME_MAX);
+}
+
 static int link_state(struct call *c)
 {
     const struct named_link *n = named_of(c->d, c->k[0]);
@@ -127,7 +139,7 @@ int order_self(struct call *c)
         c->out[1] = c->d->incarnation_random;
         c->out[2] = c->d->epoch;
         c->out[3] = c->d->slot;
-        return BW_OK;
+        return call_put(c, c->d->name, sizeof c->d->name);
     case SELF_ENTROPY:
         memcpy(c->out, c->d->entropy, sizeof c->out);
         return BW_OK;
@@ -150,14 +162,8 @@ int order_self(struct call *c)
         return self_memory(c);
     case SELF_BARRIER:
         return self_barrier(c);
-    case SELF_SENDER: {
-        const struct domain_frame *f = activity_frame(c->a);
-        c->out[0] = f->sender_slot;
-        c->out[1] = f->sender_incarnation;
-        c->out[2] = f->sender_random;
-        c->out[3] = f->sender_epoch;
-        return BW_OK;
-    }
+    case SELF_SENDER:
+        return self_sender(c);
     case SELF_LINK_STATE:
         return link_state(c);
     case SELF_LINK_ACK:

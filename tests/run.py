@@ -149,6 +149,7 @@ def jobs(long):
     yield 'posix', system('posix')
     yield 'survive', system('survive')
     yield 'links', system('links')
+    yield 'sockets', system('sockets')
     yield 'host', system('host')
     yield 'locks', system('locks')
     yield 'fuzz', system('fuzz', *(['--long'] if long else []), '--seed', str(SEED))

@@ -104,6 +104,8 @@ struct file {
         struct {
             struct pipe *in, *out;     /* pipe: one of them; connected socket: both */
             struct listener *listener; /* of a socket that has a name: socket.h */
+            unsigned channel;          /* + 1, while it is being connected to another district */
+            int error;                 /* why it could not be; SO_ERROR tells it once */
         } pipe;
         struct {
             char *text; /* contents made at the read at offset 0 */
@@ -231,6 +233,9 @@ void files_init(void);
 void tty_poll(void);
 /** Hands pending output to the terminal agent; main.c calls it before it waits. */
 void tty_flush(void);
+/** Moves bytes between sockets and the channels to other districts; main.c calls it before it waits.
+ */
+void relay_flush(void);
 /** Next moment at which tty_poll should be called (VTIME), BW_NO_DEADLINE: none. */
 bw_time_t tty_deadline(void);
 /** The session's leader has ended: SIGHUP to the foreground group, the terminal is free again. */

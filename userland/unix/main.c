@@ -304,6 +304,7 @@ static void settle(bool time_passed)
 
     for (;;) {
         process_settle();
+        relay_flush();
         t = wait_next_ready();
         if (t) {
             run_again(t);

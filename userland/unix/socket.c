@@ -44,8 +44,11 @@ static unsigned socket_poll(struct file *f)
     if (f->pipe.listener != NULL && f->pipe.listener->listening) {
         return f->pipe.listener->count > 0 ? EPOLLIN | EPOLLRDNORM : 0;
     }
+    if (f->pipe.channel != 0) {
+        return relay_poll(f);
+    }
     if (f->pipe.in == NULL) {
-        return EPOLLOUT | EPOLLHUP;
+        return EPOLLOUT | EPOLLHUP | (f->pipe.error != 0 ? EPOLLERR : 0);
     }
     if (mask & EPOLLERR) { /* the peer is gone: a socket says it as end of file */
         mask = (mask & ~(unsigned)EPOLLERR) | EPOLLIN | EPOLLRDHUP | EPOLLHUP;
@@ -57,6 +60,10 @@ static int socket_queues(struct file *f, struct wait_queue *queue[2])
 {
     if (f->pipe.listener != NULL) {
         queue[0] = &f->pipe.listener->queue;
+        return 1;
+    }
+    if (f->pipe.channel != 0) {
+        queue[0] = relay_queue(f);
         return 1;
     }
     return file_pipe.queues(f, queue);
@@ -71,6 +78,9 @@ static void socket_close(struct file *f)
 {
     if (f->pipe.listener != NULL) {
         listener_close(f->pipe.listener);
+    }
+    if (f->pipe.channel != 0) {
+        relay_forget(f);
     }
     file_pipe.close(f);
 }

@@ -1,7 +1,8 @@
 /*
  * Sockets with names: bind() makes a name in the file tree, listen() lets others connect to it, and
  * each connect() makes both halves of the connection at once; accept() only fetches the other half.
- * So a client may write before it is accepted, as on Linux.
+ * So a client may write before it is accepted, as on Linux. A name below /district is for other
+ * districts: socket_relay.c.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -66,6 +67,7 @@ static long make_name(const struct address *a, struct vnode **v)
 
 CALL(bind)
 {
+    char district[DISTRICT_NAME_MAX], name[LINK_NAME_MAX];
     struct address address;
     struct listener *l;
     long r;
@@ -82,13 +84,16 @@ CALL(bind)
     if (l == NULL) {
         return -ENOMEM;
     }
-    r = make_name(&address, &l->vnode);
+    r = relay_path(address.path, district, name) ? relay_bind(l, district, name)
+                                                 : make_name(&address, &l->vnode);
     if (r != 0) {
         free(l);
         return r;
     }
     memcpy(l->path, address.path, sizeof(l->path));
-    l->vnode->listener = l;
+    if (l->vnode != NULL) {
+        l->vnode->listener = l;
+    }
     s->pipe.listener = l;
     return 0;
 }
@@ -104,6 +109,9 @@ CALL(listen)
     }
     s->pipe.listener->listening = true;
     s->pipe.listener->backlog = (int)b < 0 || b > BACKLOG_MAX ? BACKLOG_MAX : (unsigned)b;
+    if (s->pipe.listener->channel != 0) {
+        relay_listen(s->pipe.listener);
+    }
     wake_all(&s->pipe.listener->queue);
     return 0;
 }
@@ -119,8 +127,12 @@ void listener_close(struct listener *l)
         file_release(h->file);
         free(h);
     }
-    l->vnode->listener = NULL;
-    vnode_release(l->vnode);
+    if (l->channel != 0) {
+        relay_unbind(l);
+    } else {
+        l->vnode->listener = NULL;
+        vnode_release(l->vnode);
+    }
     free(l);
 }
 
@@ -181,18 +193,14 @@ CALL(accept4)
 
 /* --- the client's side --- */
 
-/** Makes both halves and leaves the server's with the listener. */
-static long meet(struct file *s, struct listener *l)
+long listener_add(struct listener *l, struct file *half)
 {
     struct half *h = calloc(1, sizeof(*h));
-    struct file *other = file_new(&file_socket, O_RDWR, NULL);
 
-    if (h == NULL || other == NULL || socket_join(s, other) != 0) {
-        free(h);
-        file_release(other);
+    if (h == NULL) {
         return -ENOMEM;
     }
-    h->file = other;
+    h->file = half;
     if (l->first == NULL) {
         l->first = h;
     } else {
@@ -204,8 +212,21 @@ static long meet(struct file *s, struct listener *l)
     return 0;
 }
 
+/** Makes both halves and leaves the server's with the listener. */
+static long meet(struct file *s, struct listener *l)
+{
+    struct file *other = file_new(&file_socket, O_RDWR, NULL);
+
+    if (other == NULL || socket_join(s, other) != 0 || listener_add(l, other) != 0) {
+        file_release(other); /* if they are joined already, the socket finds itself hung up on */
+        return -ENOMEM;
+    }
+    return 0;
+}
+
 CALL(connect)
 {
+    char district[DISTRICT_NAME_MAX], name[LINK_NAME_MAX];
     struct address address;
     struct walk w;
     struct vnode *v;
@@ -215,6 +236,9 @@ CALL(connect)
     UNUSED3;
     if (s == NULL || (r = read_address(&address, b, c)) != 0) {
         return r;
+    }
+    if (s->pipe.listener == NULL && relay_path(address.path, district, name)) {
+        return relay_connect(s, district, name);
     }
     if (s->pipe.in != NULL || s->pipe.listener != NULL) {
         return s->pipe.in != NULL ? -EISCONN : -EINVAL;
@@ -300,7 +324,7 @@ CALL(getsockopt)
     uint32_t length = sizeof(int);
     int value;
     long r;
-    const struct file *s = socket_of(a, &r);
+    struct file *s = socket_of(a, &r);
 
     UNUSED1;
     if (s == NULL || b != SOL_SOCKET) {
@@ -314,7 +338,8 @@ CALL(getsockopt)
         value = AF_UNIX;
         break;
     case SO_ERROR:
-        value = 0;
+        value = s->pipe.error;
+        s->pipe.error = 0;
         break;
     case SO_ACCEPTCONN:
         value = s->pipe.listener != NULL && s->pipe.listener->listening;

@@ -82,7 +82,8 @@ enum self_order {
     SELF_TIME =
         5, /* -> w0 MONOTONIC of the district, w1 REALTIME, w2 BOOTTIME, w3 TSC per second */
     SELF_DISTRICT =
-        6, /* -> w0 incarnation counter, w1 its random half, w2 epoch, w3 slot (0: commons) */
+        6, /* -> w0 incarnation counter, w1 its random half, w2 epoch, w3 slot (0: commons),
+              string: its name, DISTRICT_NAME_MAX bytes */
     SELF_ENTROPY = 7, /* -> w0..w3: 256 bits that are fresh in each incarnation, same within it */
     SELF_YIELD = 8,   /* lets others of its class run */
     SELF_SET_FS = 9,  /* fs_base := w0 */
@@ -92,7 +93,8 @@ enum self_order {
                          was made since), w1 blocks it has (0: not known), w2 enum space_stage.
                          w0 1: asks for a checkpoint now, which may free some */
     SELF_SENDER = 13, /* of the last message from outside that the caller received: w0 district slot
-                         + 1 (0: none yet), w1 incarnation, w2 its random half, w3 epoch */
+                         + 1 (0: none yet), w1 incarnation, w2 its random half, w3 epoch, string: the
+                         name of the district that runs in the slot now, DISTRICT_NAME_MAX bytes */
     SELF_LINK_STATE = 14,  /* k0 named link -> w0 enum link_state, w1 connection number,
                               w2 enum link_reason */
     SELF_LINK_ACK = 15,    /* k0 named link, w0 connection number: RELINKED -> LIVE. BW_AGAIN: there

@@ -9,6 +9,9 @@
  * STEWARD unix           IMAGE_UNIX_RANGE ids   KR_IMAGE_BANK, KR_IMAGE_PEER: start key to
  * terminal, badge 0, KR_IMAGE_FILES: node key, root of the file tree (filetree.h), KR_IMAGE_METER
  *   terminal       IMAGE_RANGE ids        KR_IMAGE_PEER: start key to unix, badge TERMINAL
+ *   relay          IMAGE_RANGE ids        KR_IMAGE_PEER: start key to unix, badge RELAYED; unix has
+ *                                         KR_IMAGE_RELAY: start key to it, badge WORK
+ *   those added    IMAGE_RANGE ids        KR_IMAGE_BANK
  *
  * KR_NAMES is a KEY_GRANT in all of them. All have a meter of class IMAGE_METER and no keeper, and
  * all start RUNNING. Ranges above begin at an id of their own; programs' own nodes, pages and
@@ -21,7 +24,10 @@
  *   steward   1: one page at its start: struct image_arguments
  *   unix      1: the inode table's segment (the same key as in the file tree's slot 1), writable
  *             2: one page at its start shared with terminal: the rings (userland/unix/rings.h)
+ *             4: pages shared with relay: the channels (userland/unix/channels.h)
  *   terminal  2: the same page
+ *   relay     4: the same pages
+ *   added     1: one page: struct image_arguments
  */
 #ifndef BAILIWICK_IMAGE_H
 #define BAILIWICK_IMAGE_H
@@ -36,10 +42,14 @@
 #define KR_IMAGE_PEER  7
 #define KR_IMAGE_FILES 8
 #define KR_IMAGE_METER 9
+#define KR_IMAGE_RELAY 22 /* unix only, which has no lower one free */
 
 #define BADGE_STEWARD  2
 #define BADGE_TERMINAL 1 /* posts from the terminal agent: bit 1 */
+#define BADGE_RELAYED  3 /* posts from the relay */
+#define BADGE_WORK     1 /* posts to the relay */
 
+#define IMAGE_CHANNEL_PAGES 66u /* sizeof(struct channels) */
 #define IMAGE_WINDOW(slot) (0x10000000ul * (slot))
 
 struct image_arguments {

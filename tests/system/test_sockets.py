@@ -1,0 +1,177 @@
+#!/usr/bin/python3
+"""Debian's netcat in one district talks to netcat in another, by socket paths /district/NAME/PATH; and what both see
+when one of the two is killed, goes back in time, or the power goes."""
+import os
+import time
+
+import harness
+from machine import SCRATCH, Machine, make_store, verify_store
+
+check = harness.Checks
+NC = 'nc.openbsd'
+
+
+def path(name):
+    return os.path.join(SCRATCH, 'sockets', name + '.district')
+
+
+stores = [make_store(path(name), name, size='64M', interval='300ms') for name in ('here', 'there')]
+machine = Machine(stores, name='sockets')
+attached = None
+
+
+def boot():
+    global attached
+    attached = None
+    machine.start()
+    machine.login()
+    for name in ('here', 'there'):
+        machine.restart(name)
+        machine.detach()
+
+
+def go(name):
+    """To the console of a district, None: to the machine's shell."""
+    global attached
+    if attached and attached != name:
+        machine.detach()
+    if name and attached != name:
+        machine.attach(name)
+    attached = name
+
+
+def sh(name, line, timeout=30):
+    go(name)
+    return machine.sh(line, timeout)
+
+
+def command(line):
+    go(None)
+    return machine.command(line)
+
+
+def says(name, line, expected, status=0, timeout=30):
+    check.equal(sh(name, line, timeout), (status, expected), line)
+
+
+def wait_for(name, line, expected, seconds=20):
+    end = time.monotonic() + seconds
+    while sh(name, line) != (0, expected):
+        if time.monotonic() > end:
+            raise AssertionError('%s in %s: %r, not %r' % (line, name, sh(name, line), expected))
+
+
+def connect(target, options='-NU'):
+    """netcat that connects once the other one listens, which may take it a moment to do."""
+    return ('e=$(mktemp); for i in $(seq 100); do %s %s /district/%s 2> $e; r=$?; grep -q refused $e || break; '
+            'sleep 0.1; done; cat $e; rm $e; (exit $r)' % (NC, options, target))
+
+
+def recover():
+    boot()
+
+
+def test_one_line():
+    says('here', NC + ' -dlU /district/here/chat > /tmp/got &', '')
+    says('there', 'echo from there | (%s)' % connect('here/chat'), '')
+    wait_for('here', 'cat /tmp/got', 'from there')
+
+
+def test_both_ways():
+    says('here', '(sleep 0.3; echo answer) | %s -NlU /district/here/chat > /tmp/got &' % NC, '')
+    says('there', '(echo question; sleep 1) | (%s)' % connect('here/chat'), 'answer')
+    wait_for('here', 'cat /tmp/got', 'question')
+
+
+def test_many_bytes():
+    sh('there', 'dd if=/dev/urandom of=/tmp/big bs=64k count=40 2>/dev/null')
+    says('here', NC + ' -dlU /district/here/big | md5sum > /tmp/sum &', '')
+    status, text = sh('there', '(%s) < /tmp/big; md5sum < /tmp/big' % connect('here/big'), 60)
+    wait_for('here', 'cat /tmp/sum', text)
+
+
+def test_several_at_once():
+    sh('there', 'for i in 1 2 3 4 5; do dd if=/dev/urandom of=/tmp/f$i bs=1k count=300 2>/dev/null; done')
+    for i in range(1, 6):
+        says('here', '%s -dlU /district/here/n%d > /tmp/f%d &' % (NC, i, i), '')
+    for i in range(1, 6):
+        says('there', '(%s) < /tmp/f%d &' % (connect('here/n%d' % i), i), '')
+    sh('there', 'wait')
+    _, sums = sh('there', 'cd /tmp; md5sum f1 f2 f3 f4 f5')
+    wait_for('here', 'cd /tmp; md5sum f1 f2 f3 f4 f5', sums)
+
+
+def test_refused():
+    for target in ('/district/here/nobody', '/district/nowhere/chat'):
+        status, text = sh('there', '%s -NU %s < /dev/null' % (NC, target))
+        check.equal((status, text), (1, '%s: %s: Connection refused' % (NC, target)))
+    status, text = sh('there', NC + ' -dlU /district/here/chat')
+    check.equal(status, 1)
+    check.contains(text, 'Cannot assign requested address')
+    says('here', NC + ' -dlU /district/here/taken > /dev/null &', '')
+    sh('here', 'sleep 0.5')
+    status, text = sh('here', NC + ' -dlU /district/here/taken')
+    check.equal(status, 1)
+    check.contains(text, 'Address already in use')
+    says('here', 'echo to myself | (%s)' % connect('here/taken'), '')
+
+
+def connection_from_there():
+    """A connection that stays open: there's end writes its exit status to /tmp/status."""
+    sh('there', 'rm -f /tmp/status')
+    sh('here', 'killall %s 2> /dev/null; rm -f /tmp/long; sleep 0.2' % NC)  # perhaps one of a past
+    says('here', NC + ' -dlU /district/here/long > /tmp/long &', '')
+    says('there', '(echo begin; sleep 1000) | (%s; echo over > /tmp/status) > /dev/null &' % connect('here/long', '-U'), '')
+    wait_for('here', 'cat /tmp/long', 'begin')
+
+
+def test_the_other_side_is_killed():
+    connection_from_there()
+    command('kill here')
+    wait_for('there', 'cat /tmp/status', 'over')
+    status, text = sh('there', '%s -NU /district/here/long < /dev/null' % NC)
+    check.equal((status, text), (1, NC + ': /district/here/long: Connection refused'))
+    go(None)
+    machine.restart('here')
+    machine.detach()
+    says('here', NC + ' -dlU /district/here/new > /tmp/got &', '')
+    says('there', 'echo again | (%s)' % connect('here/new'), '')
+    wait_for('here', 'cat /tmp/got', 'again')
+
+
+def test_the_other_side_goes_back():
+    connection_from_there()
+    command('rollback here --back 1')
+    wait_for('there', 'cat /tmp/status', 'over')
+
+
+def test_power_cut():
+    connection_from_there()
+    says('here', NC + ' -dlU /district/here/stays > /tmp/got &', '')
+    says('there', 'sleep 1', '')
+    go(None)
+    machine.checkpoint('here')
+    machine.checkpoint('there')
+    boot()
+    wait_for('there', 'cat /tmp/status', 'over')  # that connection is lost ...
+    says('there', 'echo after | (%s)' % connect('here/stays'), '')  # ... but who listened still does
+    wait_for('here', 'cat /tmp/got', 'after')
+
+
+def test_channels_come_back():
+    """More connections, one after the other, than there can be at once."""
+    says('here', NC + ' -dklU /district/here/many > /tmp/got &', '')
+    says('there', 'echo 0 | (%s)' % connect('here/many'), '')
+    says('there', 'for i in $(seq 40); do echo $i | %s -NU /district/here/many || echo failed; done' % NC, '', timeout=60)
+    wait_for('here', 'wc -l < /tmp/got', '41')
+
+
+def finish():
+    machine.close()
+    for store in stores:
+        verify_store(store)
+
+
+if __name__ == '__main__':
+    boot()
+    harness.main(globals(), finish, recover)
