@@ -156,7 +156,7 @@ def jobs(long):
     yield 'recorded', system('recorded', '--seed', str(SEED),
                              *(['--images', '50000', '--steps', '60', '--boots', '20'] if long else []))
     yield 'hostile', system('hostile', '--seed', str(SEED), '--machines', '100' if long else '5')
-    yield 'ioerrors', system('ioerrors', '--seed', str(SEED), '--sessions', '30' if long else '3')
+    yield 'ioerrors', system('ioerrors', '--seed', str(SEED), '--sessions', '12' if long else '3')
     yield 'tools', system('tools')
     yield 'put', system('put')
     yield 'mirror', system('mirror')
