@@ -120,10 +120,10 @@ static uint64_t floor_found(enum space_use use)
 
 START_TEST(each_use_leaves_the_rest_to_the_next)
 {
-    ck_assert_uint_eq(floor_found(SPACE_FILES), 4 * UNIT + 1);
-    ck_assert_uint_eq(floor_found(SPACE_MAPPING), 3 * UNIT + 1);
-    ck_assert_uint_eq(floor_found(SPACE_LARGE), 2 * UNIT + 1);
-    ck_assert_uint_eq(floor_found(SPACE_PROCESS), UNIT + 1);
+    ck_assert_uint_eq(floor_found(SPACE_FILES), 5 * UNIT + 1);
+    ck_assert_uint_eq(floor_found(SPACE_MAPPING), 4 * UNIT + 1);
+    ck_assert_uint_eq(floor_found(SPACE_LARGE), 3 * UNIT + 1);
+    ck_assert_uint_eq(floor_found(SPACE_PROCESS), UNIT * 5 / 4 + 1);
     ck_assert_uint_eq(floor_found(SPACE_SMALL), UNIT / 2 + 1);
     ck_assert_uint_eq(floor_found(SPACE_LAST), 1);
 }
@@ -136,7 +136,7 @@ START_TEST(memory_is_refused_to_the_large_before_the_small)
     ck_assert(space_take_page(&memory));
     memory.owned = 100;
     ck_assert(!space_take_page(&memory));
-    know(UNIT + UNIT / 4);
+    know(UNIT + UNIT / 2);
     ck_assert(space_take_page(&memory));
     memory.owned = 10000;
     ck_assert(!space_take_page(&memory));
@@ -152,9 +152,9 @@ END_TEST
 START_TEST(a_mapping_must_fit)
 {
     fake.left = 2000;
-    ck_assert(space_take_mapping(1500));
+    ck_assert(space_take_mapping(1400));
     ck_assert(!space_take_mapping(1700));
-    ck_assert(space_take_mapping(1500)); /* it is not counted: memory comes when it is touched */
+    ck_assert(space_take_mapping(1400)); /* it is not counted: memory comes when it is touched */
     know(2 * UNIT);
     ck_assert(space_take_mapping(UNIT - 1)); /* as a program needs it to start */
     ck_assert(!space_take_mapping(1000));
@@ -253,6 +253,7 @@ END_TEST
 
 START_TEST(other_failures_are_left_alone)
 {
+    memory.owned = 10000;
     fake.left = 1;
     space_freed();
     space_begin();
@@ -269,6 +270,7 @@ END_TEST
 
 START_TEST(a_fault_waits_too)
 {
+    memory.owned = 10000;
     fake.left = 1;
     space_freed();
     ck_assert_int_eq(space_wait_fault(), BLOCKED);
@@ -281,6 +283,23 @@ START_TEST(a_fault_waits_too)
 }
 END_TEST
 
+START_TEST(a_small_process_lets_others_go_first)
+{
+    fake.left = 1;
+    space_begin();
+    ck_assert(!space_take(SPACE_PROCESS, 1));
+    ck_assert_int_eq(space_outcome(-ENOMEM), BLOCKED);
+    ck_assert_int_eq(space_wait_fault(), BLOCKED);
+    ck_assert_int_eq(refused_call(), -ENOSPC); /* files do not wait for that */
+    fake.now += 1000000000;
+    ck_assert_int_eq(space_wait_fault(), -ENOMEM);
+    ck_assert_int_eq(space_outcome(-ENOMEM), -ENOMEM);
+    memory.owned = 10000;
+    space_satisfied();
+    ck_assert_int_eq(space_wait_fault(), -ENOMEM);
+}
+END_TEST
+
 START_TEST(figures_tell_what_files_may_have)
 {
     struct space_figures f;
@@ -289,8 +308,8 @@ START_TEST(figures_tell_what_files_may_have)
     space_figures(&f);
     ck_assert_uint_eq(f.total, TOTAL);
     ck_assert_uint_eq(f.free, 1000);
-    ck_assert_uint_eq(f.files, 1000 - 4 * UNIT);
-    fake.left = 4 * UNIT;
+    ck_assert_uint_eq(f.files, 1000 - 5 * UNIT);
+    fake.left = 5 * UNIT;
     space_figures(&f);
     ck_assert_uint_eq(f.files, 0);
 }
@@ -315,6 +334,7 @@ int main(void)
     tcase_add_test(tests, nobody_waits_for_ever);
     tcase_add_test(tests, other_failures_are_left_alone);
     tcase_add_test(tests, a_fault_waits_too);
+    tcase_add_test(tests, a_small_process_lets_others_go_first);
     tcase_add_test(tests, figures_tell_what_files_may_have);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

@@ -10,7 +10,8 @@
  *
  * Before anything is refused, its thread waits if there is hope: what was destroyed lately may be
  * known to the store only, and give its place back with the next checkpoint, which waiting asks
- * for. Invariant: a call waits for WAIT_EPOCHS checkpoints at most, and no longer than WAIT_LIMIT.
+ * for; and somebody else may end. Invariant: a call waits for WAIT_EPOCHS checkpoints at most, and
+ * no longer than WAIT_LIMIT; or, for others, no longer than PATIENCE.
  *
  * Free is what the nucleus said at the last question, less what was taken since; it is asked again
  * after some objects, and always before a refusal.
@@ -24,6 +25,7 @@
 #define FREED_EPOCHS  2u   /* until what was destroyed is committed */
 #define WAIT_EPOCHS   4u
 #define WAIT_LIMIT    10000000000ull /* ns */
+#define PATIENCE      1000000000ull
 #define WAIT_STEP     20000000ull
 #define START_OBJECTS 256u /* for our own memory, and a shell */
 #define START_STEP    1000000000ull
@@ -168,8 +170,17 @@ static bool hopeful(const struct thread *t)
            epoch < t->space_epoch + WAIT_EPOCHS && time_monotonic() < t->space_since + WAIT_LIMIT;
 }
 
+/** May others have gone by then? A small process waits for that, so that a large one that comes and
+ * goes is not its end. */
+static bool patient(const struct thread *t)
+{
+    const struct space *s = t->process->space;
+
+    return s && !space_is_large(s) && time_monotonic() < t->space_since + PATIENCE;
+}
+
 /** Enters current in the queue if there is hope. @return BLOCKED, -EINTR, -ENOMEM */
-static long wait_here(void)
+static long wait_here(bool for_memory)
 {
     struct thread *t = current;
 
@@ -178,7 +189,9 @@ static long wait_here(void)
         t->space_epoch = epoch;
         t->space_since = time_monotonic();
     }
-    return hopeful(t) ? wait_on(&waiting, time_monotonic() + WAIT_STEP) : -ENOMEM;
+    return hopeful(t) || (for_memory && patient(t))
+               ? wait_on(&waiting, time_monotonic() + WAIT_STEP)
+               : -ENOMEM;
 }
 
 long space_outcome(long result)
@@ -186,12 +199,12 @@ long space_outcome(long result)
     if (result != -ENOSPC && (!refused || (result != -ENOMEM && result != -EAGAIN))) {
         return result;
     }
-    return wait_here() == BLOCKED ? BLOCKED : result;
+    return wait_here(result != -ENOSPC) == BLOCKED ? BLOCKED : result;
 }
 
 long space_wait_fault(void)
 {
-    long r = wait_here();
+    long r = wait_here(true);
 
     if (r == BLOCKED) {
         current->waits_in_fault = true;

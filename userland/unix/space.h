@@ -10,12 +10,12 @@
 /** Who wants new objects; the earlier ones are refused first, at a floor of so many 256ths of a
  * unit. */
 enum space_use {
-    SPACE_FILES = 1024,  /* a file or a directory grows */
-    SPACE_MAPPING = 768, /* a process asks for more memory */
-    SPACE_LARGE = 512,   /* a large process touches memory that it was given; */
-    SPACE_SMALL = 128,   /* the less it has, the nearer to this is its floor */
-    SPACE_PROCESS = 256, /* a process is made */
-    SPACE_LAST = 0,      /* the shell or the first process touches memory */
+    SPACE_FILES = 1280,   /* a file or a directory grows */
+    SPACE_MAPPING = 1024, /* a process asks for more memory */
+    SPACE_LARGE = 768,    /* a large process touches memory that it was given; */
+    SPACE_SMALL = 128,    /* the less it has, the nearer to this is its floor */
+    SPACE_PROCESS = 320,  /* a process is made */
+    SPACE_LAST = 0,       /* the shell or the first process touches memory */
 };
 
 struct space;
