@@ -18,13 +18,13 @@ from machine import SCRATCH, Machine, make_store, make_tree, verify_store
 check = harness.Checks
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-FOLDER = os.path.join(SCRATCH, 'larger')
 parser = argparse.ArgumentParser()
 parser.add_argument('--long', action='store_true')
 parser.add_argument('--seed', type=int, default=1)
 parser.add_argument('names', nargs='*')
 options = parser.parse_args()
 sys.argv[1:] = options.names
+FOLDER = os.path.join(SCRATCH, 'larger-%d' % options.seed)
 # MiB of memory, MiB of data, store
 ONE = (128, 1024, '3G') if options.long else (64, 256, '768M')
 TWO = (128, 512, '1536M') if options.long else (48, 96, '320M')
@@ -180,6 +180,38 @@ def test_a_small_one_beside_a_large_one():
         check.true(fetched > 500, 'the large one fetched %d of %d' % (fetched, looked))
         m.detach()
     for d in (large, small):
+        d.remove()
+
+
+def test_a_fork_bomb():
+    """Processes without end in one district, in little memory: the other goes on, and all of it can be ended."""
+    big, bomb = District('big', 64, '256M'), District('bomb', 4, '256M')
+    with Machine([big.path, bomb.path], memory=32, name='larger-bomb') as m:
+        m.login()
+        for d in (bomb, big):
+            d.begin(m)
+            m.detach()
+        m.attach(big.name)
+        m.send('run\n')
+        m.detach()
+        m.attach(bomb.name)
+        ask(m, 'forks 80')
+        m.send('\x03')
+        m.sh('true')
+        m.send('f() { f | f & }; f\n')
+        m.read_for(4)
+        m.detach()
+        m.attach(big.name)
+        check.true(stop(m)[0] > 500, 'the other one was paging')
+        m.detach()
+        check.contains(m.command('kill bomb'), 'dropped from memory')
+        m.restart(bomb.name)
+        m.detach()
+        m.attach(big.name)
+        ask(m, 'check')
+        m.detach()
+        m.command('kill bomb')
+    for d in (big, bomb):
         d.remove()
 
 
