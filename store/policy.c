@@ -145,6 +145,8 @@ int store_held(struct store *st, uint64_t generation, uint64_t *blocks)
     const struct disk_generation *g = generation_kept(&st->committed, generation);
 
     *blocks = 0;
+    if (st->must_reopen) /* `now` may lack what retention took out */
+        return STORE_STATE;
     return g ? generation_held(st, g->number, blocks) : STORE_ABSENT;
 }
 
