@@ -2,8 +2,9 @@
  * Crash tests of the store (workloads.c), and proof that they can fail (mutations.c).
  *
  *   crash [--sequences N] [--images N] [--seed N] [--workers N] [--mirror] [--thorough | --quick]
- *                            all sequences of up to N operations (1 to 3), then random ones until
- *                            so many different images have been opened
+ *                            all sequences of up to N operations (of three: only those of the core,
+ *                            unless thorough), then random ones until so many different images have
+ *                            been opened
  *   crash --mutations [--seconds N]            each fault in turn; N is the most that one may take
  *   crash --mutation NUMBER                    that fault, to look at
  *   crash --lies [--seed N] [--rounds N]       disks that lie and fail
@@ -28,7 +29,7 @@ struct options {
     unsigned sequences, workers;
     uint64_t images, seed, rounds;
     double seconds;
-    bool mirror;
+    bool mirror, thorough;
     struct effort effort;
 };
 
@@ -53,7 +54,7 @@ static void work(const struct options *o, unsigned worker)
 
     distinct_worker(worker);
     for (unsigned length = 1; length <= o->sequences; length++) {
-        workload_sequences(&o->effort, length, length > 2 && !o->effort.twice, worker, o->workers);
+        workload_sequences(&o->effort, length, length > 2 && !o->thorough, worker, o->workers);
         if (worker == 0) {
             printf("up to %u operation%s: ", length, length > 1 ? "s" : "");
             report(start);
@@ -69,7 +70,7 @@ static int run(const struct options *o)
     double start = workload_now();
     int failed = 0, status;
 
-    distinct_begin(o->images * 2, o->workers);
+    distinct_begin(o->images, o->workers);
     distinct_goal(o->images);
     fflush(stdout);
     for (unsigned w = 0; w < o->workers; w++)
@@ -161,7 +162,7 @@ int main(int argc, char **argv)
                                           {"quick", no_argument, NULL, 'q'},
                                           {"rounds", required_argument, NULL, 'R'},
                                           {0}};
-    struct options o = {2, 1, 100000, 1, 1000, 20, false, {10, 16, 6, 24}};
+    struct options o = {2, 1, 100000, 1, 1000, 20, false, false, {16, 16, 6, 24}};
     int c, what = 0;
 
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -180,7 +181,7 @@ int main(int argc, char **argv)
         else if (c == 'm')
             store_mutation = atoi(optarg);
         else if (c == 't')
-            o.effort = (struct effort){16, 200, 2, 8};
+            o.thorough = true, o.effort = (struct effort){16, 64, 4, 16};
         else if (c == 'q')
             o.effort = effort_quick;
         else if (c == 'd')

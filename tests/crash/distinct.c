@@ -29,7 +29,7 @@ static void *shared(size_t size)
 void distinct_begin(uint64_t images, unsigned workers)
 {
     slots = 1u << 20;
-    while (slots < images * 2)
+    while (slots < images + images / 2)
         slots *= 2;
     slot = shared(slots * sizeof(*slot));
     all = shared(workers * sizeof(*all));
