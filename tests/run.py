@@ -72,9 +72,13 @@ def through_scons(alias, folder):
 
 
 def system(name, *arguments):
+    return counting('/usr/bin/python3', os.path.join(HERE, 'system', 'test_%s.py' % name), *arguments)
+
+
+def counting(*command):
+    """A program whose last line says how many passed and failed."""
     def job():
-        script = os.path.join(HERE, 'system', 'test_%s.py' % name)
-        done = subprocess.run(['/usr/bin/python3', script, *arguments], stdin=subprocess.DEVNULL, text=True,
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors='replace')
         counts = re.findall(r'^(\d+) passed, (\d+) failed$', done.stdout, re.MULTILINE)
         if not counts:
@@ -149,6 +153,7 @@ def jobs(long):
     yield 'posix', system('posix')
     yield 'survive', system('survive')
     yield 'links', system('links')
+    yield 'model', counting('/usr/bin/python3', os.path.join(HERE, 'model', 'check.py'))
     yield 'sockets', system('sockets')
     yield 'host', system('host')
     yield 'locks', system('locks')
