@@ -2,9 +2,8 @@
  * Makes a store hostile: one more generation, whole by its checksums, in which objects are not what
  * any nucleus would have written. For tests of what a machine does with it.
  *
- *     forge FILE SEED [KIND]      prints what was forged, one line each
- *
- * Without KIND (an index into `kinds`) it takes one to four by chance, and the store's settings.
+ *     forge FILE SEED                prints what was forged, one line each
+ *     forge FILE SEED forbidden      a key that no store may hold, where it is met at once
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,8 +28,8 @@ union content {
 
 static struct {
     struct store *store;
-    uint64_t chance;
-    oid_t *oid[OBJECT_DOMAIN + 1]; /* by type: those from OID_FIRST_FREE on */
+    uint64_t seed, chance;
+    oid_t *oid[OBJECT_DOMAIN + 1]; /* by type; system objects, below OID_FIRST_FREE, as 0 */
     size_t count[OBJECT_DOMAIN + 1];
 } forge;
 
@@ -306,6 +305,20 @@ static void forge_list(void)
     printf("page %llu of the domain list\n", (unsigned long long)(page - OID_DOMAIN_LIST));
 }
 
+/** Whatever the nucleus keeps in the others. */
+static void forge_system_object(void)
+{
+    oid_t oid = forge.count[0] ? forge.oid[0][any(forge.count[0])] : OID_SYSTEM;
+    struct store_object o;
+    union content c;
+
+    if (!get(oid, &c, &o))
+        return;
+    forge_words(&c, 0, any(2) ? 512 : STORE_BLOCK);
+    put(oid, o.type, o.version, &c);
+    printf("system object %#llx\n", (unsigned long long)oid);
+}
+
 static void forge_type(void)
 {
     oid_t oid = any(8) ? any_oid((enum object_type)(1 + any(3))) : any(OID_FIRST_FREE);
@@ -356,9 +369,47 @@ static void forge_settings(void)
     printf("the store's settings\n");
 }
 
-static void (*const kinds[])(void) = {
-    forge_slot,   forge_cycle, forge_registers, forge_domain, forge_domain_keys,
-    forge_system, forge_list,  forge_type,      forge_page,   forge_missing};
+/** A device's key or one to a system object, in a domain's registers or in its address space. */
+static void forge_forbidden(void)
+{
+    static const struct key keys[] = {
+        {.type = KEY_NUCLEUS},
+        {.type = KEY_DISTRICT, .version = 1},
+        {.type = KEY_PORTS, .version = 8, .value = 0x3f8},
+        {.type = KEY_PHYSICAL, .version = 256, .value = 0x100000},
+        {.type = KEY_IRQ, .value = 4},
+        {.type = KEY_LAST_PERSISTENT + 1},
+        {.type = 255},
+        {.type = KEY_PAGE, .rights = RIGHT_WRITE, .version = 1, .value = OID_SYSTEM},
+        {.type = KEY_NODE, .rights = 0x80, .version = 1, .value = OID_FIRST_FREE},
+        {.type = KEY_DOMAIN, .version = 1, .value = OID_LIMIT},
+        {.type = KEY_RANGE, .version = 4096, .value = 0},
+        {.type = KEY_RANGE, .tag = 40, .version = UINT32_MAX, .value = OID_FIRST_FREE},
+    };
+    struct key k = keys[forge.seed % (sizeof(keys) / sizeof(keys[0]))];
+    union content list, c;
+    struct store_object o;
+    oid_t oid;
+
+    if (!get(OID_DOMAIN_LIST, &list, &o) || !get(list.list[any(4)], &c, &o))
+        check(STORE_ABSENT, "a domain");
+    oid = o.oid;
+    if (any(2)) {
+        c.domain.keys[1 + any(BW_KEY_REGISTERS - 1)] = k;
+    } else {
+        oid = c.domain.segment.value;
+        if (!get(oid, &c, &o))
+            check(STORE_ABSENT, "its segment");
+        c.slot[BW_NODE_SLOTS - 1] = k;
+    }
+    put(oid, o.type, o.version, &c);
+    printf("a key of type %u in object %#llx\n", k.type, (unsigned long long)oid);
+}
+
+static void (*const kinds[])(void) = {forge_slot,          forge_cycle,       forge_registers,
+                                      forge_domain,        forge_domain_keys, forge_system,
+                                      forge_system_object, forge_list,        forge_type,
+                                      forge_page,          forge_missing};
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 /* --- the store ----------------------------------------------------------------------------------
@@ -385,12 +436,14 @@ static int io_flush(void *ctx)
 
 static int note(void *ctx, const struct store_object *o)
 {
+    unsigned type = o->oid < OID_FIRST_FREE ? OBJECT_NONE : o->type;
+    oid_t **oid = &forge.oid[type];
+
     (void)ctx;
-    if (o->oid >= OID_FIRST_FREE && o->type <= OBJECT_DOMAIN) {
-        forge.oid[o->type] =
-            realloc(forge.oid[o->type], (forge.count[o->type] + 1) * sizeof(oid_t));
-        forge.oid[o->type][forge.count[o->type]++] = o->oid;
-    }
+    *oid = realloc(*oid, (forge.count[type] + 1) * sizeof(oid_t));
+    if (!*oid)
+        check(STORE_NOMEM, "its objects");
+    (*oid)[forge.count[type]++] = o->oid;
     return 0;
 }
 
@@ -403,11 +456,11 @@ int main(int argc, char **argv)
     struct stat s;
 
     if (fd < 0 || fstat(fd, &s)) {
-        fprintf(stderr, "usage: forge FILE SEED [KIND]\n");
+        fprintf(stderr, "usage: forge FILE SEED [forbidden]\n");
         return 2;
     }
     io.blocks = (uint64_t)s.st_size / STORE_BLOCK;
-    forge.chance = strtoull(argv[2], NULL, 10);
+    forge.seed = forge.chance = strtoull(argv[2], NULL, 10);
     check(store_open(&io, &forge.store), argv[1]);
     check(store_walk(forge.store, STORE_NEWEST, 0, note, NULL), "its objects");
     check(store_claim(forge.store, STORE_NEWEST, any(UINT64_MAX), "forge", 1, &incarnation),
@@ -416,8 +469,10 @@ int main(int argc, char **argv)
         forge_settings();
     store_info(forge.store, &info);
     check(store_begin(forge.store, info.next_generation), "a generation");
-    for (uint64_t n = argc > 3 ? 1 : 1 + any(4); n > 0; n--)
-        kinds[argc > 3 ? strtoull(argv[3], NULL, 10) % KINDS : any(KINDS)]();
+    if (argc > 3)
+        forge_forbidden();
+    for (uint64_t n = argc > 3 ? 0 : 1 + any(4); n > 0; n--)
+        kinds[any(KINDS)]();
     check(store_commit(forge.store, 1000000000, STORE_MADE_TOOL), "a commit");
     store_close(forge.store);
     return 0;

@@ -56,12 +56,12 @@ def test_a_district_is_made():
         subprocess.run([MKDISTRICT, 'export', base], stdout=f, check=True)
 
 
-def forge(name, seed):
+def forge(name, seed, *how):
     path = at(name + '.district')
     with open(at('stream'), 'rb') as f:
         subprocess.run([MKDISTRICT, 'import', '--force', '--name', name, path], stdin=f, check=True,
                        stdout=subprocess.DEVNULL)
-    done = subprocess.run([FORGE, path, str(seed)], capture_output=True, text=True)
+    done = subprocess.run([FORGE, path, str(seed), *how], capture_output=True, text=True)
     check.equal(done.returncode, 0, 'forge: ' + done.stderr)
     return path, done.stdout.split('\n')
 
@@ -127,6 +127,24 @@ def test_hostile_stores_harm_nobody():
     for n in range(options.machines):
         first = (options.seed * 1000 + n) * options.stores
         machine(range(first, first + options.stores))
+
+
+def test_keys_that_no_store_may_hold_are_refused():
+    """Each is where it is met at once; the generation with it is not run."""
+    for first in range(0, 12, 4):
+        forged = [forge('f%d' % seed, seed, 'forbidden') for seed in range(first, first + 4)]
+        with Machine([path for path, _ in forged], memory=512, name='forbidden') as m:
+            m.login()
+            for seed in range(first, first + 4):
+                while 'f%d' % seed not in m.command('districts'):
+                    pass
+                use(m, 'f%d' % seed)
+            with open(m.log_path.replace('.log', '.nucleus'), errors='replace') as f:
+                log = f.read()
+            for seed, (_, what) in zip(range(first, first + 4), forged):
+                check.contains(log, 'f%d: object ' % seed, ', '.join(what))
+        for path, _ in forged:
+            os.unlink(path)
 
 
 if __name__ == '__main__':
