@@ -193,6 +193,7 @@ static void dump_head(const struct disk_root *r, uint64_t found)
     number("copies", r->copies);
     dump_field("in sync", "%#x", r->in_sync);
     number("mirror changes", r->mirror_changes);
+    number("mirror history", r->mirror_history);
     words("ran by", r->ran_by, sizeof(r->ran_by));
 }
 

@@ -100,7 +100,8 @@ struct disk_root {
     uint32_t copies;         /* devices that the store is on: 1, or 2 of a mirror */
     uint32_t in_sync;        /* bit n: copy n has all of it */
     uint64_t mirror_changes; /* of in_sync */
-    uint8_t reserved[240];
+    uint64_t mirror_history; /* its last values, 2 bits each, the present one lowest */
+    uint8_t reserved[232];
 };
 _Static_assert(sizeof(struct disk_root) == 512, "on disk: root");
 

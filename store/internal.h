@@ -278,6 +278,8 @@ void super_for_copy(struct disk_super *s, unsigned copy);
 
 /* root.c */
 int root_open(struct store *st);
+/** Says which copies have everything; the same mask again is no change. */
+void root_set_in_sync(struct disk_root *h, uint32_t mask);
 /** Names all twins of durable roots that are not whole, and mends them if st->repairs. */
 int root_check(struct store *st);
 /** Copies that are in sync, and there. */

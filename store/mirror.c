@@ -58,8 +58,9 @@ void mirror_look(const struct store_io *io, struct mirror_look *look)
     if (look->error == STORE_OK) {
         store_info(st, &look->info);
         store_close(st);
-        look->seen = (struct mirror_seen){MIRROR_WHOLE, look->info.in_sync,
-                                          look->info.mirror_changes, look->info.sequence};
+        look->seen =
+            (struct mirror_seen){MIRROR_WHOLE, look->info.in_sync, look->info.mirror_changes,
+                                 look->info.sequence, look->info.mirror_history};
     } else if (look->label) {
         look->seen.state = MIRROR_DAMAGED;
     }

@@ -17,7 +17,8 @@
  * in sync, durably: else it would go on alone, without a question, while the other one says that it
  * has missed something.
  *   5. A copy begins to run alone without knowing only when the user says so. So if each calls
- *      itself the only one, they have gone different ways, and only the user can choose.
+ *      itself the only one, they have gone different ways, and only the user can choose. So they
+ *      have if one has been in sync with a third one since: the values that in_sync had tell.
  *
  *   the one says     the other one says         verdict (n: the newer, o: the older)
  *   ------------     ------------------         -----------------------------------
@@ -72,12 +73,24 @@ static struct mirror_decision decide_both(const struct mirror_seen *seen, unsign
     return decided(changes == 1 && roots == 1 ? MIRROR_BOTH : MIRROR_STALE, n);
 }
 
+/** Is what the older root knows of earlier values of in_sync a part of what the newer one knows? */
+static bool same_past(const struct mirror_seen *n, const struct mirror_seen *o)
+{
+    uint64_t bits = 2 * (n->changes - o->changes);
+
+    if (n->history == 0 || o->history == 0 || bits >= 64)
+        return true;
+    return n->history >> bits == (o->history & UINT64_MAX >> bits);
+}
+
 /** Can the older root have been followed by the newer one? */
 static bool one_history(const struct mirror_seen *n, const struct mirror_seen *o)
 {
-    if (n->changes == o->changes)
-        return n->in_sync == o->in_sync;
-    return n->changes > o->changes && n->sequence > o->sequence;
+    if (n->changes == o->changes && n->in_sync != o->in_sync)
+        return false;
+    if (n->changes != o->changes && (n->changes < o->changes || n->sequence <= o->sequence))
+        return false;
+    return same_past(n, o);
 }
 
 static struct mirror_decision decide_two(const struct mirror_seen *seen)

@@ -55,8 +55,7 @@ int store_set_crash_policy(struct store *st, uint32_t policy)
 /** A mask that is set again is no change. */
 static void change_in_sync(struct disk_root *h, const uint64_t *v)
 {
-    h->mirror_changes += h->in_sync != v[0];
-    h->in_sync = (uint32_t)v[0];
+    root_set_in_sync(h, (uint32_t)v[0]);
 }
 
 static void change_next(struct disk_root *h, const uint64_t *v)

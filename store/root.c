@@ -213,6 +213,15 @@ static int write_and_flush(struct store *st, uint64_t sequence, size_t length, b
     return r;
 }
 
+void root_set_in_sync(struct disk_root *h, uint32_t mask)
+{
+    if (h->in_sync == mask)
+        return;
+    h->in_sync = mask;
+    h->mirror_changes++;
+    h->mirror_history = h->mirror_history << 2 | mask;
+}
+
 /** A copy of a mirror that is written to alone says so in whatever root it gets. */
 static void note_alone(struct store *st, struct state *s)
 {
@@ -220,9 +229,8 @@ static void note_alone(struct store *st, struct state *s)
 
     if (st->io.copies > 1 || s->head.copies < 2 || s->head.in_sync == alone)
         return;
-    s->head.in_sync = st->now.head.in_sync = alone;
-    s->head.mirror_changes++;
-    st->now.head.mirror_changes = s->head.mirror_changes;
+    root_set_in_sync(&s->head, alone);
+    root_set_in_sync(&st->now.head, alone);
 }
 
 int root_write(struct store *st, struct state *s, bool data_first)

@@ -144,6 +144,7 @@ static int write_first_root(struct store *st, const struct store_format_params *
     }
     h->copies = st->io.copies;
     h->in_sync = (1u << st->io.copies) - 1;
+    h->mirror_history = h->in_sync;
     h->claim_start = FIRST_DATA;
     st->committed.head = *h;
     r = map_claim(st, h, map_claim_target(st));
@@ -208,6 +209,7 @@ void store_info(const struct store *st, struct store_info *info)
         .copy = st->super.copy,
         .in_sync = h->in_sync,
         .mirror_changes = h->mirror_changes,
+        .mirror_history = h->mirror_history,
         .roots_lost = root_twins_lost(st),
         .root_cut_off = root_cut_off(st),
         .leaks = (h->flags & ROOT_LEAKS) != 0,

@@ -1,9 +1,9 @@
 // sources: ../../store/check.c ../../store/checksum.c ../../store/commit.c ../../store/damage.c
 // sources: ../../store/generation.c ../../store/io.c ../../store/map.c ../../store/mirror.c
 // sources: ../../store/mirror_decide.c ../../store/node.c ../../store/points.c
-// sources: ../../store/policy.c ../../store/reclaim.c ../../store/retain.c ../../store/room.c ../../store/root.c
-// sources: ../../store/scrub.c ../../store/store.c ../../store/super.c ../../store/tree.c
-// sources: ../../store/update.c ../../store/verify.c
+// sources: ../../store/policy.c ../../store/reclaim.c ../../store/retain.c ../../store/room.c
+// sources: ../../store/root.c ../../store/scrub.c ../../store/store.c ../../store/super.c
+// sources: ../../store/tree.c ../../store/update.c ../../store/verify.c
 /*
  * A mirrored store on two simulated disks: the power goes, or one of them fails, at every single
  * write and flush; each block of each copy is damaged; a copy that missed something is brought up
@@ -568,6 +568,39 @@ START_TEST(copies_that_ran_apart_are_not_mixed)
 }
 END_TEST
 
+/** The copy runs alone, and a new disk takes the other one's place. */
+static void find_another(unsigned copy)
+{
+    struct store_io io = device(!copy);
+
+    ck_assert_int_eq(decide(1u << copy), MIRROR_ASK);
+    mirror_alone(&mirror);
+    ck_assert_int_eq(open_store(), STORE_OK);
+    ck_assert_int_eq(claim(), STORE_OK);
+    memset(disks[!copy].now, 0, sizeof(disks[!copy].now));
+    ck_assert_int_eq(mirror_add(&mirror, store, !copy, &io), STORE_OK);
+    ck_assert_int_eq(resync(), STORE_ABSENT);
+    close_store();
+    ck_assert_int_eq(decide(3), MIRROR_BOTH);
+}
+
+START_TEST(halves_of_two_mirrors_are_not_put_together)
+{
+    static uint8_t first[BLOCKS][STORE_BLOCK], second[BLOCKS][STORE_BLOCK];
+
+    fresh();
+    ck_assert_int_eq(commit(), STORE_OK);
+    close_store();
+    memcpy(second, disks[1].now, sizeof(second));
+    find_another(0);
+    memcpy(first, disks[0].now, sizeof(first));
+    memcpy(disks[1].now, second, sizeof(second));
+    find_another(1);
+    memcpy(disks[0].now, first, sizeof(first));
+    ck_assert_int_eq(decide(3), MIRROR_SPLIT);
+}
+END_TEST
+
 START_TEST(a_copy_comes_while_the_store_is_open)
 {
     struct store_io io;
@@ -675,6 +708,7 @@ int main(void)
     tcase_add_test(tests, bringing_up_to_date_is_cut_off_everywhere);
     tcase_add_test(tests, each_block_of_a_copy_is_damaged);
     tcase_add_test(tests, copies_that_ran_apart_are_not_mixed);
+    tcase_add_test(tests, halves_of_two_mirrors_are_not_put_together);
     tcase_add_test(tests, a_copy_comes_while_the_store_is_open);
     tcase_add_test(tests, what_no_copy_has_is_not_called_up_to_date);
     tcase_add_test(tests, who_belongs_together);

@@ -17,13 +17,15 @@
     {                                                                                              \
         .state = MIRROR_DAMAGED                                                                    \
     }
-#define SAYS(sync, times, number)                                                                  \
+/* With the values of in_sync so far, or without. */
+#define PAST(sync, times, number, past)                                                            \
     {                                                                                              \
-        MIRROR_WHOLE, sync, times, number                                                          \
+        MIRROR_WHOLE, sync, times, number, past                                                    \
     }
-#define FIRST  1u
-#define SECOND 2u
-#define BOTH   3u
+#define SAYS(sync, times, number) PAST(sync, times, number, 0)
+#define FIRST                     1u
+#define SECOND                    2u
+#define BOTH                      3u
 
 static const struct {
     struct mirror_seen seen[2];
@@ -65,6 +67,13 @@ static const struct {
     {{SAYS(BOTH, 2, 15), SAYS(FIRST, 1, 12)}, MIRROR_STALE, 0},
     {{SAYS(BOTH, 2, 15), SAYS(SECOND, 1, 12)}, MIRROR_SPLIT, 0},
     {{SAYS(SECOND, 1, 12), SAYS(FIRST, 1, 12)}, MIRROR_SPLIT, 0},
+    /* what in_sync was before: both, the first alone, both ... */
+    {{PAST(BOTH, 2, 20, 067), PAST(BOTH, 0, 10, 03)}, MIRROR_STALE, 0},
+    {{PAST(BOTH, 2, 20, 067), PAST(FIRST, 1, 10, 015)}, MIRROR_STALE, 0},
+    {{PAST(BOTH, 2, 20, 067), PAST(BOTH, 2, 21, 067)}, MIRROR_BOTH, 1},
+    /* ... but the second was alone then, and in sync with a third one since */
+    {{PAST(BOTH, 2, 20, 067), PAST(BOTH, 2, 90, 073)}, MIRROR_SPLIT, 1},
+    {{PAST(FIRST, 3, 95, 0335), PAST(BOTH, 2, 90, 073)}, MIRROR_SPLIT, 0},
 };
 
 START_TEST(the_table)
@@ -89,7 +98,7 @@ static const uint64_t sequences[] = {10, 11, 12, 20}, changes[] = {4, 5, 6, 9};
 static struct mirror_seen combination(unsigned n)
 {
     return (struct mirror_seen){states[n % 3], n / 3 % 4, changes[n / 12 % 4],
-                                sequences[n / 48 % 4]};
+                                sequences[n / 48 % 4], 0};
 }
 #define COMBINATIONS 192u
 
@@ -172,7 +181,10 @@ static void write_root(struct history *h, unsigned durable, unsigned in_sync, un
     struct copy root = h->copy[h->leader];
 
     root.root.sequence++;
-    root.root.changes += root.root.in_sync != in_sync;
+    if (root.root.in_sync != in_sync) {
+        root.root.changes++;
+        root.root.history = root.root.history << 2 | in_sync;
+    }
     root.root.in_sync = in_sync;
     root.has |= commit;
     for (unsigned c = 0; c < 2; c++)
@@ -295,7 +307,8 @@ static void go_on(const struct history *h, unsigned left)
 
 START_TEST(every_short_history)
 {
-    struct history h = {.copy = {{SAYS(BOTH, 0, 1), 0, true}, {SAYS(BOTH, 0, 1), 0, true}}};
+    struct history h = {
+        .copy = {{PAST(BOTH, 0, 1, BOTH), 0, true}, {PAST(BOTH, 0, 1, BOTH), 0, true}}};
 
     histories = 0;
     go_on(&h, 9);

@@ -30,6 +30,7 @@ struct mirror_seen {
     unsigned in_sync; /* mask of the copies that it says are up to date */
     uint64_t changes; /* how often that has changed */
     uint64_t sequence;
+    uint64_t history; /* its last values, as store_info.mirror_history; 0: not known */
 };
 
 enum mirror_verdict {

@@ -156,6 +156,7 @@ struct store_info {
     uint32_t copy;           /* which one this is, as its superblock says */
     uint32_t in_sync;        /* bit n: copy n has all of it */
     uint64_t mirror_changes; /* counts changes of in_sync: the copy that has counted on is right */
+    uint64_t mirror_history; /* the last values of in_sync, 2 bits each, the present one lowest */
     uint32_t roots_lost;     /* twins of the newest root that are not whole, as after a power cut;
                                 the next write mends them */
     bool root_cut_off; /* there are remains of a newer root: a commit that a power cut (or damage)
