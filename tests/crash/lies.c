@@ -9,7 +9,8 @@
  *     reported to be damaged.
  *  3. If verification finds nothing, everything is exactly as in that state. (Except that what
  *     could not be read for a moment was not dropped then.)
- *  4. After an error, as opposed to a lie, verification finds nothing, whether the program went on
+ *  4. On a mirror, one copy of which lies, everything is right, and what was wrong is repaired.
+ *  5. After an error, as opposed to a lie, verification finds nothing, whether the program went on
  *     or opened the store again.
  */
 #include <stdio.h>
@@ -86,6 +87,8 @@ static void read_all(struct liar *l, struct store *st)
             uint64_t before = x->disk->damages;
             int r = store_get(st, g.number, oid, &o, page);
 
+            if (r && r != STORE_ABSENT && x->mirror)
+                explorer_bad(x, "what one copy has right is not read");
             if (r == STORE_DAMAGED && x->disk->damages == before)
                 explorer_bad(x, "damage that nobody reported");
             if (r != STORE_OK && r != STORE_ABSENT && r != STORE_DAMAGED)
@@ -104,6 +107,24 @@ static void is_state(struct liar *l, struct store *st, bool last)
         what = model_differs(st, &l->state[s]);
     if (what)
         explorer_bad(l->x, what);
+}
+
+/** Of a mirror: repaired, and then both copies have everything. */
+static void open_and_repair(struct liar *l)
+{
+    struct explorer *x = l->x;
+    struct store_verify v = {.repair = true};
+
+    x->disk->lie_after = UINT64_MAX;
+    if (model_try_open(x->m))
+        explorer_bad(x, "a mirror does not open");
+    read_all(l, x->m->st);
+    is_state(l, x->m->st, true);
+    if (store_verify(x->m->st, &v) || v.errors != v.repaired)
+        explorer_bad(x, "a copy is not repaired");
+    v = (struct store_verify){.repair = false};
+    if (store_verify(x->m->st, &v) || v.errors)
+        explorer_bad(x, "what was repaired is not right");
 }
 
 static void open_and_judge(struct liar *l)
@@ -135,7 +156,7 @@ static void go_on(struct explorer *x)
 {
     struct model *m = x->m;
 
-    if (!x->failed || !leaves_disk(x->disk->lie))
+    if (!x->failed || !leaves_disk(x->disk->lie) || x->mirror) /* a mirror was mended already */
         return;
     x->failed = false;
     if (m->begun)
@@ -151,25 +172,30 @@ static enum operation choose(struct explorer *x, enum lie lie)
 {
     enum operation o = explorer_choose(x);
 
+    if (x->mirror)
+        return o < OPERATIONS ? o : OPERATION_RESYNC; /* one thing at a time goes wrong */
     return o == OPERATION_REOPEN && !leaves_disk(lie) ? OPERATION_RESTART : o;
 }
 
 void explorer_lies(uint64_t seed)
 {
     enum lie lie = 1 + (enum lie)(seed % (LIES - 1));
-    struct explorer *x = explorer_new(300, 12 + (unsigned)(seed / LIES % 3) * 20, seed, NULL);
+    unsigned objects = 12 + (unsigned)(seed / LIES % 3) * 20;
+    bool mirror = seed / (LIES - 1) % 3 == 2;
+    struct explorer *x = (mirror ? explorer_new_mirror : explorer_new)(300, objects, seed, NULL);
     struct liar l = {.x = x};
 
     for (unsigned i = 0; i < 6; i++)
-        explorer_run(x, explorer_choose(x));
+        explorer_run(x, choose(x, LIE_NONE));
     if (seed % 5 == 0)
         explorer_run(x, OPERATION_FILL);
-    snprintf(explorer_where, sizeof(explorer_where), "--lies --seed %llu (%s)",
-             (unsigned long long)seed, lie_name[lie]);
+    snprintf(explorer_where, sizeof(explorer_where), "--lies --seed %llu (%s%s)",
+             (unsigned long long)seed, lie_name[lie], mirror ? ", of a mirror" : "");
     x->tolerant = true;
     note_standing(&l);
     x->disk->random = seed;
     x->disk->lie_after = explorer_any(x, lie == LIE_FLUSH_FAILS ? 8 : 60);
+    x->disk->lie_copy = mirror ? (unsigned)explorer_any(x, 2) : 0;
     x->disk->lie = lie;
     for (unsigned i = 0; i < 10; i++) {
         explorer_run(x, choose(x, lie));
@@ -179,7 +205,7 @@ void explorer_lies(uint64_t seed)
     }
     if (x->m->begun)
         model_abort(x->m);
-    open_and_judge(&l);
+    mirror ? open_and_repair(&l) : open_and_judge(&l);
     statistics->damaged++;
     while (l.states)
         model_state_free(&l.state[--l.states]);

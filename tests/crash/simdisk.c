@@ -78,9 +78,11 @@ void simdisk_free(struct simdisk *d)
 }
 
 /** Is it time for a lie of that kind? */
-static bool lies(struct simdisk *d, enum lie from, enum lie to)
+static bool lies(const struct simdisk_copy *c, enum lie from, enum lie to)
 {
-    if (d->lied || d->lie < from || d->lie > to || d->lie_after-- > 0)
+    struct simdisk *d = c->disk;
+
+    if (d->lied || c != &d->copy[d->lie_copy] || d->lie < from || d->lie > to || d->lie_after-- > 0)
         return false;
     d->lied = true;
     return true;
@@ -105,7 +107,7 @@ static int sim_read(void *ctx, uint64_t block, void *buf, size_t n)
 
     if (is_gone(c))
         return -1;
-    if (lies(d, LIE_READ_FAILS, LIE_READ_CORRUPTED)) {
+    if (lies(c, LIE_READ_FAILS, LIE_READ_CORRUPTED)) {
         d->lied_at = c->first + block;
         if (d->lie == LIE_READ_FAILS)
             return -1;
@@ -160,14 +162,14 @@ static int sim_write(void *ctx, uint64_t block, const void *buf, size_t n)
 
     if (is_gone(c))
         return -1;
-    if (lies(d, LIE_WRITE_FAILS, LIE_WRITE_FAILS)) {
+    if (lies(c, LIE_WRITE_FAILS, LIE_WRITE_FAILS)) {
         d->lied_at = c->first + block;
         return -1;
     }
     for (size_t i = 0; i < n; i++) {
         const uint8_t *bytes = (const uint8_t *)buf + i * STORE_BLOCK;
 
-        if (lies(d, LIE_LOST, LIE_TORN))
+        if (lies(c, LIE_LOST, LIE_TORN))
             write_wrongly(d, c->first + block + i, bytes);
         else
             write_one(d, c->first + block + i, bytes);
@@ -225,7 +227,7 @@ static int sim_flush(void *ctx)
         d->before_flush(d->ctx);
     if (is_gone(c))
         return -1;
-    fails = lies(d, LIE_FLUSH_FAILS, LIE_FLUSH_FAILS);
+    fails = lies(c, LIE_FLUSH_FAILS, LIE_FLUSH_FAILS);
     land(d, (unsigned)(c - d->copy), fails);
     return fails ? -1 : 0;
 }

@@ -63,7 +63,8 @@ struct simdisk {
     void *ctx;
     /* the lie to come */
     enum lie lie;
-    uint64_t lie_after; /* so many operations of its kind */
+    uint64_t lie_after; /* so many operations of its kind, */
+    unsigned lie_copy;  /* on that copy */
     uint64_t random;    /* of lies, and of what copies that are gone still wrote */
     bool lied;
     uint64_t lied_at; /* block */
