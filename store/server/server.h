@@ -61,9 +61,20 @@ extern struct server server;
 int server_open_store(void);
 /** Tells districtd of a crash that it does not know of. @return true: the district is at its end */
 bool server_look_for_crash(void);
+/** Brings server.line up to date. */
+void server_fill_line(void);
+/** Makes a start key to us. */
+void server_own_key(uint16_t badge, uint16_t place);
 int64_t server_result(int error);
 /** The same for a change of the store: after a failed one it must be opened again. */
 int64_t server_changed(int error);
+
+/* registration.c */
+
+/** Makes the store known to districtd. @return false: another server looks after this disk, too */
+bool server_register(void);
+/** districtd has posted: if it is another one than we know, it has to be told of us. */
+void server_look_for_districtd(void);
 
 /* adopt.c */
 

@@ -92,7 +92,7 @@ static uint64_t current_time(uint64_t current)
     return 0;
 }
 
-static void fill_line(void)
+void server_fill_line(void)
 {
     struct district_line *line = &server.line;
     struct store_info info;
@@ -122,7 +122,7 @@ static void fill_line(void)
     copies_text(line->mirror, sizeof(line->mirror));
 }
 
-static void make_own_key(uint16_t badge, uint16_t place)
+void server_own_key(uint16_t badge, uint16_t place)
 {
     struct message m = {.code = DOMAIN_MAKE_START, .word = {badge}, .take = {place}};
 
@@ -140,7 +140,7 @@ static int64_t create_district(struct district_params *params)
     if (result != BW_OK) {
         return result;
     }
-    make_own_key(BADGE_DISTRICT, KEY_AT(KR_HANDED));
+    server_own_key(BADGE_DISTRICT, KEY_AT(KR_HANDED));
     m = (struct message){.code = DISTRICT_BIND, .send = {KEY_AT(KR_HANDED)}};
     return bw_call(KEY_AT(KR_DISTRICT), &m);
 }
@@ -183,7 +183,7 @@ static int64_t claim(struct district_params *params, uint64_t generation)
         server.reopen = true;
         return refused(server_result(error), store_error_text(error));
     }
-    fill_line();
+    server_fill_line();
     server.line.fresh = fresh;
     store_info(server.store, &info);
     params->generation = info.next_generation - 1;
@@ -347,7 +347,7 @@ static bool serve(const struct message *m, const void *string, struct message *r
         reply->code = set_interval(m->word[0]);
         break;
     case STORE_LINE:
-        fill_line();
+        server_fill_line();
         reply_line(reply);
         break;
     case STORE_GENERATION:
@@ -368,7 +368,7 @@ static bool serve(const struct message *m, const void *string, struct message *r
         break;
     case STORE_PAIR:
         reply->code = copies_pair(KEY_AT(KR_OFFERED));
-        fill_line();
+        server_fill_line();
         reply_line(reply);
         break;
     case STORE_ALONE:
@@ -553,54 +553,6 @@ static bool open_all(void)
     return true;
 }
 
-/** Makes the store known to districtd. @return false: another server looks after this disk, too */
-static bool register_store(void)
-{
-    struct message m = {
-        .code = DISTRICTS_REGISTER, .string = &server.line, .length = sizeof(server.line)};
-
-    fill_line();
-    make_own_key(BADGE_ANYBODY, KEY_AT(KR_HANDED));
-    m.send[0] = KEY_AT(KR_HANDED);
-    m.send[1] = KEY_AT(KR_DISK);
-    m.take[0] = KEY_AT(KR_OFFERED);
-    m.take[1] = KEY_AT(KR_ADOPTED);
-    m.send[2] = server.running ? KEY_AT(KR_DISTRICT) : 0;
-    copies_describe(&m);
-    m.word[3] = server.slot;
-    if (bw_find("districts", KEY_AT(KR_DISTRICTS)) != BW_OK) {
-        return true;
-    }
-    bw_call(KEY_AT(KR_DISTRICTS), &m);
-    server.slot = (unsigned)m.word[0];
-    if (m.code == BW_EXISTS) { /* it stays closed */
-        server.line.error = BW_EXISTS;
-        store_close(server.store);
-        server.store = NULL;
-    }
-    if (m.code == BW_OK && m.word[1] != 0) { /* the server before this one had both disks */
-        copies_pair(KEY_AT(KR_OFFERED));
-    }
-    if (m.code == BW_OK && m.word[2] != 0) { /* and a district that still runs */
-        bw_copy_key(KEY_AT(KR_ADOPTED), KEY_AT(KR_DISTRICT));
-        make_own_key(BADGE_DISTRICT, KEY_AT(KR_HANDED));
-        server_adopt(KEY_AT(KR_HANDED));
-    }
-    return m.code != BW_OK || m.word[0] != 0;
-}
-
-/** districtd has posted: if it is another one than we know, it has to be told of us. */
-static void look_for_districtd(void)
-{
-    struct message m = {.send = {KEY_AT(KR_HANDED), KEY_AT(KR_DISTRICTS)}};
-
-    if (bw_find("districts", KEY_AT(KR_HANDED)) == BW_OK && bw_self(SELF_SAME, &m) == BW_OK &&
-        m.word[0] == 0) {
-        register_store();
-        server.unknown = false;
-    }
-}
-
 static void set_up(uint64_t word)
 {
     struct message m = {.code = NAMES_READY};
@@ -615,7 +567,7 @@ static void set_up(uint64_t word)
     checkpoint_open();
     snprintf(name, sizeof(name), "store%u", (unsigned)word);
     bw_publish(name, BADGE_ANYBODY);
-    mine = register_store();
+    mine = server_register();
     bw_call(KEY_AT(KR_NAMES), &m);
     if (!mine) {
         bw_exit(0);
@@ -645,7 +597,7 @@ int main_native(uint64_t word)
             reply_to = serve(&request, string, &m) ? KEY_AT(KR_CALLER) : 0;
         }
         if (disk_posts(1ull << BADGE_ANYBODY)) {
-            look_for_districtd();
+            server_look_for_districtd();
         }
         work();
     }

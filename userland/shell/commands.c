@@ -482,7 +482,8 @@ static const struct command commands[] = {
      watch_events},
     {"links", "NAME", 1, 1, "lists the links of a district to others",
      "For each: what it leads to, since when it is live or severed and why, how often it was "
-     "established,\nand the messages sent through it since. A link without a name is made when a key is "
+     "established,\nand the messages sent through it since. A link without a name is made when a "
+     "key is "
      "passed, and does not\ncome back once it is severed.",
      links_list},
     {"log", "NAME", 1, 1, "shows what the native programs of a district have logged",

@@ -1,0 +1,53 @@
+/*
+ * Making the store known to districtd: once when it is open, and again to each districtd that
+ * follows one which has ended; then it takes over what the answer says.
+ */
+#include <bailiwick/names.h>
+#include "copies.h"
+#include "server.h"
+
+bool server_register(void)
+{
+    struct message m = {
+        .code = DISTRICTS_REGISTER, .string = &server.line, .length = sizeof(server.line)};
+
+    server_fill_line();
+    server_own_key(BADGE_ANYBODY, KEY_AT(KR_HANDED));
+    m.send[0] = KEY_AT(KR_HANDED);
+    m.send[1] = KEY_AT(KR_DISK);
+    m.take[0] = KEY_AT(KR_OFFERED);
+    m.take[1] = KEY_AT(KR_ADOPTED);
+    m.send[2] = server.running ? KEY_AT(KR_DISTRICT) : 0;
+    copies_describe(&m);
+    m.word[3] = server.slot;
+    if (bw_find("districts", KEY_AT(KR_DISTRICTS)) != BW_OK) {
+        return true;
+    }
+    bw_call(KEY_AT(KR_DISTRICTS), &m);
+    server.slot = (unsigned)m.word[0];
+    if (m.code == BW_EXISTS) { /* it stays closed */
+        server.line.error = BW_EXISTS;
+        store_close(server.store);
+        server.store = NULL;
+    }
+    if (m.code == BW_OK && m.word[1] != 0) { /* the server before this one had both disks */
+        copies_pair(KEY_AT(KR_OFFERED));
+    }
+    if (m.code == BW_OK && m.word[2] != 0) { /* and a district that still runs */
+        bw_copy_key(KEY_AT(KR_ADOPTED), KEY_AT(KR_DISTRICT));
+        server_own_key(BADGE_DISTRICT, KEY_AT(KR_HANDED));
+        server_adopt(KEY_AT(KR_HANDED));
+    }
+    return m.code != BW_OK || m.word[0] != 0;
+}
+
+void server_look_for_districtd(void)
+{
+    struct message m = {.send = {KEY_AT(KR_HANDED), KEY_AT(KR_DISTRICTS)}};
+
+    if (bw_find("districts", KEY_AT(KR_HANDED)) == BW_OK && bw_self(SELF_SAME, &m) == BW_OK &&
+        m.word[0] == 0) {
+        server_register();
+        server.unknown = false;
+    }
+}
