@@ -58,6 +58,13 @@ static void stop(unsigned slot, const char *what, const char *more)
     events_say(EVENT_ENDED, true, e->name, "%s", e->message);
 }
 
+static enum start_reason start_reason(enum ended_why why)
+{
+    return why == ENDED_CRASHED  ? START_CRASHED
+           : why == ENDED_BROKEN ? START_BROKEN
+                                 : START_DAMAGED;
+}
+
 /** Goes back to the newest readable generation before the bound, or stops if there is none. */
 static void roll_back(unsigned slot, const struct policy_fault *f, uint64_t bound, const char *what)
 {
@@ -71,7 +78,7 @@ static void roll_back(unsigned slot, const struct policy_fault *f, uint64_t boun
     }
     policy_rolled_back(&e->crashes, f, target, bw_monotonic());
     lifecycle_end(slot);
-    if (lifecycle_start(slot, &target) == BW_OK) {
+    if (lifecycle_start(slot, &target, start_reason(f->why)) == BW_OK) {
         registry_say(e, "%s; rolled back to generation %llu", what, (unsigned long long)target);
         events_say(EVENT_ROLLED_BACK, true, e->name, "%s", e->message);
     } else {

@@ -67,7 +67,7 @@ static void serve_restart(unsigned slot, const uint64_t *generation, struct mess
     } else {
         e->message[0] = 0;
         e->crashes = (struct crash_history){0};
-        reply->code = lifecycle_start(slot, generation);
+        reply->code = lifecycle_start(slot, generation, START_ASKED);
         if (reply->code == BW_OK) {
             events_say(EVENT_STARTED, false, registry_entry(slot)->name,
                        e->line.fresh ? "started for the first time"
@@ -90,7 +90,7 @@ static void serve_rollback(unsigned slot, uint64_t generation, struct message *r
         lifecycle_end(slot);
         e->message[0] = 0;
         e->crashes = (struct crash_history){0};
-        reply->code = lifecycle_start(slot, &generation);
+        reply->code = lifecycle_start(slot, &generation, START_ROLLED_BACK);
         if (reply->code == BW_OK) {
             events_say(EVENT_ROLLED_BACK, false, registry_entry(slot)->name,
                        "rolled back to generation %llu, as asked", (unsigned long long)generation);

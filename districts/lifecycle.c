@@ -116,10 +116,10 @@ static int64_t grant_all(unsigned slot)
     return result;
 }
 
-int64_t lifecycle_start(unsigned slot, const uint64_t *generation)
+int64_t lifecycle_start(unsigned slot, const uint64_t *generation, enum start_reason reason)
 {
     struct entry *e = registry_entry(slot);
-    struct district_params params = {0};
+    struct district_params params = {.reason = reason};
     struct message m = {.code = DISTRICT_START};
     int64_t result;
 

@@ -19,7 +19,7 @@
 void lifecycle_open(void);
 /** Starts the district from a generation (NULL: the current one). @return BW_OK, or why not (then
  * the entry's message says it in words) */
-int64_t lifecycle_start(unsigned slot, const uint64_t *generation);
+int64_t lifecycle_start(unsigned slot, const uint64_t *generation, enum start_reason reason);
 /** Drops the district from memory and tells its store server. */
 void lifecycle_end(unsigned slot);
 /** A line as of now: from the store server, the nucleus and the entry. */

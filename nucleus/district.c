@@ -60,6 +60,9 @@ int district_create(const struct district_params *p, struct key *out)
     d->incarnation_random = p->incarnation_random;
     memcpy(d->entropy, p->entropy, sizeof d->entropy);
     memcpy(d->id, p->id, sizeof d->id);
+    d->started_from = p->from;
+    d->start_reason = p->reason;
+    d->started_at = clock_now();
     d->generation = p->generation;
     d->epoch = p->generation + 1;
     memcpy(d->name, p->name, sizeof d->name - 1);

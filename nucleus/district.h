@@ -56,6 +56,8 @@ struct district {
     uint64_t incarnation, incarnation_random;
     uint64_t entropy[4];
     uint8_t id[16]; /* of its store */
+    uint64_t started_from, start_reason;
+    bw_time_t started_at; /* clock_now */
     char name[DISTRICT_NAME_MAX];
 
     /* epochs and changes; snapshot.c */

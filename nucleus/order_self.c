@@ -160,6 +160,11 @@ int order_self(struct call *c)
         return self_space(c);
     case SELF_MEMORY:
         return self_memory(c);
+    case SELF_START:
+        c->out[0] = c->d->started_from;
+        c->out[1] = c->d->start_reason;
+        c->out[2] = c->d->started_at + realtime_offset;
+        return BW_OK;
     case SELF_BARRIER:
         return self_barrier(c);
     case SELF_SENDER:

@@ -187,6 +187,7 @@ static int64_t claim(struct district_params *params, uint64_t generation)
     server.line.fresh = fresh;
     store_info(server.store, &info);
     params->generation = info.next_generation - 1;
+    params->from = info.current;
     memcpy(params->name, server.line.name, sizeof(params->name));
     memcpy(params->id, info.id, sizeof(params->id));
     return BW_OK;

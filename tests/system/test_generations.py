@@ -90,6 +90,29 @@ def test_rollback_brings_back_exactly_that_generation():
         check.equal(current(), generation)
 
 
+def told():
+    """What the district is told of this run of itself."""
+    machine.attach('alpha')
+    _, text = machine.sh('cat /proc/district')
+    machine.detach()
+    return dict(line.split(' ', 1) for line in text.split('\n'))
+
+
+def test_a_restarted_program_is_told():
+    before = told()
+    check.equal((before['name'], before['reason'], int(before['generation'])), ('alpha', 'rolled back', current()))
+    machine.checkpoint('alpha')
+    machine.command('kill alpha')
+    machine.restart('alpha')
+    machine.detach()
+    after = told()
+    check.equal((after['reason'], int(after['generation'])), ('asked', max(generations())))
+    (number, random), (number_before, random_before) = after['incarnation'].split(), before['incarnation'].split()
+    check.equal(int(number), int(number_before) + 1)
+    check.true(random != random_before, 'incarnations do not look alike')
+    machine.command('rollback alpha %d' % int(before['generation']))
+
+
 def test_rollback_without_number_is_to_the_newest():
     machine.attach('alpha')
     machine.sh('n=99')

@@ -223,6 +223,20 @@ static long vmstat_text(char *buf, size_t size)
                     figures[0], figures[1], figures[2], figures[3]);
 }
 
+/** Which run of the district this is, and how it began. */
+static long district_text(char *buf, size_t size)
+{
+    static const char *const reasons[] = {"asked", "rolled back", "crashed", "broken", "damaged"};
+    struct district_run run;
+
+    machine_run(&run);
+    return snprintf(buf, size,
+                    "name %s\nincarnation %lu %016lx\ngeneration %lu\nreason %s\nstarted %lu\n",
+                    run.name, run.incarnation, run.random, run.from,
+                    run.reason < sizeof reasons / sizeof reasons[0] ? reasons[run.reason] : "other",
+                    run.started / SECOND);
+}
+
 static unsigned running(void)
 {
     unsigned n = 0;
@@ -274,6 +288,8 @@ long system_describe(const char *what, char *buf, size_t size)
         n = meminfo_text(buf, size);
     } else if (!strcmp(what, "vmstat")) {
         n = vmstat_text(buf, size);
+    } else if (!strcmp(what, "district")) {
+        n = district_text(buf, size);
     } else if (!strcmp(what, "stat")) {
         n = stat_of_machine(buf, size);
     } else if (!strcmp(what, "loadavg")) {

@@ -351,3 +351,18 @@ void machine_memory(uint64_t figures[4])
     bw_self(SELF_MEMORY, &m);
     memcpy(figures, m.word, 4 * sizeof(figures[0]));
 }
+
+void machine_run(struct district_run *run)
+{
+    struct message m = {.buffer = run->name, .size = DISTRICT_NAME_MAX};
+
+    *run = (struct district_run){0};
+    bw_self(SELF_DISTRICT, &m);
+    run->incarnation = m.word[0];
+    run->random = m.word[1];
+    m = (struct message){0};
+    bw_self(SELF_START, &m);
+    run->from = m.word[0];
+    run->reason = m.word[1];
+    run->started = m.word[2];
+}

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <bailiwick/district.h>
 #include <bailiwick/types.h>
 
 /** An object of ours that we keep a key to: its id offset and its place in the key nodes. */
@@ -72,5 +73,15 @@ uint64_t machine_ticks_per_second(void);
 /** The district's objects (SELF_MEMORY): in memory, fetched from the store, evicted; and how long
  * the processor was idle, in ticks. */
 void machine_memory(uint64_t figures[4]);
+
+/** This run of the district. */
+struct district_run {
+    char name[DISTRICT_NAME_MAX + 1];
+    uint64_t incarnation, random;
+    uint64_t from;    /* the generation that it started from */
+    uint64_t reason;  /* enum start_reason */
+    uint64_t started; /* ns since 1970 */
+};
+void machine_run(struct district_run *run);
 
 #endif

@@ -66,6 +66,7 @@ static const struct entry system_entries[] = {
 #define SYSTEM_VM 20
     {"overcommit_memory", SYSTEM_VM, SOURCE_TEXT, S_IFREG | 0444, "1\n"},
     {"vmstat", 0, SOURCE_SYSTEM, S_IFREG | 0444, NULL},
+    {"district", 0, SOURCE_SYSTEM, S_IFREG | 0444, NULL},
 };
 
 /* Entries of each process; index 0 is its directory. */

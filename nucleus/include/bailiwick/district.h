@@ -42,6 +42,15 @@ struct system_page {
     uint32_t publication_places; /* entries of OID_PUBLICATIONS */
 };
 
+/** Why a district was started. */
+enum start_reason {
+    START_ASKED = 0,       /* `restart`: for the first time, or after a kill, a power cut, a shutdown */
+    START_ROLLED_BACK = 1, /* `rollback` */
+    START_CRASHED = 2,     /* a domain stopped at a fault that nobody took */
+    START_BROKEN = 3,      /* an invariant of it did not hold */
+    START_DAMAGED = 4,     /* an object could not be had from its store */
+};
+
 /** For NUCLEUS_DISTRICT. */
 struct district_params {
     uint64_t incarnation;        /* counter, already durable in the store */
@@ -49,7 +58,9 @@ struct district_params {
     uint64_t generation;         /* newest committed; the first epoch is generation + 1 */
     uint64_t entropy[4];
     char name[DISTRICT_NAME_MAX];
-    uint8_t id[16]; /* of its store: which district this is, whatever its name */
+    uint8_t id[16];  /* of its store: which district this is, whatever its name */
+    uint64_t from;   /* the generation that it starts from */
+    uint64_t reason; /* enum start_reason */
 };
 
 enum district_state {

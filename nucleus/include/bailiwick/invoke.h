@@ -104,6 +104,8 @@ enum self_order {
     SELF_BARRIER = 19, /* w0 epoch, of now or earlier: returns when a generation that has what
                           happened in it is committed, after asking for a checkpoint if need be ->
                           w0 the last generation */
+    SELF_START = 20,   /* how this run began -> w0 the generation it started from, w1 enum
+                          start_reason, w2 REALTIME then */
     SELF_MEMORY = 18, /* -> w0 objects of the district in memory, w1 fetched from its store so far,
                          w2 that left memory again, w3 TSC ticks the processor was idle */
 };
