@@ -200,6 +200,34 @@ def test_who_took_more_than_there_is_is_killed():
     neighbour_runs()
 
 
+CHURN = '''i=0; mkdir -p /many
+while :; do
+  i=$((i+1))
+  cat /bin/busybox /bin/busybox >/many/$((i%7))
+  [ $((i%11)) = 0 ] && rm -f /many/?
+  [ $((i%3)) = 0 ] && lua5.4 -e 't={} for i=1,3e5 do t[i]={i} end'
+  for j in 1 2 3 4 5 6 7 8 9; do echo $i$j >/many/$i.$j; done
+  [ $((i%20)) = 0 ] && rm -f /many/*.*
+  echo $i 1<>/run/churned
+done >/dev/null 2>&1
+'''
+
+
+def test_power_cuts_at_the_edge():
+    """Files, memory and processes come and go in a store that has no room for all of them."""
+    sh("cat >/churn <<'END'\n%sEND\necho 0 >/run/churned" % CHURN)
+    sh('sh /churn & p=$!; sh /churn & p="$p $!"')
+    for _ in range(2):
+        machine.read_for(1.5)
+        machine.unplug()
+        verify_store(store)
+        boot()
+        sh('a=$(cat /run/churned); until [ "$(cat /run/churned)" != "$a" ]; do sleep 0.2; done', timeout=60)
+        neighbour_runs()
+    machine.sh('kill -9 $p; sleep 2; killall lua5.4')  # one that grows may be killed before its shell is
+    sh('sleep 0.5; rm -r /many /churn', timeout=60)
+
+
 def mkdistrict(*words):
     done = subprocess.run([MKDISTRICT, *words], capture_output=True, text=True)
     check.equal(done.returncode, 0, done.stdout + done.stderr)

@@ -123,7 +123,7 @@ START_TEST(each_use_leaves_the_rest_to_the_next)
     ck_assert_uint_eq(floor_found(SPACE_FILES), 5 * UNIT + 1);
     ck_assert_uint_eq(floor_found(SPACE_MAPPING), 4 * UNIT + 1);
     ck_assert_uint_eq(floor_found(SPACE_LARGE), 3 * UNIT + 1);
-    ck_assert_uint_eq(floor_found(SPACE_PROCESS), UNIT * 5 / 4 + 1);
+    ck_assert_uint_eq(floor_found(SPACE_PROCESS), UNIT * 3 / 2 + 1);
     ck_assert_uint_eq(floor_found(SPACE_SMALL), UNIT / 2 + 1);
     ck_assert_uint_eq(floor_found(SPACE_LAST), 1);
 }
@@ -134,9 +134,11 @@ START_TEST(memory_is_refused_to_the_large_before_the_small)
     memory.owned = 10;
     know(UNIT);
     ck_assert(space_take_page(&memory));
-    memory.owned = 100;
+    memory.owned = 95;
+    ck_assert(space_take_page(&memory));
+    memory.owned = 200;
     ck_assert(!space_take_page(&memory));
-    know(UNIT + UNIT / 2);
+    know(2 * UNIT + UNIT / 2);
     ck_assert(space_take_page(&memory));
     memory.owned = 10000;
     ck_assert(!space_take_page(&memory));

@@ -22,6 +22,7 @@
 
 #define ASK_EVERY     64u
 #define LARGE_PAGES   256u /* of its own, from which on a process is large: 1 MiB */
+#define SMALL_PAGES   96u  /* up to here it is small: as a program starts */
 #define FREED_EPOCHS  2u   /* until what was destroyed is committed */
 #define WAIT_EPOCHS   4u
 #define WAIT_LIMIT    10000000000ull /* ns */
@@ -124,9 +125,13 @@ bool space_is_large(const struct space *s)
 static unsigned memory_use(uint64_t pages)
 {
     if (pages > LARGE_PAGES) {
-        pages = LARGE_PAGES;
+        return SPACE_LARGE;
     }
-    return SPACE_SMALL + (SPACE_LARGE - SPACE_SMALL) * (unsigned)pages / LARGE_PAGES;
+    if (pages < SMALL_PAGES) {
+        return SPACE_SMALL;
+    }
+    return SPACE_SMALL + (SPACE_LARGE - SPACE_SMALL) * (unsigned)(pages - SMALL_PAGES) /
+                             (LARGE_PAGES - SMALL_PAGES);
 }
 
 bool space_take_page(const struct space *s)

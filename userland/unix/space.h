@@ -13,8 +13,8 @@ enum space_use {
     SPACE_FILES = 1280,   /* a file or a directory grows */
     SPACE_MAPPING = 1024, /* a process asks for more memory */
     SPACE_LARGE = 768,    /* a large process touches memory that it was given; */
-    SPACE_SMALL = 128,    /* the less it has, the nearer to this is its floor */
-    SPACE_PROCESS = 320,  /* a process is made */
+    SPACE_SMALL = 128,    /* a small one does; in between the floor rises */
+    SPACE_PROCESS = 384,  /* a process is made */
     SPACE_LAST = 0,       /* the shell or the first process touches memory */
 };
 

@@ -454,14 +454,30 @@ static void look_at_incarnation(void)
     }
 }
 
+/** Makes the node of KR_PEERS. A store that is full from the start may be made larger later. */
+static void make_peers(void)
+{
+    uint64_t id = bw_next_id(1);
+    struct message m;
+
+    for (;;) {
+        m = (struct message){
+            .code = RANGE_CREATE, .word = {id, OBJECT_NODE}, .take = {KEY_AT(KR_PEERS)}};
+        if (bw_call(KEY_AT(KR_RANGE), &m) != BW_NOSPACE) {
+            break;
+        }
+        bw_wait(bw_monotonic() + 1000000000ull);
+    }
+    bw_assert(m.code == BW_OK);
+}
+
 int main_native(uint64_t word)
 {
     static uint8_t bytes[CHANNEL_RING];
-    struct message m = {.code = RANGE_CREATE, .word = {bw_next_id(1), OBJECT_NODE}};
+    struct message m;
 
     (void)word;
-    m.take[0] = KEY_AT(KR_PEERS);
-    bw_assert(bw_call(KEY_AT(KR_RANGE), &m) == BW_OK);
+    make_peers();
     bw_assert(bw_publish_name(NAME, "*", BADGE_RELAY) == BW_OK);
     for (;;) {
         again = BW_NO_DEADLINE;
