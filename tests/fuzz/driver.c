@@ -5,7 +5,7 @@
  *   TARGET [--seconds N] [--seed N] [--write FOLDER] [FILE | FOLDER]...
  *
  * --write puts the target's own seeds into a folder. An input that fails, or takes more than
- * PATIENCE seconds, is left in the file failed-input.
+ * PATIENCE seconds of the processor, is left in the file TARGET.failed.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,6 +35,7 @@ static struct input *pool;
 static size_t count;
 static struct input now; /* being run */
 static uint64_t chance, runs;
+static char failed[4096];
 
 static uint64_t any(uint64_t limit)
 {
@@ -46,7 +48,7 @@ static uint64_t any(uint64_t limit)
 
 static void leave_input(void)
 {
-    int fd = open("failed-input", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    int fd = open(failed, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
     if (fd >= 0 && write(fd, now.bytes, now.size) == (ssize_t)now.size)
         close(fd);
@@ -54,9 +56,9 @@ static void leave_input(void)
 
 static void on_signal(int number)
 {
-    static const char late[] = "it takes too long, see failed-input\n";
+    static const char late[] = "it takes too long\n";
 
-    if (number == SIGALRM && write(STDERR_FILENO, late, sizeof(late) - 1) < 0)
+    if (number == SIGPROF && write(STDERR_FILENO, late, sizeof(late) - 1) < 0)
         _exit(3);
     leave_input();
     signal(SIGABRT, SIG_DFL);
@@ -65,9 +67,10 @@ static void on_signal(int number)
 
 static void run(void)
 {
-    alarm(PATIENCE);
+    static const struct itimerval patience = {.it_value.tv_sec = PATIENCE};
+
+    setitimer(ITIMER_PROF, &patience, NULL);
     LLVMFuzzerTestOneInput(now.bytes, now.size);
-    alarm(0);
     runs++;
 }
 
@@ -237,11 +240,12 @@ int main(int argc, char **argv)
         else
             return 2;
     }
+    snprintf(failed, sizeof(failed), "%s.failed", argv[0]);
     read_seeds(write_to);
     for (int i = optind; i < argc; i++)
         read_corpus(argv[i]);
     __sanitizer_set_death_callback(leave_input);
-    signal(SIGALRM, on_signal);
+    signal(SIGPROF, on_signal);
     signal(SIGABRT, on_signal);
     for (size_t i = 0; i < count; i++) {
         now = pool[i];
