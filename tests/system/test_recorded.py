@@ -54,7 +54,7 @@ class Recorded(Story):
 
     def step(self):
         """Something that writes."""
-        choice = self.random.choice(['run', 'checkpoint', 'interval', 'file', 'restart'])
+        choice = self.random.choice(['run', 'checkpoint', 'interval', 'file', 'restart', 'drop'])
         if choice == 'run':
             self.watch(0.5)
         elif choice == 'interval':
@@ -64,6 +64,12 @@ class Recorded(Story):
         elif choice == 'file':
             size = self.random.choice([1, 40, 400])
             self.machine.sh('dd if=/dev/urandom of=/w/noise bs=4096 count=%d 2>/dev/null' % size)
+        elif choice == 'drop':
+            self.machine.detach()
+            listed = re.findall(r'^ *(\d+) ', self.machine.command('generations ' + DISTRICT), re.MULTILINE)
+            self.machine.command('drop %s %s' % (DISTRICT, self.random.choice(listed[:3])))
+            self.machine.command('scrub ' + DISTRICT, 60)
+            self.machine.attach(DISTRICT)
         elif choice == 'restart':
             self.mark()
             self.checkpoint()
