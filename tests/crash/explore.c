@@ -260,6 +260,7 @@ void explorer_cut(void *ctx)
         x->has_under_way = true;
     }
     collect(x);
+    x->first = true;
     if (x->count <= x->effort->exhaustive)
         try_all_subsets(x);
     else

@@ -50,7 +50,8 @@ extern const char *const operation_name[ALL_OPERATIONS];
 struct effort {
     unsigned exhaustive; /* undecided sectors up to which all subsets are tried */
     unsigned random;     /* random subsets beyond that */
-    unsigned deeper;     /* one in so many images is also recovered from, and written to; 0: none */
+    unsigned deeper;     /* one in so many images is also recovered from, and written to; 0: none.
+                            The first of each moment is as well */
     unsigned twice;      /* one in so many of those has its own crashes explored; 0: none */
 };
 

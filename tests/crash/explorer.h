@@ -61,6 +61,7 @@ struct explorer {
     /* what is done to one image in so many is chosen by these, so that a seed does the same again
      */
     uint64_t images, opened, recoveries;
+    bool first;    /* of the images of a moment, in which nothing in flight has arrived */
     bool *claimed; /* by block: the interrupted incarnation may still write there */
 };
 

@@ -188,7 +188,9 @@ void explorer_judge(struct explorer *x)
 {
     const struct effort *e = x->effort;
     const struct model_state *state;
+    bool first = x->first, turn;
 
+    x->first = false;
     x->image->watched = true;
     state = look(x);
     x->image->watched = false;
@@ -196,9 +198,10 @@ void explorer_judge(struct explorer *x)
         explorer_bad(x, "damage is reported");
     if (x->image->writes || x->image->flushes)
         explorer_bad(x, "looking at it writes to it");
-    if (!e->deeper || x->opened % e->deeper || state->count == 0)
+    turn = e->deeper && x->opened % e->deeper == 0;
+    if (!e->deeper || !(first || turn) || state->count == 0)
         return;
-    if (x->depth < DEPTH_MAX && e->twice && x->opened / e->deeper % e->twice == 0)
+    if (turn && x->depth < DEPTH_MAX && e->twice && x->opened / e->deeper % e->twice == 0)
         explore_recovery(x, state);
     if (x->mirror)
         mirrors_recover(x, state);
