@@ -10,6 +10,7 @@
 #include <string.h>
 #include <bailiwick/link.h>
 #include <bailiwick/names.h>
+#include "autostart.h"
 #include "broken.h"
 #include "broker.h"
 #include "events.h"
@@ -269,6 +270,7 @@ int main_native(uint64_t word)
         m.take[1] = KR_OFFERED_DISK;
         m.take[2] = KR_OFFERED_DISTRICT;
         m.take[3] = KR_OFFERED_PARTNER;
+        m.deadline = autostart_due();
         bw_return(reply_to, &m, KEY_AT(KR_CALLER), 0);
 
         struct message request = m;
@@ -280,6 +282,8 @@ int main_native(uint64_t word)
             reply_to = KEY_AT(KR_CALLER);
         } else if (request.delivery == DELIVERY_POSTED) {
             broker_run();
+        } else {
+            autostart_run();
         }
     }
 }

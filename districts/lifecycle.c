@@ -29,8 +29,7 @@ void lifecycle_open(void)
     bw_assert(bw_find("consoles", KR_CONSOLES) == BW_OK);
 }
 
-/** Finds what is granted to districts; each is there soon after the machine has started. */
-static bool find_services(void)
+bool lifecycle_ready(void)
 {
     if (!found_services) {
         found_services =
@@ -123,8 +122,9 @@ int64_t lifecycle_start(unsigned slot, const uint64_t *generation, enum start_re
     struct message m = {.code = DISTRICT_START};
     int64_t result;
 
+    e->waits = false;
     memcpy(params.name, e->name, sizeof(params.name));
-    result = find_services() ? fill_random(&params) : BW_ABSENT;
+    result = lifecycle_ready() ? fill_random(&params) : BW_ABSENT;
     if (result != BW_OK) {
         registry_say(e, "this machine has no source of randomness");
         return result;

@@ -17,6 +17,9 @@
 
 /** Makes the node and finds the console. */
 void lifecycle_open(void);
+/** Whether what is granted to districts has been found; it is there soon after the machine has
+ * started. */
+bool lifecycle_ready(void);
 /** Starts the district from a generation (NULL: the current one). @return BW_OK, or why not (then
  * the entry's message says it in words) */
 int64_t lifecycle_start(unsigned slot, const uint64_t *generation, enum start_reason reason);

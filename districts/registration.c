@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <bailiwick/names.h>
+#include "autostart.h"
 #include "events.h"
 #include "lifecycle.h"
 
@@ -45,6 +46,7 @@ static bool pair(unsigned slot)
     e->error = line.error;
     line.message[sizeof(line.message) - 1] = 0;
     registry_say(e, "%s", line.error ? line.message : "");
+    autostart_note(e);
     return true;
 }
 
@@ -106,6 +108,8 @@ static void enter(const uint64_t *word, unsigned other, struct message *reply)
         bw_log("districtd: two stores have the district name %s; the second stays closed",
                line.name);
     }
+    e->fresh = line.state == DISTRICT_EMPTY && !other && word[3] == 0;
+    autostart_note(e);
     reply->code = other ? BW_EXISTS : BW_OK;
     reply->word[0] = slot;
 }

@@ -16,6 +16,8 @@ struct entry {
     bool running;   /* its district key is held */
     uint64_t id[2]; /* of the store */
     unsigned copy;  /* 1 + which copy of a mirrored store registered; 0: it is not mirrored */
+    bool fresh;     /* new with this districtd, and its store could not be used so far */
+    bool waits;     /* for being started by itself: autostart.c */
     bool paired;    /* its server looks after the other copy's disk, too: KEY_PARTNER */
     char name[DISTRICT_NAME_MAX];
     struct district_line line;          /* as last heard from the store server */

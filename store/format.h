@@ -68,7 +68,8 @@ struct disk_generation {
 };
 _Static_assert(sizeof(struct disk_generation) == 96, "on disk: generation");
 
-#define ROOT_LEAKS 1u /* some used blocks are needed by nobody: see generation_drop */
+#define ROOT_LEAKS     1u /* some used blocks are needed by nobody: see generation_drop */
+#define ROOT_AUTOSTART 2u /* the district starts by itself when the machine does */
 
 /** Followed by `generations` struct disk_generation in ascending order, then `points` uint64_t. */
 struct disk_root {

@@ -1,6 +1,6 @@
 /*
- * What is changed outside of generations: interval, crash policy, retention, capacity, and the
- * generations that are kept.
+ * What is changed outside of generations: interval, crash policy, autostart, retention, capacity,
+ * and the generations that are kept.
  */
 #include "internal.h"
 
@@ -32,6 +32,11 @@ static void change_policy(struct disk_root *h, const uint64_t *v)
     h->crash_policy = (uint32_t)v[0];
 }
 
+static void change_autostart(struct disk_root *h, const uint64_t *v)
+{
+    h->flags = v[0] ? h->flags | ROOT_AUTOSTART : h->flags & ~ROOT_AUTOSTART;
+}
+
 static void change_retention(struct disk_root *h, const uint64_t *v)
 {
     h->keep_last = (uint32_t)v[0];
@@ -50,6 +55,13 @@ int store_set_crash_policy(struct store *st, uint32_t policy)
     uint64_t v = policy;
 
     return change_head(st, change_policy, &v);
+}
+
+int store_set_autostart(struct store *st, bool on)
+{
+    uint64_t v = on;
+
+    return change_head(st, change_autostart, &v);
 }
 
 /** A mask that is set again is no change. */

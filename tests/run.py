@@ -152,6 +152,7 @@ def jobs(long):
     yield 'space', system('space')
     yield 'posix', system('posix')
     yield 'survive', system('survive')
+    yield 'autostart', system('autostart')
     yield 'links', system('links')
     yield 'model', counting('/usr/bin/python3', os.path.join(HERE, 'model', 'check.py'))
     yield 'sockets', system('sockets')

@@ -189,3 +189,8 @@ int64_t history_policy(uint64_t policy)
     }
     return server_changed(store_set_crash_policy(server.store, (uint32_t)policy));
 }
+
+int64_t history_autostart(bool on)
+{
+    return server.store ? server_changed(store_set_autostart(server.store, on)) : server.line.error;
+}

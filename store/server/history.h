@@ -22,5 +22,7 @@ void history_work(void);
 int64_t history_retain(const uint64_t *keep);
 /** Sets the crash policy. */
 int64_t history_policy(uint64_t policy);
+/** Sets whether the district starts by itself when the machine does. */
+int64_t history_autostart(bool on);
 
 #endif

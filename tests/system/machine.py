@@ -14,6 +14,7 @@ Every byte of the console is kept in a log below build/tests, named when somethi
 import itertools
 import os
 import re
+import shutil
 import subprocess
 import sys
 import termios
@@ -81,6 +82,15 @@ def make_tree(path, *extra):
     for folder in extra:
         subprocess.run(['tar', '-C', folder, '--owner=0', '--group=0', '-rf', path, '.'], check=True)
     return path
+
+
+def with_mutant(folder, name):
+    """A boot folder in which this program is the mutant, below a folder."""
+    place = os.path.join(folder, 'boot-' + name)
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(BOOT, place)
+    shutil.copy(os.path.join(BUILD, 'mutant', name + '.elf'), os.path.join(place, name + '.elf'))
+    return place
 
 
 class Machine:

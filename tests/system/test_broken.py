@@ -3,12 +3,10 @@
 nucleus with a fault put in, whose snapshots the check before a commit must reject (build/mutant/broken.elf)."""
 import os
 import re
-import shutil
 import subprocess
 
 import harness
-import machine as machines
-from machine import BUILD, MKDISTRICT, PROMPT, SCRATCH, Machine, make_store, verify_store
+from machine import BUILD, MKDISTRICT, PROMPT, SCRATCH, Machine, make_store, verify_store, with_mutant
 
 check = harness.Checks
 folder = os.path.join(SCRATCH, 'broken')
@@ -158,15 +156,6 @@ def test_the_check_before_a_commit_rejects_what_is_broken():
 # --- servers of the commons that fail: mutants of them, which end at a moment of their own ---------------------
 
 
-def with_mutant(name):
-    """A boot folder in which this program is the mutant."""
-    place = os.path.join(folder, 'boot-' + name)
-    shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(machines.BOOT, place)
-    shutil.copy(os.path.join(BUILD, 'mutant', name + '.elf'), os.path.join(place, name + '.elf'))
-    return place
-
-
 def counting(machine):
     """Starts a process in the attached district that counts in a file."""
     machine.sh('i=0; while :; do i=$((i+1)); echo $i > /tmp/c.new; mv /tmp/c.new /tmp/c; sleep 0.05; done &')
@@ -183,7 +172,7 @@ def count(machine):
 def test_a_store_server_that_fails_is_replaced_under_a_running_district():
     """It ends after the commit of generation 4, before anybody is told, and in the snapshot of generation 7."""
     path = store('stored')
-    with Machine([path], name='broken', boot=with_mutant('stored')) as machine:
+    with Machine([path], name='broken', boot=with_mutant(folder, 'stored')) as machine:
         machine.login()
         machine.restart('alpha')
         counting(machine)
@@ -220,7 +209,7 @@ def test_a_store_server_that_fails_is_replaced_under_a_running_district():
 def test_a_districtd_that_fails_finds_the_districts_again():
     """It ends when it hears of the end of a scrub."""
     paths = [store('districtd'), make_store(os.path.join(folder, 'beta.district'), 'beta', size='64M')]
-    with Machine(paths, name='broken', boot=with_mutant('districtd')) as machine:
+    with Machine(paths, name='broken', boot=with_mutant(folder, 'districtd')) as machine:
         machine.login()
         machine.restart('alpha')
         counting(machine)

@@ -16,6 +16,7 @@ static const struct {
     {"drop", "NAME N"},
     {"restart", "NAME [--generation N]"},
     {"rollback", "NAME [N | --back K]"},
+    {"autostart", "NAME [on|off]"},
     {"poweroff", "[--force]"},
     {"help", "[COMMAND]"},
 };
@@ -86,6 +87,8 @@ START_TEST(each_place_has_its_words)
     check_choice("rollback alpha -", "--back");
     check_choice("rollback alpha 1", "1 10 11");
     check_choice("rollback alpha --back ", "");
+    check_choice("autostart beta ", "on off");
+    check_choice("autostart beta of", "off");
     check_choice("poweroff ", "--force");
     check_choice("poweroff al", "");
     check_choice("help ro", "rollback");

@@ -275,11 +275,14 @@ START_TEST(policy_is_kept)
     ck_assert_int_eq(store_set_interval(m->st, 12345), STORE_OK); /* even while one is begun */
     model_commit(m);
     ck_assert_int_eq(store_set_crash_policy(m->st, 2), STORE_OK);
+    ck_assert_int_eq(store_set_autostart(m->st, false), STORE_OK);
+    ck_assert_int_eq(store_set_autostart(m->st, true), STORE_OK);
     ck_assert_int_eq(store_set_retention(m->st, 8, 4, 5, 6), STORE_OK);
     model_reopen(m);
     store_info(m->st, &i);
     ck_assert_uint_eq(i.interval, 12345);
     ck_assert_uint_eq(i.crash_policy, 2);
+    ck_assert(i.autostart && !i.leaks);
     ck_assert_uint_eq(i.keep_last, 8);
     ck_assert_uint_eq(i.keep_days, 6);
     model_check(m);

@@ -11,11 +11,11 @@
 #include "history.h"
 #include "links.h"
 #include "screen.h"
+#include "settings.h"
 #include "watch.h"
 
 #define RESTART_RETRY_NS 50000000ull
 #define RESTART_RETRIES  100
-#define INTERVAL_MIN_NS  10000000ull /* admin.h: STORE_INTERVAL */
 
 struct command {
     const char *name;
@@ -90,6 +90,9 @@ static enum command_result districts(int count, char **words)
                      (unsigned long long)line.generation, (unsigned long long)line.incarnation,
                      format_time(age, line.age), format_bytes(used, line.used),
                      format_bytes(capacity, line.capacity));
+        if (line.autostart) {
+            screen_print("  starts by itself\n");
+        }
         if (line.mirror[0]) {
             screen_print("  %.64s\n", line.mirror);
         }
@@ -313,82 +316,6 @@ static enum command_result kill(int count, char **words)
     return COMMAND_DONE;
 }
 
-static void print_interval(const char *name, uint64_t ns)
-{
-    char text[FORMAT_SIZE];
-
-    if (ns == 0) {
-        screen_print("%s: is checkpointed only when asked\n", name);
-    } else {
-        screen_print("%s: is checkpointed every %s\n", name, format_short_time(text, ns));
-    }
-}
-
-static enum command_result interval(int count, char **words)
-{
-    struct district_line line;
-    struct message m = {0};
-    int64_t result;
-
-    if (!command_district("interval", words[1], &line)) {
-        return COMMAND_DONE;
-    }
-    if (count == 2) {
-        print_interval(words[1], line.interval);
-        return COMMAND_DONE;
-    }
-    if (!parse_time(words[2], &m.word[0])) {
-        screen_print("interval: '%s' is not a time; say 500ms, 2s, 1m or off\n", words[2]);
-        return COMMAND_DONE;
-    }
-    if (m.word[0] != 0 && m.word[0] < INTERVAL_MIN_NS) {
-        screen_print("interval: 10ms is the shortest\n");
-        return COMMAND_DONE;
-    }
-    uint64_t ns = m.word[0];
-    result = admin_store(words[1], STORE_INTERVAL, &m);
-    if (result == BW_OK) {
-        print_interval(words[1], ns);
-    } else {
-        screen_print("interval: %s: %s\n", words[1], admin_reason(result));
-    }
-    return COMMAND_DONE;
-}
-
-static enum command_result policy(int count, char **words)
-{
-    static const char *const names[] = {"rollback", "stop", "continue"};
-    static const char *const effects[] = {
-        "goes back to its newest generation, and if that does not "
-        "help, farther",
-        "stops", "runs on without what broke"};
-    struct district_line line;
-    struct message m = {0};
-    int64_t result = BW_OK;
-    unsigned chosen;
-
-    if (!command_district("policy", words[1], &line)) {
-        return COMMAND_DONE;
-    }
-    chosen = line.crash_policy < 3 ? line.crash_policy : 0;
-    if (count == 3) {
-        for (chosen = 0; chosen < 3 && strcmp(words[2], names[chosen]) != 0; chosen++) {
-        }
-        if (chosen == 3) {
-            screen_print("policy: '%s' is not known; say rollback, stop or continue\n", words[2]);
-            return COMMAND_DONE;
-        }
-        m.word[0] = chosen;
-        result = admin_store(words[1], STORE_POLICY, &m);
-    }
-    if (result == BW_OK) {
-        screen_print("%s: %s: when it breaks it %s\n", words[1], names[chosen], effects[chosen]);
-    } else {
-        screen_print("policy: %s: %s\n", words[1], admin_reason(result));
-    }
-    return COMMAND_DONE;
-}
-
 /** Checkpoints every running district. @return false if one could not be */
 static bool checkpoint_all(const char *command)
 {
@@ -490,11 +417,16 @@ static const struct command commands[] = {
      "The last 2048 bytes of this run.", links_log},
     {"interval", "NAME [TIME]", 1, 2, "shows or sets the time between a district's checkpoints",
      "TIME is a number with ms, s, m or h, at least 10ms, or 'off'. It is kept in the store.",
-     interval},
+     settings_interval},
     {"policy", "NAME [POLICY]", 1, 2, "shows or sets what happens when a district breaks",
      "POLICY is rollback (to the newest generation; soon again: one farther; at their end: stop), "
      "stop, or\ncontinue (without the process that broke). It is kept in the store.",
-     policy},
+     settings_policy},
+    {"autostart", "NAME [on|off]", 1, 2,
+     "shows or sets whether a district starts by itself when the machine does",
+     "From its newest generation, unless its store needs a decision: then an event says so. It is "
+     "kept in the store.",
+     settings_autostart},
     {"poweroff", "[--force]", 0, 1,
      "checkpoints the running districts and switches the machine off",
      "Does not if one cannot be checkpointed, except with --force.", end_machine},

@@ -1,6 +1,6 @@
 /*
  * Completion: the first word is a command; what may follow is read off its usage line, which names
- * a district NAME, a generation N, a COMMAND, and its --options.
+ * a district NAME, a generation N, a COMMAND, its --options and literal words.
  */
 #include "completion.h"
 #include <stdbool.h>
@@ -62,15 +62,16 @@ static void offer_generations(struct choice *c, const char *name)
     }
 }
 
+/** What a usage line has literally: --options, and words in small letters. */
 static void offer_options(struct choice *c, const char *arguments)
 {
-    const char *at = arguments;
+    for (const char *at = arguments; *at;) {
+        size_t n = strcspn(at, " []|");
 
-    while ((at = strstr(at, "--")) != NULL) {
-        size_t n = strcspn(at, " ]|");
-
-        offer(c, at, n);
-        at += n;
+        if (strncmp(at, "--", 2) == 0 || (*at >= 'a' && *at <= 'z')) {
+            offer(c, at, n);
+        }
+        at += n + strspn(at + n, " []|");
     }
 }
 

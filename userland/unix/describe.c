@@ -226,7 +226,8 @@ static long vmstat_text(char *buf, size_t size)
 /** Which run of the district this is, and how it began. */
 static long district_text(char *buf, size_t size)
 {
-    static const char *const reasons[] = {"asked", "rolled back", "crashed", "broken", "damaged"};
+    static const char *const reasons[] = {"asked",  "rolled back", "crashed",
+                                          "broken", "damaged",     "autostart"};
     struct district_run run;
 
     machine_run(&run);

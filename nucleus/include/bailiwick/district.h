@@ -44,11 +44,12 @@ struct system_page {
 
 /** Why a district was started. */
 enum start_reason {
-    START_ASKED = 0,       /* `restart`: for the first time, or after a kill, a power cut, a shutdown */
+    START_ASKED = 0, /* `restart`: for the first time, or after a kill, a power cut, a shutdown */
     START_ROLLED_BACK = 1, /* `rollback` */
     START_CRASHED = 2,     /* a domain stopped at a fault that nobody took */
     START_BROKEN = 3,      /* an invariant of it did not hold */
     START_DAMAGED = 4,     /* an object could not be had from its store */
+    START_BOOT = 5,        /* by itself, since the machine was started (`autostart`) */
 };
 
 /** For NUCLEUS_DISTRICT. */

@@ -162,6 +162,7 @@ struct store_info {
     bool root_cut_off; /* there are remains of a newer root: a commit that a power cut (or damage)
                           undid */
     bool leaks;        /* used blocks may be needed by nobody: see store_drop */
+    bool autostart;    /* the district starts by itself when the machine does */
 };
 
 /** Why a generation was made; on disk: do not change. */
@@ -250,6 +251,7 @@ void store_abort(struct store *st);
 /** Durable when it returns. */
 int store_set_interval(struct store *st, uint64_t interval);
 int store_set_crash_policy(struct store *st, uint32_t policy);
+int store_set_autostart(struct store *st, bool on);
 /** How many generations are kept: at least 2. Durable when it returns; takes effect at the next
  * commit. */
 int store_set_retention(struct store *st, uint32_t last, uint32_t minutes, uint32_t hours,

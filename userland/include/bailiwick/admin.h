@@ -61,16 +61,18 @@ enum ended_why {
 
 struct district_line {
     char name[DISTRICT_NAME_MAX];
-    uint32_t state;                     /* enum district_state; EMPTY: not running */
-    int32_t error;                      /* enum bw_result why it cannot run, 0 if it can */
-    uint64_t generation;                /* the current one: newest committed, or gone back to */
-    uint64_t incarnation;               /* counter */
-    bw_time_t age;                      /* ns since that generation was committed (REALTIME) */
-    uint64_t used, capacity;            /* bytes of the store */
-    uint64_t interval;                  /* ns between checkpoints, 0: only when asked */
-    uint64_t fresh;                     /* 1: it has never run */
-    uint32_t crash_policy;              /* as in struct system_page */
-    uint32_t generations;               /* kept */
+    uint32_t state;          /* enum district_state; EMPTY: not running */
+    int32_t error;           /* enum bw_result why it cannot run, 0 if it can */
+    uint64_t generation;     /* the current one: newest committed, or gone back to */
+    uint64_t incarnation;    /* counter */
+    bw_time_t age;           /* ns since that generation was committed (REALTIME) */
+    uint64_t used, capacity; /* bytes of the store */
+    uint64_t interval;       /* ns between checkpoints, 0: only when asked */
+    uint64_t fresh;          /* 1: it has never run */
+    uint32_t crash_policy;   /* as in struct system_page */
+    uint32_t generations;    /* kept */
+    uint32_t autostart;      /* 1: it starts by itself when the machine does */
+    uint32_t reserved;
     uint32_t keep[4];                   /* retention: of the last, one a minute, an hour, a day */
     char mirror[64];                    /* how its copies are, or empty: it is not mirrored */
     char message[DISTRICT_MESSAGE_MAX]; /* one line for the user, or empty */
@@ -128,6 +130,8 @@ enum store_order {
     STORE_PAIR = 12,     /* districtd: k0 the driver of the disk that has the other copy -> string:
                             struct district_line. BW_EXISTS: it is not, or is not needed */
     STORE_ALONE = 13,    /* districtd: go on with the copy that is there. BW_REFUSED */
+    STORE_AUTOSTART = 14, /* w0 1: the district starts by itself when the machine does: kept in the
+                             store */
 };
 /*
  * STORE_START: the server bumps the incarnation durably, then creates the district through its own
