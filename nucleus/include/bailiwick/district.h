@@ -15,8 +15,11 @@
 #define OID_LIMIT             ((oid_t)1 << 60)
 
 #define DISTRICT_NAME_MAX 32u
-#define DISTRICT_LOG_MAX  2048u /* bytes that are kept */
-#define DISTRICT_MAX      64u   /* running at once on one machine; slot 0 is the commons */
+#define DISTRICT_LOG_MAX  2048u         /* bytes that are kept */
+#define DISTRICT_MAX      64u           /* running at once on one machine; slot 0 is the commons */
+#define BOND_MAX          4u            /* districts in one bond */
+#define OID_BONDED_LINKS  ((oid_t)1024) /* pages: struct bonded_link */
+#define BONDED_LINKS_MAX  16384u
 
 #define SYSTEM_MAGIC        0x6d65747379734442ull /* "BDsystem" in little-endian order */
 #define NUCLEUS_ABI_VERSION 1u
@@ -40,7 +43,21 @@ struct system_page {
     char name[DISTRICT_NAME_MAX];
     uint32_t link_places;        /* entries of OID_NAMED_LINKS, holes counted */
     uint32_t publication_places; /* entries of OID_PUBLICATIONS */
+    uint32_t bonded_links; /* entries of OID_BONDED_LINKS; 0 if it was not frozen with others */
+    uint32_t reserved;
 };
+
+/** A link into this district from one that is bonded with it, as of their common snapshot. It is
+ * kept where it leads to: a store can only hand out keys to what is its own. On disk: do not
+ * change. */
+struct bonded_link {
+    struct key target;       /* a key of this district */
+    uint8_t holder[16];      /* store id of the other district */
+    uint32_t index, version; /* of the link in its table */
+    uint64_t messages;       /* that went through it */
+    uint64_t reserved[2];
+};
+_Static_assert(sizeof(struct bonded_link) == 64, "on disk: a bonded link");
 
 /** Why a district was started. */
 enum start_reason {
@@ -59,9 +76,13 @@ struct district_params {
     uint64_t generation;         /* newest committed; the first epoch is generation + 1 */
     uint64_t entropy[4];
     char name[DISTRICT_NAME_MAX];
-    uint8_t id[16];  /* of its store: which district this is, whatever its name */
-    uint64_t from;   /* the generation that it starts from */
-    uint64_t reason; /* enum start_reason */
+    uint8_t id[16];    /* of its store: which district this is, whatever its name */
+    uint64_t from;     /* the generation that it starts from */
+    uint64_t reason;   /* enum start_reason */
+    uint64_t bond[2];  /* id of the bond it is in; 0 0: none */
+    bw_time_t instant; /* .. whose snapshot of this instant it starts from. Districts of one bond
+                          and instant start running together, when all that were made have loaded,
+                          and the links between them are what they were */
 };
 
 enum district_state {
@@ -107,6 +128,12 @@ enum district_order {
                             established; k0 void: w2 enum link_reason why not. BW_ABSENT: it is
                             gone. BW_REFUSED: another district than the first time */
     DISTRICT_PUBLISHED = 17, /* string: name -> k0, string: access list; BW_ABSENT */
+    DISTRICT_FREEZE =
+        18, /* DISTRICT_SNAPSHOT of this district and of w0 others (keys k0..k2) at one
+               instant: all or none, with the links between them. -> w0 how many in all,
+               string: struct district_frozen of each, this one first. BW_CLEAN:
+               nothing is dirty in any of them; else all are frozen. BW_BUSY: a
+               snapshot of one is under way. BW_AGAIN: something is being fetched */
 };
 
 /** How full a district's store is. */
@@ -114,6 +141,11 @@ enum space_stage {
     SPACE_PLENTY = 0,
     SPACE_SCARCE = 1, /* nothing is refused; who can do without new objects should */
     SPACE_FULL = 2,   /* new objects are refused with BW_NOSPACE */
+};
+
+/** From DISTRICT_FREEZE. */
+struct district_frozen {
+    uint64_t epoch, objects, ticks; /* as from DISTRICT_SNAPSHOT */
 };
 
 #define DISTRICT_PULL_MAX   15u /* 15 * (4096 + 32) fits BW_STRING_MAX */
