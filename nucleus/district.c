@@ -60,6 +60,8 @@ int district_create(const struct district_params *p, struct key *out)
     d->incarnation_random = p->incarnation_random;
     memcpy(d->entropy, p->entropy, sizeof d->entropy);
     memcpy(d->id, p->id, sizeof d->id);
+    memcpy(d->bond, p->bond, sizeof d->bond);
+    d->instant = p->instant;
     d->started_from = p->from;
     d->start_reason = p->reason;
     d->started_at = clock_now();
@@ -149,7 +151,8 @@ static bool system_valid(const struct system_page *s)
 {
     return s->magic == SYSTEM_MAGIC && s->abi_version == NUCLEUS_ABI_VERSION &&
            s->domain_places <= OID_DOMAIN_LIST_PAGES * 512u && s->link_places <= LINK_NAMED_MAX &&
-           s->publication_places <= PUBLICATIONS_MAX && (s->cpu_features & ~fpu_features()) == 0;
+           s->publication_places <= PUBLICATIONS_MAX && s->bonded_links <= BONDED_LINKS_MAX &&
+           (s->cpu_features & ~fpu_features()) == 0;
 }
 
 /** Clocks go on from the snapshot; BOOTTIME adds the time it was down. */
@@ -167,7 +170,7 @@ static void start_domain(struct district *d, struct activity *a)
 {
     struct domain_frame *f = activity_frame(a);
     domain_refresh(a);
-    if (f->state == DOMAIN_WAITING && (f->flags & DOMAIN_OUTSIDE))
+    if (f->state == DOMAIN_WAITING && (f->flags & DOMAIN_OUTSIDE) && !a->kept)
         invoke_answer(a, BW_RESTARTED);
     else if (f->state == DOMAIN_RUNNING)
         schedule_ready(a);
@@ -180,11 +183,6 @@ static void start_domain(struct district *d, struct activity *a)
 static void run(struct district *d)
 {
     struct system_page *s = district_system(d);
-    if (named_start(d) != BW_OK) {
-        fail(d, "there is no memory for its link table");
-        return;
-    }
-    d->state = DISTRICT_RUNNING;
     if (s->cpu_features != fpu_features() && object_make_writable(d->system) == BW_OK)
         s->cpu_features = fpu_features();
     for (struct object *o = d->all; o != NULL; o = o->all.next)
@@ -192,6 +190,24 @@ static void run(struct district *d)
             start_domain(d, object_activity(o));
     d->committed_at = clock_now();
     district_notify(d);
+}
+
+/** It is all there, and runs when those are that it is bonded with. */
+static void run_bonded(struct district *d)
+{
+    struct district *member[BOND_MAX];
+    d->loaded = true;
+    unsigned count = bond_ready(d, member);
+    for (unsigned i = 0; i < count; i++)
+        if (named_start(member[i]) != BW_OK) {
+            fail(member[i], "there is no memory for its link table");
+            return;
+        }
+    for (unsigned i = 0; i < count; i++)
+        member[i]->state = DISTRICT_RUNNING;
+    bond_put_back(member, count);
+    for (unsigned i = 0; i < count; i++)
+        run(member[i]);
 }
 
 /** The domain in a place of the list is asked for. @return BW_OK: is there or nothing is;
@@ -230,6 +246,10 @@ void district_load(struct district *d)
         set_clocks(d, district_system(d));
     }
     r = named_load(d);
+    if (r != BW_VOID) {
+        int bonded = bond_load(d);
+        r = r == BW_OK || bonded == BW_VOID ? bonded : r;
+    }
     if (r == BW_VOID) {
         fail(d, "a page of its link tables is missing");
         return;
@@ -248,8 +268,8 @@ void district_load(struct district *d)
         else if (!waiting)
             d->load_cursor = p + 1;
     }
-    if (!waiting && d->load_cursor >= places)
-        run(d);
+    if (!waiting && d->load_cursor >= places && !d->loaded)
+        run_bonded(d);
 }
 
 int district_supply(struct district *d, const struct object_header *h, const uint8_t *bytes)

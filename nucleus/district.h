@@ -105,6 +105,10 @@ struct district {
     struct grant grants[GRANTS];
     struct key watcher; /* start key of the commons: the broker */
     struct links links;
+    uint64_t bond[2];      /* bond.c; 0 0: started in none */
+    bw_time_t instant;     /* .. that it started from */
+    uint32_t bonded_links; /* noted for the snapshot that begins now */
+    bool loaded;           /* LOADING: waits for those it is bonded with */
 
     struct space *spaces; /* derivable */
 
@@ -171,6 +175,17 @@ void evict_relieved(void);
 /* orphans.c */
 /** Those of the commons who wait for a reply that nobody can give are answered VOID. */
 void orphans_answer(void);
+
+/* bond.c */
+/** All at one instant or none, with the links between them. @return as DISTRICT_FREEZE */
+int bond_freeze(struct district *const *member, unsigned count, struct district_frozen *out);
+/** The notes of links are brought in. @return BW_OK, WAIT_OBJECT, BW_VOID */
+int bond_load(struct district *d);
+/** Everything of d is loaded. @return how many now run together with it, itself included (member:
+ * at least BOND_MAX); 0: another one is still loading */
+unsigned bond_ready(struct district *d, struct district **member);
+/** They run: the links between them are what they were. */
+void bond_put_back(struct district *const *member, unsigned count);
 
 /* snapshot.c */
 int snapshot_begin(struct district *d, uint64_t *objects, uint64_t *ticks);

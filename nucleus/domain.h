@@ -39,6 +39,7 @@ struct activity {
     uint64_t posted; /* posts that could not yet go into the frame */
     uint8_t class;
     bool yield;
+    bool kept;      /* at start: who owes it a reply came back with it (bond.c) */
     bool turn_over; /* its turn ended while it served a caller, who yields when it is answered */
 };
 

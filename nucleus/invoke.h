@@ -92,6 +92,8 @@ typedef int order_handler(struct call *c);
 order_handler order_page, order_node, order_segment, order_domain, order_range, order_grant,
     order_number;
 order_handler order_nucleus, order_district, order_ports, order_physical, order_irq, order_self;
+/** DISTRICT_FREEZE; bond.c. */
+int order_freeze(struct call *c, struct district *d);
 
 /** Fault reply by DOMAIN_RESUME or through a resume key. @return BW_OK, BW_ARGUMENT */
 int fault_reply(struct activity *a, uint64_t code, uint64_t value, const struct regs *r);

@@ -223,6 +223,21 @@ static bool hash_there(struct district *d)
     return d->links.hash != NULL;
 }
 
+/** A new entry is entered where it will be looked for. */
+static void link_enter(struct district *d, struct district *to, struct link_entry *e,
+                       unsigned index)
+{
+    if (e->target.type == KEY_RESUME) {
+        waiter_add(d, e, index);
+    } else {
+        uint16_t *head = hash_head(d, e);
+        e->chain = *head;
+        *head = (uint16_t)(index + 1);
+    }
+    d->links.used++;
+    (*peer_count(d, to))++;
+}
+
 static struct key link_make(struct district *d, struct district *to, struct key target)
 {
     struct link_entry fresh = {.target = target,
@@ -243,15 +258,7 @@ static struct key link_make(struct district *d, struct district *to, struct key 
     struct link_entry *e = link_entry_at(d, index);
     d->links.free = e->next;
     *e = fresh;
-    if (target.type == KEY_RESUME) {
-        waiter_add(d, e, index);
-    } else {
-        uint16_t *head = hash_head(d, e);
-        e->chain = *head;
-        *head = (uint16_t)(index + 1);
-    }
-    d->links.used++;
-    (*peer_count(d, to))++;
+    link_enter(d, to, e, index);
     return (struct key){.type = KEY_LINK, .version = e->version, .value = index};
 }
 
@@ -306,6 +313,59 @@ struct key link_cross(struct district *from, struct district *to, struct key k)
     if (target.type == KEY_RESUME && result.type != KEY_VOID)
         link_free(from, k); /* a resume link moves */
     return result;
+}
+
+/** The entry of a link that is to be put back: free, and of a version that there was. */
+static struct link_entry *vacant(struct district *d, const struct bonded_link *note)
+{
+    if (note->index >= LINKS || note->version == 0 ||
+        note->version > district_system(d)->link_version)
+        return NULL;
+    while (note->index >= d->links.limit) {
+        unsigned before = d->links.limit;
+        grow(d);
+        if (d->links.limit == before)
+            return NULL;
+    }
+    struct link_entry *e = link_entry_at(d, note->index);
+    return e->target.type == KEY_VOID ? e : NULL;
+}
+
+void link_put_back(struct district *d, struct district *to, const struct bonded_link *note)
+{
+    if (note->index >= LINKS) {
+        named_put_back(d, to, note);
+        return;
+    }
+    struct link_entry fresh = {.target = note->target,
+                               .version = note->version,
+                               .instance = to->instance,
+                               .district = to->slot,
+                               .state = LINK_LIVE,
+                               .messages = note->messages,
+                               .since = clock_now()};
+    if (!crosses(&note->target) || !hash_there(d) || over_quota(d, to))
+        return;
+    struct link_entry *e = vacant(d, note);
+    if (e == NULL || (note->target.type != KEY_RESUME && interned(d, &fresh).type != KEY_VOID))
+        return;
+    *e = fresh;
+    link_enter(d, to, e, note->index);
+    struct activity *a = note->target.type == KEY_RESUME ? waiter(e) : NULL;
+    if (a != NULL)
+        a->kept = true;
+}
+
+void link_list_free(struct district *d)
+{
+    d->links.free = 0;
+    for (unsigned i = d->links.limit; i-- > 0;) {
+        struct link_entry *e = link_entry_at(d, i);
+        if (e->target.type != KEY_VOID)
+            continue;
+        *e = (struct link_entry){.next = d->links.free};
+        d->links.free = (uint16_t)(i + 1);
+    }
 }
 
 bool link_sever_waiters(struct district *d)

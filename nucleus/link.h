@@ -49,6 +49,10 @@ void link_free(struct district *d, struct key link);
 /** `d` ends: those outside who wait for a reply from it get BW_SEVERED, a bounded number at a time.
  * Its other links are severed by its end itself. @return true when nobody waits any more */
 bool link_sever_waiters(struct district *d);
+/** A link of `d` to `to` is again what the note says, if it can be; then, once for all of them,
+ * what is free is listed. */
+void link_put_back(struct district *d, struct district *to, const struct bonded_link *note);
+void link_list_free(struct district *d);
 /** Its table goes. */
 void link_forget_all(struct district *d);
 /** The version of the next link key of a district: persistent, so that a key from a past never fits
@@ -71,6 +75,8 @@ int named_establish(struct district *d, uint64_t place, uint32_t version, struct
                     struct key target);
 /** It cannot be established. @return BW_OK, BW_ABSENT */
 int named_refuse(struct district *d, uint64_t place, uint32_t version, enum link_reason reason);
+/** bond.c: it is established as it was. */
+void named_put_back(struct district *d, struct district *to, const struct bonded_link *note);
 int named_acknowledge(struct district *d, struct key link, uint64_t connection);
 int named_reopen(struct district *d, struct key link);
 /** The persistent half of a link key, NULL if it is not a named link of now. */

@@ -270,6 +270,23 @@ int named_establish(struct district *d, uint64_t place, uint32_t version, struct
     return BW_OK;
 }
 
+void named_put_back(struct district *d, struct district *to, const struct bonded_link *note)
+{
+    uint64_t place = note->index - LINKS;
+    struct named_link *n = named_of(d, key_to(place, note->version));
+    if (n == NULL || memcmp(n->peer, to->id, sizeof n->peer) != 0 || note->target.type != KEY_START)
+        return;
+    *half(d, place) = (struct link_entry){
+        .target = note->target,
+        .version = note->version,
+        .instance = to->instance,
+        .district = to->slot,
+        .state = n->acknowledged == n->connection ? LINK_LIVE : LINK_RELINKED,
+        .messages = note->messages,
+        .since = clock_now(),
+    };
+}
+
 int named_refuse(struct district *d, uint64_t place, uint32_t version, enum link_reason reason)
 {
     struct named_link *n = named_of(d, key_to(place, version));

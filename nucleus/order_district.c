@@ -264,6 +264,8 @@ int order_district(struct call *c)
         return supply(c, d);
     case DISTRICT_SNAPSHOT:
         return begin(c, d);
+    case DISTRICT_FREEZE:
+        return order_freeze(c, d);
     case DISTRICT_PULL:
         return pull(c, d);
     case DISTRICT_COMMITTED:

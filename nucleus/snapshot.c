@@ -31,6 +31,8 @@ static void stamp_system_page(struct district *d)
     s->boottime = now + d->boottime_offset;
     s->realtime = now + realtime_offset;
     s->epoch = d->epoch;
+    s->bonded_links = d->bonded_links;
+    d->bonded_links = 0;
 }
 
 int snapshot_begin(struct district *d, uint64_t *objects, uint64_t *ticks)

@@ -1,5 +1,5 @@
 // sources: ../../nucleus/object.c ../../nucleus/snapshot.c ../../nucleus/domain.c
-// sources: ../../nucleus/district.c ../../nucleus/link.c ../../nucleus/named.c
+// sources: ../../nucleus/district.c ../../nucleus/bond.c ../../nucleus/link.c ../../nucleus/named.c
 // sources: ../../nucleus/segment.c ../../nucleus/invoke.c ../../nucleus/pieces.c
 // sources: ../../nucleus/order_segment.c ../../nucleus/order_node.c ../../nucleus/order_range.c
 // sources: ../../nucleus/order_domain.c ../../nucleus/order_self.c ../../nucleus/order_district.c
