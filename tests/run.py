@@ -22,7 +22,7 @@ SEED = int(os.environ.get('BW_SEED', int(time.time()) % 1000000))
 THROUGH_SCONS = ('unit', 'crash', 'formats')
 LONG = ('crash-long', 'libfuzzer')
 FUZZ_SECONDS = 600
-TRIED = re.compile(r'.*\b(images|power cuts|invocations|reasons|\d+ runs|executed_units|disks that lied)\b.*')
+TRIED = re.compile(r'.*\b(images|power cuts|faults|invocations|reasons|\d+ runs|executed_units|disks that lied)\b.*')
 
 
 def scons(target):
@@ -154,6 +154,7 @@ def jobs(long):
     yield 'survive', system('survive')
     yield 'autostart', system('autostart')
     yield 'links', system('links')
+    yield 'storm', system('storm', '--seed', str(SEED), '--faults', '1000' if long else '50')
     yield 'model', counting('/usr/bin/python3', os.path.join(HERE, 'model', 'check.py'))
     yield 'sockets', system('sockets')
     yield 'host', system('host')
