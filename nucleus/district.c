@@ -307,11 +307,10 @@ int district_kill(struct district *d)
         d->state = DISTRICT_ENDING;
         d->snapshot = false; /* what is left of it must not be committed */
     }
-    if (!link_sever_waiters(d))
-        return BW_AGAIN;
+    bool told = link_sever_waiters(d);
     for (unsigned i = 0; i < 1024 && d->all != NULL; i++)
         object_discard(d->all);
-    if (d->all != NULL)
+    if (!told || d->all != NULL)
         return BW_AGAIN;
     link_forget_all(d);
     d->state = DISTRICT_EMPTY;

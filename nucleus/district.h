@@ -43,7 +43,7 @@ struct links {
     struct link_entry *chunk[LINK_CHUNKS];
     uint16_t *hash; /* heads of chains: interned links */
     uint16_t free, waiters;
-    unsigned limit, used, hand;          /* entries there are; in use; the next to be swept */
+    unsigned limit, hand;                /* entries there are; the next to be swept */
     struct link_peer peer[DISTRICT_MAX]; /* entries by the district they lead to */
 };
 

@@ -95,8 +95,9 @@ void fault_deliver(struct activity *a, uint64_t code, uint64_t error, uint64_t a
 /** Moves a message's ends: see invoke.c. */
 int invoke_fault(struct activity *a, uint64_t code, uint64_t error, uint64_t address);
 void invoke_syscall(struct activity *a);
-/** Ends the wait of a WAITING domain with a result of the nucleus. */
-void invoke_answer(struct activity *a, int result);
+/** Ends the wait of a WAITING domain with a result of the nucleus. @return false: it could not be
+ * told, without a frame even in the reserve */
+bool invoke_answer(struct activity *a, int result);
 void invoke_timeout(struct activity *a);
 
 extern struct nucleus_statistics statistics;

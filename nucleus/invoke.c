@@ -243,6 +243,7 @@ static bool receptive(const struct activity *a)
 static int find_callee(struct district *d, struct key *k, struct activity **out)
 {
     struct district *home = d;
+    const struct key link = *k;
     if (k->type == KEY_LINK) {
         int r = link_resolve(d, *k, &home, k);
         if (r != BW_OK)
@@ -251,9 +252,10 @@ static int find_callee(struct district *d, struct key *k, struct activity **out)
     struct object *o;
     if (home != d) { /* never wait for another district's objects */
         o = object_lookup(home, k->value);
-        if (o == NULL || o->type != OBJECT_DOMAIN ||
-            (k->type == KEY_START && o->version != k->version))
-            return BW_VOID;
+        if (o == NULL || o->type != OBJECT_DOMAIN)
+            return k->type == KEY_START ? named_lost(d, link) : BW_VOID;
+        if (k->type == KEY_START && o->version != k->version)
+            return named_lost(d, link);
     } else {
         int r = object_find(d, *k, &o);
         if (r != BW_OK)
@@ -301,11 +303,13 @@ static void again(struct activity *a, int why)
         domain_wait(a, why);
 }
 
-void invoke_answer(struct activity *a, int result)
+bool invoke_answer(struct activity *a, int result)
 {
     struct domain_frame *f = activity_frame(a);
-    if (f->state != DOMAIN_WAITING || !object_force_writable(a->domain))
-        return; /* without a frame even in the reserve it cannot be told */
+    if (f->state != DOMAIN_WAITING)
+        return true;
+    if (!object_force_writable(a->domain))
+        return false;
     f->call_count++;
     if (f->flags & DOMAIN_IN_FAULT) /* its keeper is gone: the instruction runs again */
         f->regs.rip -= f->fault_code == FAULT_SYSCALL ? 2 : 0;
@@ -313,6 +317,7 @@ void invoke_answer(struct activity *a, int result)
         end(a, result);
     domain_set_state(a, DOMAIN_RUNNING);
     domain_run(a);
+    return true;
 }
 
 void invoke_timeout(struct activity *a)

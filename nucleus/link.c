@@ -98,19 +98,6 @@ static void unchain(struct district *d, struct link_entry *e, unsigned index)
     *at = e->chain;
 }
 
-static struct key interned(struct district *d, const struct link_entry *like)
-{
-    unsigned i = *hash_head(d, like);
-    while (i != 0) {
-        const struct link_entry *e = link_entry_at(d, i - 1);
-        if (e->district == like->district && e->instance == like->instance &&
-            memcmp(&e->target, &like->target, sizeof e->target) == 0)
-            return (struct key){.type = KEY_LINK, .version = e->version, .value = i - 1};
-        i = e->chain;
-    }
-    return key_void();
-}
-
 /* --- those who wait for a reply from here ---------------------------------------------------- */
 
 static void waiter_add(struct district *d, struct link_entry *e, unsigned index)
@@ -155,9 +142,24 @@ static void entry_free(struct district *d, struct link_entry *e, unsigned index)
         unchain(d, e, index);
     if (e->instance == to->instance)
         (*peer_count(d, to))--;
-    d->links.used--;
     *e = (struct link_entry){.next = d->links.free};
     d->links.free = (uint16_t)(index + 1);
+}
+
+/** The link to the same key, if there is one. Those to an earlier run of its district go. */
+static struct key interned(struct district *d, const struct link_entry *like)
+{
+    for (unsigned i = *hash_head(d, like), next; i != 0; i = next) {
+        struct link_entry *e = link_entry_at(d, i - 1);
+        next = e->chain;
+        if (e->district != like->district)
+            continue;
+        if (e->instance != like->instance)
+            entry_free(d, e, i - 1);
+        else if (memcmp(&e->target, &like->target, sizeof e->target) == 0)
+            return (struct key){.type = KEY_LINK, .version = e->version, .value = i - 1};
+    }
+    return key_void();
 }
 
 /** A link that nobody can use any more: its district has ended, or the caller has had his answer.
@@ -191,9 +193,21 @@ static void grow(struct district *d)
     d->links.limit += LINK_CHUNK;
 }
 
+/** Entries that lead to districts which still run. */
+static unsigned live(const struct district *d)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < DISTRICT_MAX; i++)
+        if (d->links.peer[i].instance == districts[i].instance &&
+            districts[i].state == DISTRICT_RUNNING)
+            n += d->links.peer[i].count;
+    return n;
+}
+
 static bool over_quota(struct district *d, const struct district *to)
 {
-    return *peer_count(d, to) >= (d->links.used < LINKS / 2 ? QUOTA : QUOTA_FULL);
+    unsigned n = *peer_count(d, to);
+    return n >= QUOTA || (n >= QUOTA_FULL && live(d) >= LINKS / 2);
 }
 
 /** A free entry for a link to `to`: *index. False: there is none, or the quota is used up. */
@@ -205,7 +219,7 @@ static bool take_entry(struct district *d, const struct district *to, unsigned *
         return false;
     if (d->links.free == 0)
         grow(d);
-    if (d->links.free == 0)
+    for (unsigned n = 0; n < LINKS / SWEEP && d->links.free == 0; n++)
         sweep(d, NULL);
     if (d->links.free == 0)
         return false;
@@ -234,7 +248,6 @@ static void link_enter(struct district *d, struct district *to, struct link_entr
         e->chain = *head;
         *head = (uint16_t)(index + 1);
     }
-    d->links.used++;
     (*peer_count(d, to))++;
 }
 
@@ -374,9 +387,35 @@ bool link_sever_waiters(struct district *d)
         unsigned index = d->links.waiters - 1u;
         struct link_entry *e = link_entry_at(d, index);
         struct activity *a = waiter(e);
-        if (a != NULL)
-            invoke_answer(a, BW_SEVERED);
+        if (a != NULL && !invoke_answer(a, BW_SEVERED))
+            return false; /* for lack of memory, which the end of `d` frees */
         entry_free(d, e, index);
     }
     return d->links.waiters == 0;
+}
+
+void link_holders_begin(struct district *d)
+{
+    for (unsigned i = d->links.waiters; i != 0; i = link_entry_at(d, i - 1)->next)
+        link_entry_at(d, i - 1)->held = false;
+}
+
+void link_holder(struct district *d, struct key link)
+{
+    struct link_entry *e = link.value < LINKS ? link_entry(d, link) : NULL;
+    if (e != NULL)
+        e->held = true;
+}
+
+void link_holders_end(struct district *d)
+{
+    for (unsigned i = d->links.waiters, next; i != 0; i = next) {
+        struct link_entry *e = link_entry_at(d, i - 1);
+        next = e->next;
+        if (e->held)
+            continue;
+        struct activity *a = waiter(e);
+        if (a == NULL || invoke_answer(a, BW_VOID))
+            entry_free(d, e, i - 1);
+    }
 }

@@ -25,6 +25,7 @@ struct link_entry {
     uint16_t chain;        /* index + 1: the next one with this hash */
     uint8_t state, reason; /* enum link_state (unnamed ones: LIVE), enum link_reason */
     bool wanted;           /* named: waits to be established */
+    bool held;             /* link_holder: somebody has a key to it */
     uint64_t messages;
     bw_time_t since; /* clock_now of the last change of state */
 };
@@ -53,6 +54,11 @@ bool link_sever_waiters(struct district *d);
  * what is free is listed. */
 void link_put_back(struct district *d, struct district *to, const struct bonded_link *note);
 void link_list_free(struct district *d);
+/** Of those outside who wait for a reply from `d`: nobody holds the key to it yet; one does; the
+ * others are told BW_VOID. See orphans.c. */
+void link_holders_begin(struct district *d);
+void link_holder(struct district *d, struct key link);
+void link_holders_end(struct district *d);
 /** Its table goes. */
 void link_forget_all(struct district *d);
 /** The version of the next link key of a district: persistent, so that a key from a past never fits
@@ -79,6 +85,9 @@ int named_refuse(struct district *d, uint64_t place, uint32_t version, enum link
 void named_put_back(struct district *d, struct district *to, const struct bonded_link *note);
 int named_acknowledge(struct district *d, struct key link, uint64_t connection);
 int named_reopen(struct district *d, struct key link);
+/** The domain that a link leads to is gone, though its district runs. A named link is severed, and
+ * wanted: something else may be published under its name. @return BW_SEVERED; BW_VOID: unnamed */
+int named_lost(struct district *d, struct key link);
 /** The persistent half of a link key, NULL if it is not a named link of now. */
 struct named_link *named_of(struct district *d, struct key link);
 /** The first link from an index on: places of named links, then (from LINK_NAMED_MAX) the others.

@@ -63,13 +63,25 @@ int named_load(struct district *d)
     return links == BW_OK || publications == BW_VOID ? publications : links;
 }
 
+/** The domain that a start key of a district leads to; NULL: it is gone, or that is no such key. */
+static struct activity *program_of(struct district *d, const struct key *k)
+{
+    struct object *o = k->type == KEY_START && keys_valid(k, 1) ? object_lookup(d, k->value) : NULL;
+    bool there = o != NULL && o->type == OBJECT_DOMAIN && o->version == k->version;
+    return there ? object_activity(o) : NULL;
+}
+
+static void post(struct district *d, const struct key *k)
+{
+    struct activity *a = program_of(d, k);
+    if (a != NULL)
+        domain_post(a, (uint64_t)1 << (k->tag & 63));
+}
+
 /** Asks the broker to look. */
 static void tell_broker(struct district *d)
 {
-    struct key k = d->watcher;
-    struct object *o = k.type == KEY_START ? object_lookup(COMMONS, k.value) : NULL;
-    if (o != NULL && o->type == OBJECT_DOMAIN && o->version == k.version)
-        domain_post(object_activity(o), (uint64_t)1 << (k.tag & 63));
+    post(COMMONS, &d->watcher);
 }
 
 static struct link_entry *half(struct district *d, uint64_t place)
@@ -214,7 +226,7 @@ const struct publication *named_find(struct district *d, const char *name)
     if (!found)
         return NULL;
     const struct publication *p = publication_at(d, place);
-    return p->key.type == KEY_START && keys_valid(&p->key, 1) ? p : NULL;
+    return program_of(d, &p->key) != NULL ? p : NULL;
 }
 
 /* --- the life of a link -------------------------------------------------------------------- */
@@ -225,16 +237,6 @@ struct named_link *named_of(struct district *d, struct key link)
         return NULL;
     struct named_link *n = named_at(d, link.value - LINKS);
     return n->mode != LINK_FREE && n->version == link.version ? n : NULL;
-}
-
-static void notice(struct district *d, const struct named_link *n)
-{
-    struct object *o;
-    if (n->notice.type != KEY_START || !keys_valid(&n->notice, 1))
-        return;
-    o = object_lookup(d, n->notice.value);
-    if (o != NULL && o->type == OBJECT_DOMAIN && o->version == n->notice.version)
-        domain_post(object_activity(o), (uint64_t)1 << (n->notice.tag & 63));
 }
 
 static struct key key_to(uint64_t place, uint32_t version)
@@ -266,7 +268,7 @@ int named_establish(struct district *d, uint64_t place, uint32_t version, struct
         .state = n->acknowledged == n->connection ? LINK_LIVE : LINK_RELINKED,
         .since = clock_now(),
     };
-    notice(d, n);
+    post(d, &n->notice);
     return BW_OK;
 }
 
@@ -300,7 +302,7 @@ int named_refuse(struct district *d, uint64_t place, uint32_t version, enum link
     sever(e, n, reason);
     e->wanted = wanted || n->mode != LINK_MANUAL;
     e->since = since;
-    notice(d, n);
+    post(d, &n->notice);
     return BW_OK;
 }
 
@@ -332,6 +334,16 @@ int named_reopen(struct district *d, struct key link)
         tell_broker(d);
     }
     return BW_OK;
+}
+
+int named_lost(struct district *d, struct key link)
+{
+    const struct named_link *n = named_of(d, link);
+    if (n == NULL)
+        return BW_VOID;
+    sever(half(d, link.value - LINKS), n, LINK_NO_NAME);
+    tell_broker(d);
+    return BW_SEVERED;
 }
 
 int named_drop(struct district *d, struct key link)

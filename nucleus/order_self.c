@@ -103,7 +103,10 @@ static int self_sender(struct call *c)
     c->out[3] = f->sender_epoch;
     if (f->sender_slot == 0 || f->sender_slot > DISTRICT_MAX)
         return BW_OK;
-    return call_put(c, districts[f->sender_slot - 1].name, DISTRICT_NAME_MAX);
+    const struct district *d = &districts[f->sender_slot - 1];
+    if (d->incarnation != f->sender_incarnation || d->incarnation_random != f->sender_random)
+        return BW_OK; /* the slot is another one's by now */
+    return call_put(c, d->name, DISTRICT_NAME_MAX);
 }
 
 static int link_state(struct call *c)

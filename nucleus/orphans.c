@@ -1,14 +1,15 @@
 /*
- * Orphans: domains of the commons that wait for a reply which nobody can give any more, because the
- * program that held the resume key was destroyed. They are answered VOID, as if the program had
- * been gone when they called. Without that a server that fails would take along those whom it
- * served.
+ * Orphans: domains that wait for a reply of the commons which nobody can give any more, because the
+ * program that held the resume key, or the link to it, was destroyed. They are answered VOID, as if
+ * the program had been gone when they called. Without that a server that fails would take along
+ * those whom it served.
  *
  * A walk over all nodes and domains of the commons: for when a program has ended, which is rare.
  * Resume keys of the commons lie in the commons only, since none of its domains calls a district.
  */
 #include "district.h"
 #include "domain.h"
+#include "link.h"
 
 #define ORPHANS_MAX 128u /* looked at in one walk */
 
@@ -25,9 +26,12 @@ static bool leads_to(struct key k, const struct activity *a)
 
 static void look(const struct key *keys, size_t count, struct waiting *w, size_t n)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        if (keys[i].type == KEY_LINK)
+            link_holder(COMMONS, keys[i]);
         for (size_t j = 0; keys[i].type == KEY_RESUME && j < n; j++)
             w[j].held |= leads_to(keys[i], w[j].activity);
+    }
 }
 
 /** Those who wait for a reply; not those whose keeper looks after a fault. */
@@ -50,6 +54,7 @@ void orphans_answer(void)
     static struct waiting w[ORPHANS_MAX];
     size_t n = find_waiting(w);
 
+    link_holders_begin(COMMONS);
     for (const struct object *o = COMMONS->all; o != NULL; o = o->all.next) {
         if (o->type == OBJECT_NODE)
             look((const struct key *)o->data, BW_NODE_SLOTS, w, n);
@@ -59,4 +64,5 @@ void orphans_answer(void)
     for (size_t i = 0; i < n; i++)
         if (!w[i].held)
             invoke_answer(w[i].activity, BW_VOID);
+    link_holders_end(COMMONS);
 }

@@ -240,6 +240,35 @@ START_TEST(a_greedy_peer_leaves_room)
 }
 END_TEST
 
+/** What led to runs of districts that have ended takes no room from those that run. */
+START_TEST(ended_runs_leave_room)
+{
+    set_up();
+    for (unsigned run = 0; run < 2; run++) {
+        for (unsigned i = 0; i < LINKS / 4; i++)
+            (void)cross(1, 0, start_key(1, 0, i));
+        start_district(1);
+    }
+    for (unsigned i = 0; i < LINKS / 8; i++)
+        leads(0, cross(2, 0, start_key(2, 0, i)), 2, start_key(2, 0, i));
+    for (unsigned i = 0; i < LINKS / 8; i++)
+        leads(0, cross(1, 0, start_key(1, 1, i)), 1, start_key(1, 1, i));
+}
+END_TEST
+
+/** The same key in each run of a district is one entry at a time. */
+START_TEST(many_restarts)
+{
+    struct key link = key_void();
+    set_up();
+    for (unsigned run = 0; run < 100; run++) {
+        leads(0, link = cross(1, 0, start_key(1, 0, 0)), 1, start_key(1, 0, 0));
+        start_district(1);
+    }
+    ck_assert_uint_eq(link.value, cross(1, 0, start_key(1, 0, 0)).value);
+}
+END_TEST
+
 /* --- random histories -------------------------------------------------------------------- */
 
 #define MEMORY 3000u
@@ -367,6 +396,8 @@ int main(void)
     tcase_add_test(t, callers_are_told);
     tcase_add_test(t, full_table);
     tcase_add_test(t, a_greedy_peer_leaves_room);
+    tcase_add_test(t, ended_runs_leave_room);
+    tcase_add_test(t, many_restarts);
     tcase_add_loop_test(t, history, 0, 10);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -93,8 +93,8 @@ enum self_order {
                          was made since), w1 blocks it has (0: not known), w2 enum space_stage.
                          w0 1: asks for a checkpoint now, which may free some */
     SELF_SENDER = 13, /* of the last message from outside that the caller received: w0 district slot
-                         + 1 (0: none yet), w1 incarnation, w2 its random half, w3 epoch, string: the
-                         name of the district that runs in the slot now, DISTRICT_NAME_MAX bytes */
+                         + 1 (0: none yet), w1 incarnation, w2 its random half, w3 epoch, string: its
+                         name, DISTRICT_NAME_MAX bytes; none if that incarnation has ended */
     SELF_LINK_STATE = 14,  /* k0 named link -> w0 enum link_state, w1 connection number,
                               w2 enum link_reason */
     SELF_LINK_ACK = 15,    /* k0 named link, w0 connection number: RELINKED -> LIVE. BW_AGAIN: there
