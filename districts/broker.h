@@ -4,8 +4,8 @@
 #ifndef DISTRICTS_BROKER_H
 #define DISTRICTS_BROKER_H
 
-#include <stdbool.h>
 #include <stdint.h>
+#include <bailiwick/types.h>
 
 #define BADGE_BROKER 1u /* post bit of the nucleus: look at the links of districts */
 
@@ -13,7 +13,9 @@
 int64_t broker_watch(unsigned slot);
 /** Tries to establish all links that wait for it. */
 void broker_run(void);
-/** Whether an access list, as it was published, names a district. Pure. */
-bool broker_allows(const char *access, const char *district);
+/** It was posted: broker_run is due, now or a little later. */
+void broker_post(void);
+/** When broker_run is to be called, MONOTONIC; BW_NO_DEADLINE: nothing waits for it. */
+bw_time_t broker_due(void);
 
 #endif

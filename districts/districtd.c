@@ -270,7 +270,7 @@ int main_native(uint64_t word)
         m.take[1] = KR_OFFERED_DISK;
         m.take[2] = KR_OFFERED_DISTRICT;
         m.take[3] = KR_OFFERED_PARTNER;
-        m.deadline = autostart_due();
+        m.deadline = autostart_due() < broker_due() ? autostart_due() : broker_due();
         bw_return(reply_to, &m, KEY_AT(KR_CALLER), 0);
 
         struct message request = m;
@@ -281,9 +281,12 @@ int main_native(uint64_t word)
             serve(&request, string, &m);
             reply_to = KEY_AT(KR_CALLER);
         } else if (request.delivery == DELIVERY_POSTED) {
-            broker_run();
-        } else {
+            broker_post();
+        } else if (bw_monotonic() >= autostart_due()) {
             autostart_run();
+        }
+        if (bw_monotonic() >= broker_due()) {
+            broker_run();
         }
     }
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <bailiwick/names.h>
 #include "autostart.h"
+#include "broker.h"
 #include "events.h"
 #include "lifecycle.h"
 
@@ -101,6 +102,8 @@ static void enter(const uint64_t *word, unsigned other, struct message *reply)
     if (line.state != DISTRICT_EMPTY && !other) {
         bw_copy_key(KR_OFFERED_DISTRICT, KEY_DISTRICT_OF(slot));
         e->running = true;
+        broker_watch(slot);
+        broker_post(); /* what its links waited for meanwhile */
         events_say(EVENT_SERVER, true, e->name,
                    "districtd failed and was started again; the district runs on");
     }

@@ -227,5 +227,26 @@ def test_a_districtd_that_fails_finds_the_districts_again():
         machine.detach()
 
 
+def test_a_districtd_that_fails_still_makes_links():
+    """What the districts open and publish afterwards is found by the next one."""
+    paths = [store('links'), make_store(os.path.join(folder, 'beta.district'), 'beta', size='64M')]
+    with Machine(paths, name='broken', boot=with_mutant(folder, 'districtd')) as machine:
+        machine.login()
+        for name in ('alpha', 'beta'):
+            machine.restart(name)
+            machine.detach()
+        machine.command('scrub alpha', 60)
+        machine.attach('beta')
+        check.equal(machine.sh('nc.openbsd -dlU /district/beta/socket > /tmp/got &'), (0, ''))
+        machine.sh('sleep 0.5')
+        machine.detach()
+        machine.attach('alpha')
+        check.equal(machine.sh('echo hello | timeout 10 nc.openbsd -NU /district/beta/socket'), (0, ''))
+        machine.detach()
+        machine.attach('beta')
+        check.equal(machine.sh('wait; cat /tmp/got'), (0, 'hello'))
+        machine.detach()
+
+
 if __name__ == '__main__':
     harness.main(globals())

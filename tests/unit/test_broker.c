@@ -1,4 +1,4 @@
-// sources: ../../districts/broker.c ../../districts/registry.c
+// sources: ../../districts/broker.c ../../districts/broker_step.c ../../districts/registry.c
 /*
  * The broker of named links: whom an access list names, and what becomes of each link, in random
  * worlds of districts that run or not, publish or not, and may or may not be opened.
@@ -10,6 +10,7 @@
 #include <string.h>
 #include <bailiwick/link.h>
 #include "broker.h"
+#include "broker_step.h"
 #include "lifecycle.h"
 
 #define DISTRICTS 6u
@@ -27,6 +28,7 @@ static struct {
     } link[LINKS_OF];
 } world[DISTRICTS + 1];
 
+static unsigned short_of_memory; /* so many links cannot be established at first */
 static unsigned found; /* slot of the district whose key is in the broker's hands, 0: none */
 
 static int64_t links(unsigned slot, struct message *m)
@@ -54,7 +56,8 @@ static int64_t published(unsigned slot, struct message *m)
         return m->code = BW_ABSENT;
     }
     found = slot;
-    memcpy(m->buffer, world[slot].access, m->size);
+    m->length = LINK_ACCESS_MAX - 1;
+    memcpy(m->buffer, world[slot].access, m->length);
     return m->code = BW_OK;
 }
 
@@ -75,6 +78,10 @@ static int64_t answer(unsigned slot, struct message *m)
         return m->code = BW_REFUSED;
     }
     ck_assert_str_eq(registry_entry(found)->name, s->line.district);
+    if (short_of_memory > 0) {
+        short_of_memory--;
+        return m->code = BW_NOMEM;
+    }
     s->line.state = LINK_LIVE;
     return m->code = BW_OK;
 }
@@ -93,6 +100,11 @@ int64_t bw_call(uint16_t key, struct message *m)
     }
     ck_abort_msg("a call to nobody");
     return BW_VOID;
+}
+
+bw_time_t bw_monotonic(void)
+{
+    return 1000;
 }
 
 void bw_drop_key(uint16_t place)
@@ -193,6 +205,32 @@ START_TEST(each_link_gets_its_answer)
 }
 END_TEST
 
+/** What fails for lack of memory is tried again, though nobody posts. */
+START_TEST(tried_again)
+{
+    unsigned rounds = 0;
+
+    srandom((unsigned)_i);
+    set_up();
+    broker_post();
+    short_of_memory = 7;
+    while (broker_due() != BW_NO_DEADLINE) {
+        broker_run();
+        ck_assert_uint_le(++rounds, 8);
+    }
+    for (unsigned slot = 1; slot <= DISTRICTS; slot++) {
+        for (unsigned i = 0; i < LINKS_OF; i++) {
+            const struct side *s = &world[slot].link[i];
+
+            if (registry_entry(slot)->running && s->there && s->line.wanted &&
+                expected(slot, &s->line) == LINK_OPENED) {
+                ck_assert_uint_eq(s->line.state, LINK_LIVE);
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(access_lists)
 {
     static const struct {
@@ -218,6 +256,7 @@ int main(void)
     TCase *t = tcase_create("broker");
 
     tcase_add_loop_test(t, each_link_gets_its_answer, 0, 200);
+    tcase_add_loop_test(t, tried_again, 0, 20);
     tcase_add_test(t, access_lists);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
