@@ -281,12 +281,6 @@ static bool align(struct mirror *m, unsigned copy, uint64_t first, uint64_t coun
     return to->flush(to->ctx) == 0;
 }
 
-/** The slot with the newest root: of copies in sync, only that can be missing. */
-static bool align_newest(struct mirror *m, unsigned copy, uint64_t sequence)
-{
-    return align(m, copy, ROOT_FIRST + sequence % ROOT_SLOTS * ROOT_SLOT_BLOCKS, ROOT_SLOT_BLOCKS);
-}
-
 #define ROOTS (ROOT_SLOTS * ROOT_TWINS) /* that a copy has room for */
 
 /** What the one in that place says its number is; 0: none. */
@@ -321,6 +315,20 @@ static bool remove_roots(const struct store_io *to)
             return false;
         sequence[oldest] = 0;
     }
+}
+
+/** The newest root: of copies in sync, only that can be missing. A twin that the leader was cut off
+ * before writing is still an older root there, and stays out of this. */
+static bool align_newest(struct mirror *m, unsigned copy, uint64_t sequence)
+{
+    const struct store_io *from = &m->device[m->decision.leader];
+    unsigned place = sequence % ROOT_SLOTS * ROOT_TWINS;
+
+    for (unsigned twin = 0; twin < ROOT_TWINS; twin++, place++)
+        if ((root_sequence(from, place) == sequence || MUTATED(MUTATION_OLDER_TWIN)) &&
+            !align(m, copy, ROOT_FIRST + place * ROOT_BLOCKS, ROOT_BLOCKS))
+            return false;
+    return true;
 }
 
 /** What the copy was before does not count any more. Of the leader's roots the newest comes first:

@@ -45,7 +45,8 @@ enum mutation {
     MUTATION_REPAIR_LIES = 29,        /* a bad copy is said to be mended */
     MUTATION_SYNC_EARLY = 30,         /* a copy counts as up to date before it is */
     MUTATION_NOT_REMOVED = 31,        /* its roots are replaced in order of place */
-    MUTATION_LAST = 31,
+    MUTATION_OLDER_TWIN = 32,         /* with them, the newest brings what else is in its slot */
+    MUTATION_LAST = 32,
 };
 
 #endif

@@ -5,7 +5,7 @@
  *                            all sequences of up to N operations (of three: only those of the core,
  *                            unless thorough), then random ones until so many different images have
  *                            been opened
- *   crash --mutations [--seconds N]            each fault in turn; N is the most that one may take
+ *   crash --mutations                          each fault in turn
  *   crash --mutation NUMBER                    that fault, to look at
  *   crash --lies [--seed N] [--rounds N]       disks that lie and fail
  *   crash --allocations                        each allocation fails in turn
@@ -196,7 +196,7 @@ int main(int argc, char **argv)
     distinct_begin(o.images, 1);
     switch (what) {
     case 'M':
-        return mutations_run(o.seconds);
+        return mutations_run();
     case 'a':
         return fail_allocations(o.seed);
     case 'f':

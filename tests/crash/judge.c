@@ -184,6 +184,15 @@ static const struct model_state *look(struct explorer *x)
     return state;
 }
 
+/** One in how many of the images that are recovered from has cuts of its own. Opening a mirror with
+ * a copy that missed something does the most. */
+static unsigned twice(const struct explorer *x)
+{
+    unsigned n = x->effort->twice;
+
+    return n && x->mirror && x->complete != MIRROR_ALL ? 1 + n / 6 : n;
+}
+
 void explorer_judge(struct explorer *x)
 {
     const struct effort *e = x->effort;
@@ -201,7 +210,7 @@ void explorer_judge(struct explorer *x)
     turn = e->deeper && x->opened % e->deeper == 0;
     if (!e->deeper || !(first || turn) || state->count == 0)
         return;
-    if (turn && x->depth < DEPTH_MAX && e->twice && x->opened / e->deeper % e->twice == 0)
+    if (turn && x->depth < DEPTH_MAX && twice(x) && x->opened / e->deeper % twice(x) == 0)
         explore_recovery(x, state);
     if (x->mirror)
         mirrors_recover(x, state);

@@ -156,7 +156,7 @@ static void resync_image(struct on_image *o, struct store *st)
     int r = store_scrub_begin(st, &scrub);
 
     while (r == STORE_OK)
-        r = mirror_resync(&o->mirror, st, &scrub, 50);
+        r = mirror_resync(&o->mirror, st, &scrub, 1 + o->x->opened % 50);
     if (r != STORE_ABSENT || mirror_in_sync(&o->mirror) != MIRROR_ALL)
         explorer_bad(o->x, "a copy cannot be brought up to date");
 }
@@ -371,7 +371,7 @@ void mirrors_resync(struct explorer *x)
         r = store_scrub_begin(x->m->st, &x->resync);
     x->resyncing = x->finishing = true;
     while (r == STORE_OK && steps-- > 0)
-        r = mirror_resync(x->mirror, x->m->st, &x->resync, 1 + explorer_any(x, 60));
+        r = mirror_resync(x->mirror, x->m->st, &x->resync, 1 + explorer_any(x, 20));
     if (r && r != STORE_ABSENT)
         explorer_failed(x, "bringing a copy up to date", r);
     x->complete = mirror_in_sync(x->mirror);

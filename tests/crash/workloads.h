@@ -19,6 +19,6 @@ void workload_mirror(uint64_t seed, const struct effort *e, unsigned length);
 
 extern const struct effort effort_quick; /* for finding faults */
 /** Each fault in turn. @return exit status */
-int mutations_run(double seconds);
+int mutations_run(void);
 
 #endif
