@@ -106,6 +106,7 @@ struct file {
             struct listener *listener; /* of a socket that has a name: socket.h */
             unsigned channel;          /* + 1, while it is being connected to another district */
             int error;                 /* why it could not be; SO_ERROR tells it once */
+            bool fresh;                /* it has been, and connect() has not said so yet */
         } pipe;
         struct {
             char *text; /* contents made at the read at offset 0 */
@@ -236,6 +237,8 @@ void tty_flush(void);
 /** Moves bytes between sockets and the channels to other districts; main.c calls it before it waits.
  */
 void relay_flush(void);
+/** The relay may have posted: relay_flush looks even if no channel is known to be in use. */
+void relay_posted(void);
 /** Next moment at which tty_poll should be called (VTIME), BW_NO_DEADLINE: none. */
 bw_time_t tty_deadline(void);
 /** The session's leader has ended: SIGHUP to the foreground group, the terminal is free again. */

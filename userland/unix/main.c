@@ -376,6 +376,7 @@ int main_native(uint64_t word)
             reply = KEY_AT(KR_CALLER);
         } else {
             tty_poll(); /* the terminal agent has posted, or its time has come */
+            relay_posted();
             if (!somebody_runs()) {
                 left_at = ticks();
             }

@@ -27,7 +27,7 @@ static struct relayed {
 
 static struct channels *const window = (struct channels *)IMAGE_WINDOW(4);
 static unsigned in_use; /* channels with something in `relayed`, or not free yet */
-static bool to_post;
+static bool to_post, posted;
 
 static struct channel *channel_of(unsigned c)
 {
@@ -188,7 +188,6 @@ static long wait_for_channel(struct file *s)
     if (s->flags & O_NONBLOCK) {
         return -EINPROGRESS;
     }
-    current->progress = 1;
     return wait_on(relay_queue(s), BW_NO_DEADLINE);
 }
 
@@ -199,7 +198,10 @@ long relay_connect(struct file *s, const char *district, const char *name)
     long error = s->pipe.error;
 
     if (s->pipe.in != NULL) {
-        return current->progress != 0 ? 0 : -EISCONN;
+        bool fresh = s->pipe.fresh;
+
+        s->pipe.fresh = false;
+        return fresh ? 0 : -EISCONN;
     }
     if (error != 0) { /* what became of it */
         s->pipe.error = 0;
@@ -242,6 +244,7 @@ static void connected(unsigned c)
             error = ENOMEM;
         }
     }
+    s->pipe.fresh = error == 0;
     if (error != 0) {
         s->pipe.error = error;
         set(&ch->want, WANT_DONE);
@@ -394,11 +397,17 @@ static void look_at(unsigned c)
     }
 }
 
+void relay_posted(void)
+{
+    posted = true;
+}
+
 void relay_flush(void)
 {
-    if (in_use == 0) {
+    if (in_use == 0 && !posted) {
         return;
     }
+    posted = false;
     for (unsigned c = 0; c < CHANNELS; c++) {
         look_at(c);
     }

@@ -11,10 +11,15 @@
  * the other side may have gone back in time, and knows other bytes. So they are when this district
  * was restarted. A listening channel goes on.
  *
+ * The nucleus does not wait for our buffer: a string that it cannot put there is cut. So DATA says
+ * where it begins, and who misses some asks for it AGAIN; it is in the ring until it is TAKEN.
+ *
  * Invariants of a channel that is open:
  *   1. out_tail <= sent <= out_head <= out_tail + CHANNEL_RING; and so the other side has room for
  *      whatever is sent.
- *   2. What is received begins at in_head; anything else resets the connection.
+ *   2. What goes to the personality is what follows in_head; what lies beyond the ring resets the
+ *      connection.
+ *   3. Who was sent OPEN, or sent OPENED, gets CLOSED or RESET, unless the link is cut before.
  */
 #include <errno.h>
 #include <string.h>
@@ -25,11 +30,11 @@
 #define KR_PEERS    24 /* node: named links */
 #define KEY_PEER(p) KEY_IN_NODE(KR_PEERS, (p))
 
-#define BADGE_RELAY 0u /* messages of other relays */
-#define BADGE_LINK  2u /* a link has changed */
-#define PEERS       32u
-#define RETRY_NS    1000000ull   /* the other one was busy */
-#define ASK_NS      500000000ull /* no answer to OPEN */
+#define BADGE_RELAY 0u             /* messages of other relays */
+#define BADGE_LINK  2u             /* a link has changed */
+#define PEERS       (CHANNELS + 1) /* so one is idle when a new one comes */
+#define RETRY_NS    1000000ull     /* the other one was busy */
+#define ASK_NS      500000000ull   /* no answer to OPEN */
 #define NAME        ".relay"
 
 enum relay_order {                 /* w0 the receiver's channel, w1 token, unless said otherwise */
@@ -41,6 +46,7 @@ enum relay_order {                 /* w0 the receiver's channel, w1 token, unles
                    RELAY_OVER = 6,    /* nothing more comes */
                    RELAY_CLOSED = 7,  /* nothing more comes, nothing more is taken */
                    RELAY_RESET = 8,   /* no w0: whichever has the token */
+                   RELAY_AGAIN = 9,   /* w2 bytes that have come; what follows is sent again */
 };
 
 /** What is not the personality's business. */
@@ -50,6 +56,7 @@ static struct side {
     uint32_t theirs; /* channel of the other side */
     uint32_t sent, taken_told;
     bool asked, answered, over_told;
+    bool gap; /* the other side is to send again from in_head */
     bw_time_t ask_again;
 } side[CHANNELS];
 
@@ -142,15 +149,47 @@ static bool peer_ready(unsigned p, enum link_reason *reason)
     return state == LINK_LIVE;
 }
 
-/** The peer of that name; its link is opened if need be. @return PEERS: there are too many */
-static unsigned find_peer(const char *name)
+/** The peer of that name, PEERS: we have no link to it. */
+static unsigned known_peer(const char *name)
 {
     unsigned p = 0;
 
-    while (p < PEERS && peer[p].name[0] && strncmp(peer[p].name, name, sizeof(peer[p].name)) != 0) {
+    while (p < PEERS && strncmp(peer[p].name, name, sizeof(peer[p].name)) != 0) {
         p++;
     }
-    if (p < PEERS && !peer[p].name[0]) {
+    return p;
+}
+
+/** A peer that no connection is with. Its link, if it has one, is given up. */
+static unsigned idle_peer(void)
+{
+    unsigned p = known_peer("");
+
+    for (p = p == PEERS ? 0 : p; p < PEERS; p++) {
+        unsigned c = 0;
+
+        while (c < CHANNELS && (!side[c].token || side[c].peer != p)) {
+            c++;
+        }
+        if (c == CHANNELS) {
+            break;
+        }
+    }
+    if (p < PEERS && peer[p].name[0]) {
+        struct message m = {.send = {KEY_PEER(p)}};
+
+        bw_self(SELF_LINK_DROP, &m);
+        peer[p] = (struct peer){0};
+    }
+    return p;
+}
+
+/** The peer of that name; its link is opened if need be. @return PEERS: it cannot be */
+static unsigned find_peer(const char *name)
+{
+    unsigned p = known_peer(name);
+
+    if (p == PEERS && (p = idle_peer()) < PEERS) {
         if (bw_link_open(name, NAME, LINK_NOTIFY, BADGE_LINK, KEY_PEER(p)) != BW_OK) {
             return PEERS;
         }
@@ -219,7 +258,7 @@ static void connect(unsigned c)
         return; /* else the link's next state is posted */
     }
     if (!s->asked || bw_monotonic() >= s->ask_again) {
-        s->asked = tell(c, RELAY_OPEN, 0, ch->name, strnlen(ch->name, sizeof(ch->name)));
+        s->asked |= tell(c, RELAY_OPEN, 0, ch->name, strnlen(ch->name, sizeof(ch->name)));
         s->ask_again = bw_monotonic() + ASK_NS;
     }
     try_again(ASK_NS);
@@ -263,9 +302,18 @@ static void carry(unsigned c)
         }
     }
     send_bytes(c);
+    if (s->gap && tell(c, RELAY_AGAIN, ch->in_head, NULL, 0)) {
+        s->gap = false;
+    }
     if (s->token && taken != s->taken_told && tell(c, RELAY_TAKEN, taken, NULL, 0)) {
         s->taken_told = taken;
     }
+}
+
+/** The other side has the connection, or may have. */
+static bool known_there(unsigned c)
+{
+    return side[c].token && (c < CHANNELS_OURS ? side[c].asked : side[c].answered);
 }
 
 /** The personality is through with the channel. */
@@ -273,8 +321,8 @@ static void finish(unsigned c)
 {
     struct channel *ch = channel_of(c);
 
-    if (side[c].token && (c < CHANNELS_OURS ? ch->state == CHANNEL_OPEN : side[c].answered) &&
-        !tell(c, RELAY_CLOSED, 0, NULL, 0) && side[c].token && again != BW_NO_DEADLINE) {
+    if (known_there(c) && !tell(c, begins(c) ? RELAY_RESET : RELAY_CLOSED, 0, NULL, 0) &&
+        known_there(c)) {
         return; /* it was busy */
     }
     side[c] = (struct side){0};
@@ -341,10 +389,27 @@ static unsigned find_listener(const char *name, size_t length)
     return c;
 }
 
+/** A channel for a connection from a peer; CHANNELS: there is none for it. No peer gets more than
+ * what it then leaves for others. */
+static unsigned vacant_channel(unsigned p)
+{
+    unsigned first = CHANNELS, vacant = 0, his = 0;
+
+    for (unsigned c = CHANNELS; c-- > CHANNELS_OURS;) {
+        his += side[c].token && side[c].peer == p;
+        if (channel_load(&channel_of(c)->want) == WANT_NOTHING &&
+            channel_of(c)->state == CHANNEL_IDLE) {
+            first = c;
+            vacant++;
+        }
+    }
+    return his < vacant ? first : CHANNELS;
+}
+
 /** Somebody connects. He asks again until he has an answer. */
 static void opened_by(unsigned p, const struct message *m, const char *name)
 {
-    unsigned listener, c = CHANNELS_OURS;
+    unsigned listener, c;
 
     for (unsigned i = CHANNELS_OURS; i < CHANNELS; i++) {
         if (side[i].token == m->word[1] && side[i].peer == p) {
@@ -353,12 +418,10 @@ static void opened_by(unsigned p, const struct message *m, const char *name)
         }
     }
     listener = find_listener(name, m->length);
-    while (c < CHANNELS && (channel_load(&channel_of(c)->want) != WANT_NOTHING ||
-                            channel_of(c)->state != CHANNEL_IDLE)) {
-        c++;
-    }
+    c = vacant_channel(p);
     if (listener == CHANNELS_OURS || c == CHANNELS) {
-        answer(p, m->word[0], m->word[1], RELAY_REFUSED, c == CHANNELS ? EAGAIN : ECONNREFUSED);
+        answer(p, m->word[0], m->word[1], RELAY_REFUSED,
+               listener == CHANNELS_OURS ? ECONNREFUSED : EAGAIN);
         return;
     }
     side[c] = (struct side){.token = m->word[1], .peer = p, .theirs = (uint32_t)m->word[0]};
@@ -369,16 +432,23 @@ static void opened_by(unsigned p, const struct message *m, const char *name)
 static void received(unsigned c, const struct message *m, const uint8_t *bytes)
 {
     struct channel *ch = channel_of(c);
-    uint32_t head = ch->in_head;
+    uint32_t head = ch->in_head, room = CHANNEL_RING - (head - channel_load(&ch->in_tail));
+    uint32_t beyond = (uint32_t)m->word[2] - head, skip = -beyond; /* these came before */
 
-    if (m->word[2] != head || m->length > CHANNEL_RING - (head - channel_load(&ch->in_tail))) {
+    if (m->cut || (beyond > 0 && beyond <= room)) {
+        side[c].gap = true;
+        return;
+    }
+    if (skip > CHANNEL_RING || (m->length > skip && m->length - skip > room)) {
         reset(c);
         return;
     }
-    for (size_t i = 0; i < m->length; i++) {
-        window->in[c][(head + i) % CHANNEL_RING] = bytes[i];
+    for (size_t i = skip; i < m->length; i++) {
+        window->in[c][(head + i - skip) % CHANNEL_RING] = bytes[i];
     }
-    set(&ch->in_head, head + (uint32_t)m->length);
+    if (m->length > skip) {
+        set(&ch->in_head, head + (uint32_t)m->length - skip);
+    }
 }
 
 static void serve_channel(unsigned c, const struct message *m, const uint8_t *bytes)
@@ -405,6 +475,11 @@ static void serve_channel(unsigned c, const struct message *m, const uint8_t *by
             set(&ch->out_tail, (uint32_t)m->word[2]);
         }
         break;
+    case RELAY_AGAIN:
+        if ((uint32_t)m->word[2] - ch->out_tail <= side[c].sent - ch->out_tail) {
+            side[c].sent = (uint32_t)m->word[2];
+        }
+        break;
     case RELAY_OVER:
         set(&ch->in_over, 1);
         break;
@@ -425,11 +500,17 @@ static void serve(const struct message *m, const uint8_t *bytes)
     unsigned p;
 
     bw_self(SELF_SENDER, &sender);
-    if (m->sender == 0 || !name[0] || (p = find_peer(name)) == PEERS) {
+    if (m->sender == 0 || !name[0]) { /* or who sent it has ended */
+        return;
+    }
+    p = m->code == RELAY_OPEN ? find_peer(name) : known_peer(name);
+    if (p == PEERS) {
         return;
     }
     if (m->code == RELAY_OPEN) {
-        opened_by(p, m, (const char *)bytes);
+        if (m->word[1] && !m->cut) {
+            opened_by(p, m, (const char *)bytes);
+        }
     } else if (m->code == RELAY_RESET) {
         reset_token(p, m->word[1]);
     } else if (m->word[0] < CHANNELS && side[c].token && side[c].token == m->word[1] &&
@@ -492,13 +573,18 @@ int main_native(uint64_t word)
         m = (struct message){.buffer = bytes, .size = sizeof(bytes), .deadline = again};
         bw_return(0, &m, 0, 0);
         look_at_incarnation();
+        if (m.cut) { /* what is touched is there when they send it again */
+            memset(bytes, 0, sizeof(bytes));
+        }
         if (m.delivery == DELIVERY_MESSAGE) {
             serve(&m, bytes);
         } else if (m.delivery == DELIVERY_POSTED && (m.word[0] & 1ull << BADGE_LINK)) {
             enum link_reason reason;
 
-            for (unsigned p = 0; p < PEERS && peer[p].name[0]; p++) {
-                peer_ready(p, &reason);
+            for (unsigned p = 0; p < PEERS; p++) {
+                if (peer[p].name[0]) {
+                    peer_ready(p, &reason);
+                }
             }
         }
     }
