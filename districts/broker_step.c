@@ -1,22 +1,6 @@
 #include "broker_step.h"
-#include <string.h>
+#include <bailiwick/access.h>
 #include "registry.h"
-
-bool broker_allows(const char *access, const char *district)
-{
-    size_t length = strlen(district);
-
-    while (*access) {
-        size_t n = strcspn(access, " ");
-
-        if ((n == 1 && *access == '*') ||
-            (n == length && n > 0 && memcmp(access, district, n) == 0)) {
-            return true;
-        }
-        access += n + strspn(access + n, " ");
-    }
-    return false;
-}
 
 /** To the next place, of a district that runs. */
 static enum broker_order look_on(struct broker *b)
@@ -57,7 +41,7 @@ static enum broker_order found(struct broker *b, int64_t result)
         b->failed |= result == BW_LIMIT || result == BW_NOMEM;
         return refuse(b, result == BW_ABSENT ? LINK_NO_NAME : LINK_NO_DISTRICT);
     }
-    return broker_allows(b->access, registry_entry(b->slot)->name) ? BROKER_CONNECT
+    return access_allows(b->access, registry_entry(b->slot)->name) ? BROKER_CONNECT
                                                                    : refuse(b, LINK_REFUSED);
 }
 

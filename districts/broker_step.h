@@ -40,7 +40,5 @@ struct broker {
 
 /** @param result of the last order (of REST: anything) @return the next one */
 enum broker_order broker_step(struct broker *b, int64_t result);
-/** Whether an access list, as it was published, names a district. */
-bool broker_allows(const char *access, const char *district);
 
 #endif

@@ -1,10 +1,11 @@
 /*
  * The first generation of a district (image.h): system page, domain list, the programs bank,
- * steward, unix, terminal and those added, with their address spaces and keys, and the file tree.
+ * steward, unix, terminal, relay, gate and those added, with their address spaces and keys, and the
+ * file tree.
  *
  * Ids: system objects as district.h says; then the programs' own objects from OID_FIRST_FREE on;
- * then, each from an aligned id, the ranges of steward, terminal and unix, and the bank's, which is
- * all the rest.
+ * then, each from an aligned id, the ranges of steward, terminal, relay, gate, those added and
+ * unix, and the bank's, which is all the rest.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +26,9 @@ struct program {
     struct domain_frame frame;
 };
 
-enum { BANK, STEWARD, UNIX, TERMINAL, RELAY, ADDED };
-static const char *const program_name[ADDED] = {"bank", "steward", "unix", "terminal", "relay"};
+enum { BANK, STEWARD, UNIX, TERMINAL, RELAY, GATE, ADDED };
+static const char *const program_name[ADDED] = {"bank",     "steward", "unix",
+                                                "terminal", "relay",   "gate"};
 
 static const char *programs_folder(const struct options *o)
 {
@@ -142,11 +144,12 @@ static void give_keys(struct builder *b, struct program *p, unsigned added, stru
     oid_t ranges = (b->next + 2 * IMAGE_RANGE - 1) / IMAGE_RANGE * IMAGE_RANGE;
     struct key bank = start_key(&p[BANK], 0);
 
-    if (ranges + (3 + added) * IMAGE_RANGE > UNIX_BASE)
+    if (ranges + (4 + added) * IMAGE_RANGE > UNIX_BASE)
         fail("the programs are too large");
     for (unsigned i = 0; i < added; i++) {
-        p[ADDED + i].frame.keys[KR_RANGE] = range_key(ranges + (3 + i) * IMAGE_RANGE, IMAGE_RANGE);
+        p[ADDED + i].frame.keys[KR_RANGE] = range_key(ranges + (4 + i) * IMAGE_RANGE, IMAGE_RANGE);
         p[ADDED + i].frame.keys[KR_IMAGE_BANK] = bank;
+        p[ADDED + i].frame.keys[KR_IMAGE_GATE] = start_key(&p[GATE], BADGE_PROGRAMS);
     }
     p[BANK].frame.keys[KR_RANGE] = range_key(BANK_BASE, OID_LIMIT - BANK_BASE);
     p[STEWARD].frame.keys[KR_RANGE] = range_key(ranges, IMAGE_RANGE);
@@ -162,6 +165,8 @@ static void give_keys(struct builder *b, struct program *p, unsigned added, stru
     p[UNIX].frame.keys[KR_IMAGE_RELAY] = start_key(&p[RELAY], BADGE_WORK);
     p[RELAY].frame.keys[KR_RANGE] = range_key(ranges + 2 * IMAGE_RANGE, IMAGE_RANGE);
     p[RELAY].frame.keys[KR_IMAGE_PEER] = start_key(&p[UNIX], BADGE_RELAYED);
+    p[GATE].frame.keys[KR_RANGE] = range_key(ranges + 3 * IMAGE_RANGE, IMAGE_RANGE);
+    p[GATE].frame.keys[KR_IMAGE_METER] = meter_key();
 }
 
 static void make_system(struct builder *b, const struct program *p, unsigned programs,

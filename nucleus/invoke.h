@@ -94,6 +94,8 @@ order_handler order_page, order_node, order_segment, order_domain, order_range, 
 order_handler order_nucleus, order_district, order_ports, order_physical, order_irq, order_self;
 /** DISTRICT_FREEZE; bond.c. */
 int order_freeze(struct call *c, struct district *d);
+/** DISTRICT_PUBLISHED and GRANT_PUBLISHED. */
+int order_published(struct call *c, struct district *d);
 
 /** Fault reply by DOMAIN_RESUME or through a resume key. @return BW_OK, BW_ARGUMENT */
 int fault_reply(struct activity *a, uint64_t code, uint64_t value, const struct regs *r);

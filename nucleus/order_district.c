@@ -195,7 +195,7 @@ static int establish(struct call *c, struct district *d)
     return r == BW_OK ? named_establish(d, c->w[0], (uint32_t)c->w[1], to, target) : r;
 }
 
-static int published(struct call *c, struct district *d)
+int order_published(struct call *c, struct district *d)
 {
     char name[LINK_NAME_MAX] = {0};
     int r = call_get(c, name, 1, sizeof name - 1, NULL);
@@ -230,7 +230,7 @@ static int order_links(struct call *c, struct district *d)
     case DISTRICT_LINK:
         return establish(c, d);
     case DISTRICT_PUBLISHED:
-        return published(c, d);
+        return order_published(c, d);
     default:
         return BW_ORDER;
     }

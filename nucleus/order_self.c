@@ -216,6 +216,8 @@ int order_grant(struct call *c)
     case GRANT_OPEN:
         r = call_get(c, &link, sizeof link, sizeof link, NULL);
         return r == BW_OK ? named_open(c->d, &link, c->k[0], &c->out_key) : r;
+    case GRANT_PUBLISHED:
+        return order_published(c, c->d);
     case GRANT_PUBLISH:
         r = call_get(c, &publication, sizeof publication, sizeof publication, NULL);
         return r == BW_OK ? named_publish(c->d, &publication, c->k[0]) : r;

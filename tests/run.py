@@ -154,6 +154,7 @@ def jobs(long):
     yield 'survive', system('survive')
     yield 'autostart', system('autostart')
     yield 'links', system('links')
+    yield 'gated', system('gated', *(['--kills', '300'] if long else []), '--seed', str(SEED))
     yield 'storm', system('storm', '--seed', str(SEED), '--faults', '1000' if long else '50')
     yield 'model', counting('/usr/bin/python3', os.path.join(HERE, 'model', 'check.py'))
     yield 'sockets', system('sockets')

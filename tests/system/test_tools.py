@@ -335,7 +335,7 @@ def test_dump_of_the_store():
 def test_dump_of_objects():
     check.contains(field(text('dump', store(), 'system'), 'name'), '"one"')
     domains = re.findall(r'domain (0x[0-9a-f]+)', text('dump', store(), 'object', '16'))
-    check.equal(len(domains), 5)
+    check.equal(len(domains), 6)
     for domain in domains:
         dumped = text('dump', store(), 'object', domain)
         check.contains(dumped, 'rip')

@@ -43,6 +43,10 @@ static void serve(const struct message *m, struct message *reply)
             balance += m->word[2];
         }
         break;
+    case ACCOUNT_ADD:
+        last[payer]++;
+        balance += m->word[2];
+        break;
     default:
         reply->code = BW_ORDER;
     }

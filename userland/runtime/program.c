@@ -1,5 +1,7 @@
 /* What only native programs of a district need: program.h. */
 #include <string.h>
+#include <bailiwick/gate.h>
+#include <bailiwick/image.h>
 #include <bailiwick/program.h>
 
 void bw_incarnation(struct incarnation *now)
@@ -62,6 +64,10 @@ int64_t bw_link_open(const char *district, const char *name, enum link_mode mode
     }
     memcpy(p.district, district, strlen(district));
     memcpy(p.name, name, strlen(name));
+    if (mode == LINK_GATED) {
+        m.code = GATE_OPEN;
+        return badge ? BW_ARGUMENT : bw_call(KEY_AT(KR_IMAGE_GATE), &m);
+    }
     if (badge) {
         int64_t result = make_start(badge);
 
@@ -111,4 +117,19 @@ int64_t bw_barrier(void)
     bw_incarnation(&now);
     m.word[0] = now.epoch;
     return bw_self(SELF_BARRIER, &m);
+}
+
+uint64_t bw_committed(void)
+{
+    struct message m = {0};
+
+    bw_self(SELF_BARRIER, &m); /* epoch 0 is */
+    return m.word[0];
+}
+
+void bw_hurry(void)
+{
+    struct message m = {.word = {1}};
+
+    bw_self(SELF_SPACE, &m);
 }

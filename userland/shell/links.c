@@ -4,6 +4,7 @@
  */
 #include "links.h"
 #include <stdio.h>
+#include <string.h>
 #include <bailiwick/runtime.h>
 #include "administration.h"
 #include "format.h"
@@ -11,6 +12,9 @@
 
 static const char *kind_text(const struct link_line *line)
 {
+    if (strcmp(line->name, ".gate") == 0) {
+        return "gated";
+    }
     switch (line->mode) {
     case LINK_NOTIFY:
         return "notify";

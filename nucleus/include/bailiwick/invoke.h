@@ -225,6 +225,8 @@ enum grant_order {
                        changes, or void -> k0 named link, SEVERED at first */
     GRANT_PUBLISH = 3,  /* string: struct publication_params, k0 start key: replaces what had the
                            name; void: withdraws it */
+    GRANT_PUBLISHED = 4, /* string: name -> k0 what this district has published under it, string:
+                            access list; BW_ABSENT */
 };
 
 /** KEY_PORTS, KEY_IRQ, KEY_PHYSICAL. */

@@ -35,6 +35,7 @@ enum link_mode {
     LINK_NOTIFY = 1, /* RELINKED until the holder has acknowledged the new connection */
     LINK_AUTO = 2,   /* LIVE at once */
     LINK_MANUAL = 3, /* is established again only when the holder asks: SELF_LINK_REOPEN */
+    LINK_GATED = 4,  /* not of the nucleus: bw_link_open asks the district's gate for it */
 };
 
 enum link_state {

@@ -11,7 +11,9 @@
  *   terminal       IMAGE_RANGE ids        KR_IMAGE_PEER: start key to unix, badge TERMINAL
  *   relay          IMAGE_RANGE ids        KR_IMAGE_PEER: start key to unix, badge RELAYED; unix has
  *                                         KR_IMAGE_RELAY: start key to it, badge WORK
- *   those added    IMAGE_RANGE ids        KR_IMAGE_BANK
+ *   gate           IMAGE_RANGE ids        KR_IMAGE_METER
+ *   those added    IMAGE_RANGE ids        KR_IMAGE_BANK, KR_IMAGE_GATE: start key to gate, badge
+ *                                         PROGRAMS
  *
  * KR_NAMES is a KEY_GRANT in all of them. All have a meter of class IMAGE_METER and no keeper, and
  * all start RUNNING. Ranges above begin at an id of their own; programs' own nodes, pages and
@@ -42,12 +44,14 @@
 #define KR_IMAGE_PEER  7
 #define KR_IMAGE_FILES 8
 #define KR_IMAGE_METER 9
+#define KR_IMAGE_GATE  10
 #define KR_IMAGE_RELAY 22 /* unix only, which has no lower one free */
 
 #define BADGE_STEWARD  2
 #define BADGE_TERMINAL 1 /* posts from the terminal agent: bit 1 */
 #define BADGE_RELAYED  3 /* posts from the relay */
 #define BADGE_WORK     1 /* posts to the relay */
+#define BADGE_PROGRAMS 1 /* messages of programs to the gate */
 
 #define IMAGE_CHANNEL_PAGES 66u /* sizeof(struct channels) */
 #define IMAGE_WINDOW(slot) (0x10000000ul * (slot))

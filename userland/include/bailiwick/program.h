@@ -29,8 +29,9 @@ int64_t bw_publish_name(const char *name, const char *access, uint16_t badge);
 int64_t bw_withdraw_name(const char *name);
 
 /** Opens a link by its sturdy name. The key in `place` is good for ever; it is SEVERED until the
- * other side is there, and whenever it is not.
- *  @param badge our post bit when the state of the link changes; 0: no posts */
+ * other side is there, and whenever it is not. LINK_GATED: the key never is, calls through it wait
+ * for the other side, and are made once, whatever happens to either; see bailiwick/gate.h.
+ *  @param badge our post bit when the state of the link changes; 0: no posts. LINK_GATED: 0 */
 int64_t bw_link_open(const char *district, const char *name, enum link_mode mode, uint16_t badge,
                      uint16_t place);
 /** @param connection counts how often it was established. May be NULL */
@@ -44,5 +45,9 @@ int64_t bw_link_reopen(uint16_t place);
 /** Returns when everything up to now is committed; asks for a checkpoint. After a restart it
  * returns too. */
 int64_t bw_barrier(void);
+/** The newest generation that is committed: what happened in its epoch or before is durable. */
+uint64_t bw_committed(void);
+/** Asks for a checkpoint now and goes on. */
+void bw_hurry(void);
 
 #endif
