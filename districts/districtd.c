@@ -185,7 +185,10 @@ static void serve_named(int64_t order, const uint64_t *word, const char *name,
         if (word[2] != 0) {
             struct message m = {.code = STORE_ALONE};
 
-            bw_call(KEY_STORE(slot), &m); /* what is wrong, the start says */
+            if (bw_call(KEY_STORE(slot), &m) == BW_AGAIN) {
+                reply->code = BW_AGAIN; /* the disk may still turn up */
+                break;
+            } /* what else is wrong, the start says */
         }
         serve_restart(slot, word[0] ? &word[1] : NULL, reply);
         break;
