@@ -15,8 +15,7 @@ static const struct command known[] = {
      "copy a file or folder into a district that does not run: makes a new generation"},
     {"dump", command_dump, "FILE[@GEN] [WHAT]",
      "print what is on disk: super, roots, block N, generations, index, map, object ID, system, "
-     "inode "
-     "N or PATH"},
+     "journal, inode N or PATH"},
     {"export", command_export, "FILE[@GEN] [GEN] > STREAM",
      "write one generation as one stream, to a file or a pipe"},
     {"import", command_import, "[--name NEW] [--replace] [--size SIZE] [--force] FILE < STREAM",

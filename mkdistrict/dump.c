@@ -195,6 +195,8 @@ static void dump_head(const struct disk_root *r, uint64_t found)
     dump_field("in sync", "%#x", r->in_sync);
     number("mirror changes", r->mirror_changes);
     number("mirror history", r->mirror_history);
+    dump_field("journal", "%u bytes, number %llu", r->journal,
+               (unsigned long long)r->journal_sequence);
     words("ran by", r->ran_by, sizeof(r->ran_by));
 }
 
@@ -377,6 +379,15 @@ static void show_generations(struct opened *o, const char *which)
     dump_generations(o);
 }
 
+static void show_journal(struct opened *o, const char *which)
+{
+    uint8_t page[STORE_JOURNAL];
+
+    (void)which;
+    printf("journal page, number %llu\n", (unsigned long long)store_journal(o->store, page));
+    dump_hex(page, sizeof(page));
+}
+
 static void show_index(struct opened *o, const char *which)
 {
     (void)which;
@@ -413,11 +424,11 @@ static const struct part {
     bool which;
     void (*show)(struct opened *o, const char *which);
 } parts[] = {
-    {"super", true, false, show_super},   {"roots", true, false, show_roots},
-    {"block", true, true, show_block},    {"generations", false, false, show_generations},
-    {"index", false, false, show_index},  {"map", false, false, show_map},
-    {"object", false, true, show_object}, {"system", false, false, show_system},
-    {"inode", false, true, show_inode},
+    {"super", true, false, show_super},      {"roots", true, false, show_roots},
+    {"block", true, true, show_block},       {"generations", false, false, show_generations},
+    {"index", false, false, show_index},     {"map", false, false, show_map},
+    {"object", false, true, show_object},    {"system", false, false, show_system},
+    {"journal", false, false, show_journal}, {"inode", false, true, show_inode},
 };
 #define PARTS (sizeof(parts) / sizeof(parts[0]))
 
@@ -427,7 +438,7 @@ static const struct part *find_part(const char *name)
         if (strcmp(parts[i].name, name) == 0)
             return &parts[i];
     fail("dump %s: there is super, roots, block N, generations, index, map, object ID, system, "
-         "inode N or PATH",
+         "journal, inode N or PATH",
          name);
 }
 

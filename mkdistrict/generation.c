@@ -115,6 +115,8 @@ const char *generation_implausible(const struct generation_head *h)
         return "its crash policy is unknown";
     if (h->abi_version > NUCLEUS_ABI_VERSION)
         return "it was made for a newer system";
+    if (h->journal > STORE_JOURNAL || (h->journal && h->journal_sequence == 0))
+        return "no journal page can be like its";
     return NULL;
 }
 
@@ -216,6 +218,8 @@ void maker_finish(struct maker *m)
     if (h->keep_last >= 2 && store_set_retention(m->store, h->keep_last, h->keep_minutes,
                                                  h->keep_hours, h->keep_days) == STORE_IO)
         fail("%s: %s", m->path, store_error_text(STORE_IO));
+    if (h->journal_sequence)
+        check(m, store_set_journal(m->store, h->journal_sequence, m->journal, h->journal));
     if (m->same_id && next > h->number + 1)
         check(m, store_set_next(m->store, next));
     store_close(m->store);

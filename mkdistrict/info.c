@@ -101,6 +101,9 @@ static int show(struct store *st)
            i.generations, (unsigned long long)i.next_generation);
     printf("keeps         the last %u, and one a minute (%u), an hour (%u), a day (%u)\n",
            i.keep_last, i.keep_minutes, i.keep_hours, i.keep_days);
+    if (i.journal_sequence)
+        printf("journal       %u bytes, written %llu times\n", i.journal,
+               (unsigned long long)i.journal_sequence);
     printf("objects       %llu pages, %llu nodes, %llu domains; %llu have bytes\n",
            (unsigned long long)c.of[OBJECT_PAGE], (unsigned long long)c.of[OBJECT_NODE],
            (unsigned long long)c.of[OBJECT_DOMAIN], (unsigned long long)c.bytes);

@@ -151,8 +151,11 @@ struct generation_head {
     uint32_t crash_policy;
     uint32_t abi_version, image_version;
     uint32_t keep_last, keep_minutes, keep_hours, keep_days;
-    uint64_t next; /* numbers below it are taken; 0: not said */
-    uint32_t reserved[6];
+    uint64_t next;    /* numbers below it are taken; 0: not said */
+    uint32_t journal; /* bytes of the journal page that follow the head; in vaults: 0 */
+    uint32_t zero;
+    uint64_t journal_sequence;
+    uint32_t reserved[2];
 };
 _Static_assert(sizeof(struct generation_head) == 200, "in streams: head");
 
@@ -180,11 +183,12 @@ struct maker {
     struct generation_head head;
     struct store *store;
     const char *path;
-    const char *name; /* other than the head's, or NULL */
-    uint64_t size;    /* bytes; 0: as the head says */
-    bool same_id;     /* it stays the same district */
-    bool force;       /* overwrites */
-    uint64_t next;    /* numbers below it are taken, besides what the head says */
+    const char *name;               /* other than the head's, or NULL */
+    uint64_t size;                  /* bytes; 0: as the head says */
+    bool same_id;                   /* it stays the same district */
+    bool force;                     /* overwrites */
+    uint64_t next;                  /* numbers below it are taken, besides what the head says */
+    uint8_t journal[STORE_JOURNAL]; /* as many bytes as the head says */
 };
 void maker_begin(struct maker *m);
 void maker_object(struct maker *m, const struct generation_object *g, const void *bytes);

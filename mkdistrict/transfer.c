@@ -32,6 +32,7 @@ int command_export(int argc, char **argv)
     const struct generation_object end = {0};
     uint64_t generation = STORE_NEWEST;
     struct generation_head head;
+    uint8_t journal[STORE_JOURNAL];
     struct exporting e;
     struct opened o;
 
@@ -45,9 +46,12 @@ int command_export(int argc, char **argv)
         generation = parse_generation(argv[optind + 1]);
     opened_open_at(&o, argv[optind], generation, false);
     generation_describe(&o, &head);
+    head.journal = o.info.journal;
+    head.journal_sequence = store_journal(o.store, journal);
     progress_start(&e.p, "exporting", head.bytes * STORE_BLOCK);
     stream_begin(&e.w, STDOUT_FILENO, "standard output");
     stream_write(&e.w, &head, sizeof(head));
+    stream_write(&e.w, journal, head.journal);
     generation_each(&o, export_object, &e);
     stream_write(&e.w, &end, sizeof(end));
     stream_end(&e.w);
@@ -163,6 +167,7 @@ int command_import(int argc, char **argv)
     why = generation_implausible(&m.head);
     if (why)
         fail("standard input: the stream cannot be used: %s", why);
+    stream_read(&r, m.journal, m.head.journal);
     if (m.same_id && !m.force) {
         check_replaced(&m);
         m.force = true;

@@ -71,7 +71,8 @@ _Static_assert(sizeof(struct disk_generation) == 96, "on disk: generation");
 #define ROOT_LEAKS     1u /* some used blocks are needed by nobody: see generation_drop */
 #define ROOT_AUTOSTART 2u /* the district starts by itself when the machine does */
 
-/** Followed by `generations` struct disk_generation in ascending order, then `points` uint64_t. */
+/** Followed by `generations` struct disk_generation in ascending order, then `points` uint64_t,
+ * then `journal` bytes. */
 struct disk_root {
     uint64_t magic;
     uint64_t checksum; /* of bytes 16 .. length - 1 */
@@ -102,7 +103,10 @@ struct disk_root {
     uint32_t in_sync;        /* bit n: copy n has all of it */
     uint64_t mirror_changes; /* of in_sync */
     uint64_t mirror_history; /* its last values, 2 bits each, the present one lowest */
-    uint8_t reserved[232];
+    uint32_t journal;        /* bytes of the journal page; behind them it is zero */
+    uint32_t unused;
+    uint64_t journal_sequence; /* counts what was written to it */
+    uint8_t reserved[216];
 };
 _Static_assert(sizeof(struct disk_root) == 512, "on disk: root");
 

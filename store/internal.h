@@ -59,6 +59,7 @@ struct state {
     struct disk_root head;
     struct disk_generation generation[STORE_GENERATIONS_MAX];
     struct points points;
+    uint8_t journal[STORE_JOURNAL]; /* head.journal bytes of it */
 };
 
 /** One change of the generation begun; entry.type OBJECT_NONE deletes. */

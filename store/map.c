@@ -450,7 +450,7 @@ static int fold_once(struct store *st)
 
 /** As many always fit a root. */
 #define POINTS_MAX                                                                                 \
-    ((ROOT_BLOCKS * STORE_BLOCK - sizeof(struct disk_root) -                                       \
+    ((ROOT_BLOCKS * STORE_BLOCK - sizeof(struct disk_root) - STORE_JOURNAL -                       \
       STORE_GENERATIONS_MAX * sizeof(struct disk_generation)) /                                    \
      sizeof(uint64_t))
 

@@ -1,7 +1,9 @@
 /*
- * What is changed outside of generations: interval, crash policy, autostart, retention, capacity,
- * and the generations that are kept.
+ * What is changed outside of generations: interval, crash policy, autostart, retention, the journal
+ * page, capacity, and the generations that are kept.
  */
+#include <string.h>
+
 #include "internal.h"
 
 /** For what is not part of a generation: changes the head of the last durable root. */
@@ -62,6 +64,52 @@ int store_set_autostart(struct store *st, bool on)
     uint64_t v = on;
 
     return change_head(st, change_autostart, &v);
+}
+
+/** Without the zeros at its end. */
+static uint32_t journal_length(const uint8_t *bytes, size_t n)
+{
+    while (n > 0 && bytes[n - 1] == 0)
+        n--;
+    return (uint32_t)n;
+}
+
+int store_set_journal(struct store *st, uint64_t sequence, const void *bytes, size_t n)
+{
+    struct disk_root *h = &st->committed.head;
+    uint8_t before[STORE_JOURNAL];
+    uint32_t length = h->journal;
+    uint64_t last = h->journal_sequence;
+    int r;
+
+    if (st->must_reopen)
+        return STORE_STATE;
+    if (n > STORE_JOURNAL || sequence <= last)
+        return STORE_ARGUMENT;
+    memcpy(before, st->committed.journal, length);
+    h->journal = journal_length(bytes, n);
+    h->journal_sequence = sequence;
+    memcpy(st->committed.journal, bytes, h->journal);
+    r = root_write(st, &st->committed, false);
+    if (r) {
+        h->journal = length;
+        h->journal_sequence = last;
+        memcpy(st->committed.journal, before, length);
+        return r;
+    }
+    st->now.head.journal = h->journal;
+    st->now.head.journal_sequence = sequence;
+    memcpy(st->now.journal, bytes, h->journal);
+    return STORE_OK;
+}
+
+uint64_t store_journal(const struct store *st, void *to)
+{
+    const struct disk_root *h = &st->committed.head;
+
+    memset(to, 0, STORE_JOURNAL);
+    memcpy(to, st->committed.journal, h->journal);
+    return h->journal_sequence;
 }
 
 /** A mask that is set again is no change. */

@@ -19,7 +19,7 @@
  *           map's tree, as above, of which there are no more than areas on a level: FOLD(areas). It
  * is done only while twice as much is free, or if the root has no room for the points. One fold
  *           leaves at most 6 points for each block that it writes or frees; they fit the root if
- *           there are no more than some 400 areas (50 GiB), and in fact, since it writes row by
+ *           there are no more than some 370 areas (46 GiB), and in fact, since it writes row by
  *           row, of far larger stores.
  *   root    nothing: its place is its own. Nor do claiming, going back and growing take blocks.
  *

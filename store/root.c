@@ -23,6 +23,7 @@ int state_copy(struct state *to, const struct state *from)
         return r;
     to->head = from->head;
     memcpy(to->generation, from->generation, from->head.generations * sizeof(*to->generation));
+    memcpy(to->journal, from->journal, from->head.journal);
     return STORE_OK;
 }
 
@@ -76,7 +77,7 @@ static size_t encode(struct store *st, struct state *s)
 {
     size_t table = s->head.generations * sizeof(*s->generation);
     size_t points = s->points.count * sizeof(uint64_t);
-    size_t length = sizeof(s->head) + table + points;
+    size_t length = sizeof(s->head) + table + points + s->head.journal;
     struct disk_root *head = (struct disk_root *)st->root_buffer;
 
     if (length > ROOT_BLOCKS * STORE_BLOCK)
@@ -91,6 +92,7 @@ static size_t encode(struct store *st, struct state *s)
     memcpy(st->root_buffer + sizeof(s->head), s->generation, table);
     if (points)
         memcpy(st->root_buffer + sizeof(s->head) + table, s->points.at, points);
+    memcpy(st->root_buffer + length - s->head.journal, s->journal, s->head.journal);
     head->checksum = s->head.checksum = root_checksum(st->root_buffer, length);
     return length;
 }
@@ -297,7 +299,7 @@ static bool head_sane(const struct disk_root *h)
         h->in_sync >= 1u << h->copies)
         return false;
     return h->map.level < LEVEL_MAX && h->generations <= STORE_GENERATIONS_MAX &&
-           h->points % 2 == 0;
+           h->points % 2 == 0 && h->journal <= STORE_JOURNAL;
 }
 
 static bool table_sane(const struct state *s)
@@ -339,7 +341,8 @@ static int decode(struct store *st, struct state *s)
     size_t table = h->generations * sizeof(*s->generation);
     struct points p;
 
-    if (!head_sane(h) || h->length != sizeof(*h) + table + h->points * sizeof(uint64_t))
+    if (!head_sane(h) ||
+        h->length != sizeof(*h) + table + h->points * sizeof(uint64_t) + h->journal)
         return STORE_DAMAGED;
     p = (struct points){(uint64_t *)(st->root_buffer + sizeof(*h) + table), h->points, h->points};
     if (points_copy(&s->points, &p))
@@ -347,6 +350,7 @@ static int decode(struct store *st, struct state *s)
     s->head = *h;
     s->head.ran_by[STORE_NAME_MAX - 1] = 0;
     memcpy(s->generation, st->root_buffer + sizeof(*h), table);
+    memcpy(s->journal, st->root_buffer + h->length - h->journal, h->journal);
     return table_sane(s) ? STORE_OK : STORE_DAMAGED;
 }
 

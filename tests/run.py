@@ -153,6 +153,7 @@ def jobs(long):
     yield 'posix', system('posix')
     yield 'survive', system('survive')
     yield 'autostart', system('autostart')
+    yield 'journal', system('journal')
     yield 'links', system('links')
     yield 'gated', system('gated', *(['--kills', '300'] if long else []), '--seed', str(SEED))
     yield 'storm', system('storm', '--seed', str(SEED), '--faults', '1000' if long else '50')

@@ -104,7 +104,7 @@ _mkdistrict() {
     *:0) _mkdistrict_files ;;
     ls:1 | cat:* | get:1 | put:2) _mkdistrict_inside "$program" "${words[0]}" ;;
     get:2 | put:1 | mirror:1) _mkdistrict_files ;;
-    dump:1) COMPREPLY=($(compgen -W 'super roots block generations index map object system inode' -- "$cur")) ;;
+    dump:1) COMPREPLY=($(compgen -W 'super roots block generations index map object system journal inode' -- "$cur")) ;;
     dump:2) [[ ${words[1]} == inode ]] && _mkdistrict_inside "$program" "${words[0]}" ;;
     export:1) _mkdistrict_generations "$program" "${words[0]}" ;;
     esac

@@ -8,7 +8,7 @@
  * us clear of what the predecessor may still be writing; the district's own incarnation, by which
  * others know it, stays.
  */
-#include "server.h"
+#include "journal.h"
 
 /** Whether the store and what runs belong together: nothing in the nucleus is older than the store.
  */
@@ -36,7 +36,7 @@ void server_adopt(uint16_t own_key)
 
     server.running = true;
     if (!server.store || checkpoint_recover(&info) != STORE_OK || !settle(&info) ||
-        bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK) {
+        bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK || journal_grant() != BW_OK) {
         server_ended(ENDED_BROKEN, 0, "its store server failed, and could not be replaced");
         return;
     }

@@ -18,6 +18,7 @@
 #define BADGE_DISK        1u /* post bit of the driver */
 #define BADGE_DISTRICT    2u /* post bit of the nucleus, for the district */
 #define BADGE_SECOND_DISK 3u /* post bit of the second disk's driver */
+#define BADGE_JOURNAL     4u /* of the key that the district has */
 
 #define DISK_WINDOW        0x10000000ul
 #define DISK_SECOND_WINDOW 0x10200000ul

@@ -9,9 +9,11 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <bailiwick/journal.h>
 #include <bailiwick/names.h>
 #include "copies.h"
 #include "history.h"
+#include "journal.h"
 #include "scrub.h"
 #include "whole.h"
 
@@ -143,7 +145,8 @@ static int64_t create_district(struct district_params *params)
     }
     server_own_key(BADGE_DISTRICT, KEY_AT(KR_HANDED));
     m = (struct message){.code = DISTRICT_BIND, .send = {KEY_AT(KR_HANDED)}};
-    return bw_call(KEY_AT(KR_DISTRICT), &m);
+    result = bw_call(KEY_AT(KR_DISTRICT), &m);
+    return result == BW_OK ? journal_grant() : result;
 }
 
 /** Says why the district cannot be started. */
@@ -328,6 +331,10 @@ static bool serve_checkpoint(struct message *reply)
 /** Serves a request. @return false if the caller waits for his answer */
 static bool serve(const struct message *m, const void *string, struct message *reply)
 {
+    if (m->badge == BADGE_JOURNAL) {
+        journal_serve(m, string, reply);
+        return true;
+    }
     if (too_early(m->code)) {
         reply->code = BW_REFUSED;
         return true;
@@ -581,7 +588,8 @@ static void set_up(uint64_t word)
 
 int main_native(uint64_t word)
 {
-    static uint8_t string[sizeof(struct district_params)];
+    static uint8_t string[JOURNAL_SIZE];
+    _Static_assert(sizeof(struct district_params) <= sizeof(string), "each request has room");
     struct message m = {0};
     uint16_t reply_to = 0;
 

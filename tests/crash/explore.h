@@ -35,6 +35,7 @@ enum operation {
     OPERATION_DROP_MIDDLE,
     OPERATION_POLICY,
     OPERATION_RETENTION,
+    OPERATION_JOURNAL,
     OPERATION_REOPEN,
     OPERATIONS,
     /* of a mirror */

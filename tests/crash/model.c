@@ -498,6 +498,30 @@ int model_try_retention(struct model *m, uint32_t keep)
     return r;
 }
 
+void model_after_journal(const struct model *m, struct model_state *to)
+{
+    model_state_copy(to, &m->state);
+    to->journal++;
+}
+
+int model_try_journal(struct model *m)
+{
+    struct model_state after;
+    uint64_t page[512];
+    int r;
+
+    model_bytes(m->state.journal + 1, 0, page);
+    r = store_set_journal(m->st, m->state.journal + 1, page, sizeof(page));
+    if (r && r != STORE_IO)
+        return r;
+    model_after_journal(m, &after);
+    if (r == STORE_IO)
+        not_sure(m, &after);
+    else
+        become(m, &after);
+    return r;
+}
+
 void model_after_grow(const struct model *m, uint64_t blocks, struct model_state *to)
 {
     model_state_copy(to, &m->state);
@@ -631,6 +655,14 @@ static const char *generation_differs(struct store *st, const struct model_gener
     return NULL;
 }
 
+static bool journal_differs(struct store *st, uint64_t sequence)
+{
+    uint64_t page[512], expected[512];
+
+    model_bytes(sequence, 0, expected);
+    return store_journal(st, page) != sequence || memcmp(page, expected, sizeof(page)) != 0;
+}
+
 const char *model_differs(struct store *st, const struct model_state *s)
 {
     struct store_generation g;
@@ -648,6 +680,8 @@ const char *model_differs(struct store *st, const struct model_state *s)
         return "another current generation";
     if (i.keep_last != s->keep)
         return "another retention";
+    if (journal_differs(st, s->journal))
+        return "another journal page";
     if (i.generations != s->count)
         return "another number of generations";
     for (uint32_t k = 0; k < s->count; k++)
@@ -731,6 +765,8 @@ static int random_operation(struct model *m, uint64_t *random)
         return model_try_reopen(m);
     case 3:
         return store_set_interval(m->st, z);
+    case 5:
+        return model_try_journal(m);
     case 4:
         if (m->io.blocks > 1000)
             model_check(m);

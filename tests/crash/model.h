@@ -46,7 +46,8 @@ struct model_generation {
 /** What a store must hold: everything of it is plain data, so that it can be copied. */
 struct model_state {
     uint64_t current, next, incarnation;
-    uint64_t blocks; /* capacity */
+    uint64_t blocks;  /* capacity */
+    uint64_t journal; /* sequence number of the journal page, which says what is in it */
     uint32_t keep;
     uint32_t count;
     struct model_generation kept[MODEL_GENERATIONS];
@@ -107,6 +108,8 @@ void model_after_claim(const struct model *m, uint64_t generation, struct model_
 void model_after_drop(const struct model *m, uint64_t generation, struct model_state *to);
 void model_after_retention(const struct model *m, uint32_t keep, struct model_state *to);
 int model_try_retention(struct model *m, uint32_t keep);
+void model_after_journal(const struct model *m, struct model_state *to);
+int model_try_journal(struct model *m);
 void model_after_grow(const struct model *m, uint64_t blocks, struct model_state *to);
 int model_try_grow(struct model *m, uint64_t blocks);
 /** Closes and opens; then it is sure of its state again. */

@@ -44,6 +44,11 @@ static void foresee_retention(const struct explorer *x, struct model_state *to)
     model_after_retention(x->m, (uint32_t)x->argument, to);
 }
 
+static void foresee_journal(const struct explorer *x, struct model_state *to)
+{
+    model_after_journal(x->m, to);
+}
+
 static void begin_operation(struct explorer *x, foresight foresee, uint64_t argument)
 {
     x->foresee = foresee;
@@ -278,6 +283,17 @@ static void policy(struct explorer *x)
     end_operation(x);
 }
 
+static void journal(struct explorer *x)
+{
+    int r;
+
+    begin_operation(x, foresee_journal, 0);
+    r = model_try_journal(x->m);
+    if (r)
+        explorer_failed(x, "writing the journal page", r);
+    end_operation(x);
+}
+
 static void retention(struct explorer *x)
 {
     uint32_t keep = 2 + (uint32_t)explorer_any(x, 8);
@@ -358,10 +374,10 @@ void explorer_move(struct explorer *from, struct explorer *to)
 }
 
 const char *const operation_name[ALL_OPERATIONS] = {
-    "dirty",     "create",  "destroy",    "commit",      "roll back", "drop",        "grow",
-    "scrub",     "put one", "put some",   "put many",    "put zero",  "fill",        "delete all",
-    "empty",     "abort",   "restart",    "go back",     "undo back", "drop middle", "policy",
-    "retention", "reopen",  "lose first", "lose second", "return",    "resync",
+    "dirty",     "create",  "destroy",  "commit",     "roll back",   "drop",        "grow",
+    "scrub",     "put one", "put some", "put many",   "put zero",    "fill",        "delete all",
+    "empty",     "abort",   "restart",  "go back",    "undo back",   "drop middle", "policy",
+    "retention", "journal", "reopen",   "lose first", "lose second", "return",      "resync",
 };
 
 void explorer_run(struct explorer *x, enum operation o)
@@ -436,6 +452,9 @@ void explorer_run(struct explorer *x, enum operation o)
         break;
     case OPERATION_RETENTION:
         retention(x);
+        break;
+    case OPERATION_JOURNAL:
+        journal(x);
         break;
     case OPERATION_LOSE_FIRST:
     case OPERATION_LOSE_SECOND:

@@ -291,6 +291,60 @@ START_TEST(policy_is_kept)
 }
 END_TEST
 
+/** It belongs to no generation: not even to one that is being made, or gone back to. */
+START_TEST(journal_stays)
+{
+    struct memory_disk *d = memory_disk_new(512);
+    struct model *m = model_new(d, 512);
+    uint8_t page[STORE_JOURNAL] = {1, 2, 3};
+    struct store_info i;
+
+    for (unsigned n = 0; n < 3; n++) {
+        model_begin(m);
+        model_put(m, 1, OBJECT_PAGE, n + 1);
+        ck_assert_int_eq(model_try_journal(m), STORE_OK);
+        model_commit(m);
+        ck_assert_int_eq(model_try_journal(m), STORE_OK);
+    }
+    model_claim(m, 0);
+    model_check(m);
+    model_reopen(m);
+    model_check(m);
+    ck_assert_uint_eq(store_journal(m->st, page), 6);
+    ck_assert_int_eq(store_set_journal(m->st, 6, page, 3), STORE_ARGUMENT);
+    ck_assert_int_eq(store_set_journal(m->st, 9, page, STORE_JOURNAL + 1), STORE_ARGUMENT);
+    page[0] = page[1] = page[2] = 5;
+    ck_assert_int_eq(store_set_journal(m->st, 9, page, 3), STORE_OK);
+    store_info(m->st, &i);
+    ck_assert(i.journal == 3 && i.journal_sequence == 9);
+    ck_assert_uint_eq(store_journal(m->st, page), 9);
+    ck_assert(page[2] == 5 && page[3] == 0 && page[STORE_JOURNAL - 1] == 0);
+    model_free(m);
+    memory_disk_free(d);
+}
+END_TEST
+
+/** What is not durable is not there. */
+START_TEST(journal_that_cannot_be_written)
+{
+    struct memory_disk *d = memory_disk_new(512);
+    struct model *m = model_new(d, 512);
+
+    model_begin(m);
+    model_put(m, 1, OBJECT_PAGE, 1);
+    model_commit(m);
+    ck_assert_int_eq(model_try_journal(m), STORE_OK);
+    d->fail_at = d->operations + 1;
+    ck_assert_int_eq(model_try_journal(m), STORE_IO);
+    ck_assert_int_eq(model_try_journal(m), STORE_STATE);
+    d->fail_at = 0;
+    model_reopen(m);
+    model_check(m);
+    model_free(m);
+    memory_disk_free(d);
+}
+END_TEST
+
 START_TEST(taken_numbers_are_passed_over)
 {
     struct memory_disk *d = memory_disk_new(512);
@@ -480,6 +534,8 @@ int main(void)
     tcase_add_test(t, what_is_not_a_store_is_refused);
     tcase_add_test(t, bad_arguments_are_refused);
     tcase_add_test(t, policy_is_kept);
+    tcase_add_test(t, journal_stays);
+    tcase_add_test(t, journal_that_cannot_be_written);
     tcase_add_test(t, taken_numbers_are_passed_over);
     tcase_add_test(t, blocks_of_a_predecessors_claim_are_left_alone);
     tcase_add_test(t, older_generations_are_kept_ever_sparser);

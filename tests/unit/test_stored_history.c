@@ -5,14 +5,16 @@
 // sources: ../../store/root.c ../../store/scrub.c ../../store/store.c ../../store/super.c
 // sources: ../../store/tree.c ../../store/update.c ../../store/verify.c
 // sources: ../../store/server/disk.c ../../store/server/history.c ../../store/server/whole.c
-// sources: ../../store/server/scrub.c
+// sources: ../../store/server/scrub.c ../../store/server/journal.c
 /*
  * What the store server knows of generations: their line of descent, which of them can be read when
  * blocks are damaged, dropping one at the right moment, and the scrub, which rests between its
- * steps and finds all damage.
+ * steps and finds all damage. And the journal page, which belongs to none of them.
  */
 #include "fake_runtime.h"
 #include "history.h"
+#include "journal.h"
+#include <bailiwick/journal.h>
 #include "scrub.h"
 #include "whole.h"
 
@@ -72,6 +74,11 @@ int64_t server_result(int error)
 int64_t server_changed(int error)
 {
     return server_result(error);
+}
+
+void server_own_key(uint16_t badge, uint16_t place)
+{
+    ck_abort_msg("key %u in %u", badge, place);
 }
 
 void checkpoint_budget(void)
@@ -334,6 +341,45 @@ START_TEST(a_scrub_of_what_is_written_fast_comes_to_an_end)
 }
 END_TEST
 
+static struct message ask(const char *string, struct message m)
+{
+    struct message reply = {.code = BW_OK};
+
+    m.length = string ? strlen(string) : 0;
+    journal_serve(&m, string, &reply);
+    return reply;
+}
+
+/** A write names what it follows: one that does not know of the last write is refused. */
+START_TEST(the_journal_page_is_not_overwritten_by_the_past)
+{
+    const struct message look = {.code = JOURNAL_READ};
+    struct message r;
+
+    server.running = false;
+    ck_assert_int_eq(ask(NULL, look).code, BW_REFUSED);
+    server.running = true;
+    r = ask(NULL, look);
+    ck_assert(r.code == BW_OK && r.word[0] == 0 && r.length == JOURNAL_SIZE);
+    r = ask("first", (struct message){.code = JOURNAL_WRITE});
+    ck_assert(r.code == BW_OK && r.word[0] == 1);
+    r = ask("second", (struct message){.code = JOURNAL_WRITE, .word = {1}});
+    ck_assert(r.code == BW_OK && r.word[0] == 2);
+    claim(2); /* another past */
+    ck_assert_int_eq(ask("first", (struct message){.code = JOURNAL_WRITE}).code, BW_AGAIN);
+    ck_assert_int_eq(ask("first", (struct message){.code = JOURNAL_WRITE, .word = {1}}).code,
+                     BW_AGAIN);
+    ck_assert_int_eq(ask("x", (struct message){.code = JOURNAL_WRITE, .word = {2}, .cut = 1}).code,
+                     BW_ARGUMENT);
+    r = ask(NULL, look);
+    ck_assert(r.word[0] == 2 && strcmp(r.string, "second") == 0);
+    server.reopen = true;
+    ck_assert_int_eq(ask("x", (struct message){.code = JOURNAL_WRITE, .word = {2}}).code, BW_IO);
+    server.reopen = server.running = false;
+    ck_assert_int_eq(ask(NULL, (struct message){.code = 77}).code, BW_REFUSED);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("stored_history");
@@ -349,6 +395,7 @@ int main(void)
     tcase_add_test(tests, settings_are_checked);
     tcase_add_test(tests, a_scrub_rests_and_finds_all);
     tcase_add_test(tests, a_scrub_of_what_is_written_fast_comes_to_an_end);
+    tcase_add_test(tests, the_journal_page_is_not_overwritten_by_the_past);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -133,3 +133,44 @@ void bw_hurry(void)
 
     bw_self(SELF_SPACE, &m);
 }
+
+enum start_reason bw_start_reason(uint64_t *generation)
+{
+    struct message m = {0};
+
+    bw_self(SELF_START, &m);
+    if (generation) {
+        *generation = m.word[0];
+    }
+    return (enum start_reason)m.word[1];
+}
+
+/** The key is found each time: a store server that was restarted has granted another one. */
+static int64_t call_journal(struct message *m)
+{
+    int64_t result = bw_find("journal", KEY_AT(KR_SCRATCH));
+
+    return result == BW_OK ? bw_call(KEY_AT(KR_SCRATCH), m) : result;
+}
+
+int64_t bw_journal_read(void *page, uint64_t *number)
+{
+    struct message m = {.code = JOURNAL_READ, .buffer = page, .size = JOURNAL_SIZE};
+    int64_t result = call_journal(&m);
+
+    *number = m.word[0];
+    return result;
+}
+
+int64_t bw_journal_write(const void *bytes, size_t length, uint64_t *number)
+{
+    struct message m = {.code = JOURNAL_WRITE, .string = bytes, .length = length};
+    int64_t result;
+
+    m.word[0] = *number;
+    result = call_journal(&m);
+    if (result == BW_OK) {
+        *number = m.word[0];
+    }
+    return result;
+}

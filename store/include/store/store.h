@@ -40,6 +40,8 @@
 #define STORE_KEEP_DAYS    30u
 /* last + minutes + hours + days is no more than that. */
 #define STORE_KEEP_MAX 124u
+/* Bytes of the journal page. */
+#define STORE_JOURNAL STORE_BLOCK
 
 enum store_error {
     STORE_OK = 0,
@@ -162,7 +164,9 @@ struct store_info {
     bool root_cut_off; /* there are remains of a newer root: a commit that a power cut (or damage)
                           undid */
     bool leaks;        /* used blocks may be needed by nobody: see store_drop */
-    bool autostart;    /* the district starts by itself when the machine does */
+    uint32_t journal;  /* bytes of the journal page; behind them it is zero */
+    uint64_t journal_sequence; /* of what it has; 0: it was never written */
+    bool autostart;            /* the district starts by itself when the machine does */
 };
 
 /** Why a generation was made; on disk: do not change. */
@@ -252,6 +256,13 @@ void store_abort(struct store *st);
 int store_set_interval(struct store *st, uint64_t interval);
 int store_set_crash_policy(struct store *st, uint32_t policy);
 int store_set_autostart(struct store *st, bool on);
+/** The journal page belongs to no generation: what is written to it stays, whichever generation the
+ * district goes back to. Durable when it returns; after STORE_IO it may have happened.
+ * @param bytes n <= STORE_JOURNAL, the rest is zero @param sequence above the one before, else
+ * STORE_ARGUMENT */
+int store_set_journal(struct store *st, uint64_t sequence, const void *bytes, size_t n);
+/** @param to STORE_JOURNAL bytes @return its sequence number */
+uint64_t store_journal(const struct store *st, void *to);
 /** How many generations are kept: at least 2. Durable when it returns; takes effect at the next
  * commit. */
 int store_set_retention(struct store *st, uint32_t last, uint32_t minutes, uint32_t hours,

@@ -10,6 +10,7 @@
 #define BAILIWICK_PROGRAM_H
 
 #include <stdbool.h>
+#include <bailiwick/journal.h>
 #include <bailiwick/link.h>
 #include <bailiwick/runtime.h>
 
@@ -49,5 +50,17 @@ int64_t bw_barrier(void);
 uint64_t bw_committed(void);
 /** Asks for a checkpoint now and goes on. */
 void bw_hurry(void);
+
+/** How this run of the district began. @param generation it started from. May be NULL */
+enum start_reason bw_start_reason(uint64_t *generation);
+
+/** Reads the district's journal page: it does not go back in time with the rest.
+ *  @param page JOURNAL_SIZE bytes @param number to be given to bw_journal_write */
+int64_t bw_journal_read(void *page, uint64_t *number);
+/** Writes it; durable when this returns BW_OK. Of what may be there instead, read it again:
+ * BW_AGAIN: it was written since, maybe by ourselves in a future that we do not remember;
+ * BW_RESTARTED, BW_SEVERED: it may have been written or not.
+ *  @param number as read or written last; here is the next one */
+int64_t bw_journal_write(const void *bytes, size_t length, uint64_t *number);
 
 #endif
