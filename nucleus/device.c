@@ -6,7 +6,7 @@
 #include "segment.h"
 
 #define LINES   16u
-#define SHARERS 4u
+#define SHARERS 32u /* of a line; as many as a PCI bus has devices */
 
 static struct {
     struct key driver[SHARERS]; /* start keys of the commons */

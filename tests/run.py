@@ -157,6 +157,7 @@ def jobs(long):
     yield 'links', system('links')
     yield 'gated', system('gated', *(['--kills', '300'] if long else []), '--seed', str(SEED))
     yield 'storm', system('storm', '--seed', str(SEED), '--faults', '1000' if long else '50')
+    yield 'many', system('many')
     yield 'model', counting('/usr/bin/python3', os.path.join(HERE, 'model', 'check.py'))
     yield 'sockets', system('sockets')
     yield 'host', system('host')

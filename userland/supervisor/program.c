@@ -6,7 +6,7 @@
  * RESTART_WINDOW at most. One whose device does DMA is not destroyed before pci has said that the
  * device is silent, since the device might still write to its memory.
  *
- * Keys of program i are in slots of KR_PROGRAM_KEYS from i * PROGRAM_KEYS on: enum program_key.
+ * Keys of program i are in slots of KR_PROGRAM_KEYS and KR_HANDED_KEYS: enum program_key.
  */
 #include "supervisor.h"
 
@@ -28,7 +28,9 @@ struct program programs[PROGRAMS_MAX];
 
 static uint16_t program_key(unsigned index, unsigned key)
 {
-    return KEY_IN_NODE(KR_PROGRAM_KEYS, index * PROGRAM_KEYS + key);
+    return key < PKEY_HANDED
+               ? KEY_IN_NODE(KR_PROGRAM_KEYS, index * PKEY_HANDED + key)
+               : KEY_IN_NODE(KR_HANDED_KEYS, index * BW_MESSAGE_KEYS + key - PKEY_HANDED);
 }
 
 /* Whether several of it run at once, told apart by their words. */
@@ -246,16 +248,22 @@ static int64_t start(unsigned index)
     return result;
 }
 
-/* The place of the program with this policy and word, or a free one. */
+_Static_assert(PROGRAMS_MAX *PKEY_HANDED <= BW_NODE_SLOTS &&
+                   PROGRAMS_MAX * BW_MESSAGE_KEYS <= BW_NODE_SLOTS,
+               "the keys fit their nodes");
+
+/* The place of the program with this policy and word, or a free one. Drivers and store servers
+ * leave some to others. */
 static int place_for(const struct policy *policy, uint64_t word)
 {
+    unsigned end = PROGRAMS_MAX - (has_instances(policy) ? PROGRAMS_KEPT : 0);
     int place = -1;
 
     for (unsigned n = 0; n < PROGRAMS_MAX; n++) {
         if (programs[n].policy == policy && (programs[n].word == word || !has_instances(policy))) {
             return (int)n;
         }
-        if (!programs[n].policy && place < 0) {
+        if (!programs[n].policy && place < 0 && n < end) {
             place = (int)n;
         }
     }

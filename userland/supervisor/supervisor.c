@@ -42,8 +42,8 @@ static void start_for_disk(const char *name)
     word = strtoul(name + 4, &end, 10);
     drop_arguments();
     for (unsigned n = 0; n < policies_count && *end == '\0'; n++) {
-        if (policies[n].when == START_FOR_DISK) {
-            program_start(&policies[n], word);
+        if (policies[n].when == START_FOR_DISK && program_start(&policies[n], word) == BW_LIMIT) {
+            bw_log("supervisor: there are too many disks: %s has no store server\n", name);
         }
     }
 }
@@ -153,6 +153,7 @@ int main_native(uint64_t modules)
     bool reply = false;
 
     make_node(KR_PROGRAM_KEYS);
+    make_node(KR_HANDED_KEYS);
     make_node(KR_NAME_KEYS);
     make_node(KR_WAITER_KEYS);
     bw_log("supervisor: %llu modules\n", (unsigned long long)modules);

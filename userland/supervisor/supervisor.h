@@ -12,16 +12,17 @@
 
 #define KR_NUCLEUS      KR_PROGRAM
 #define KR_ARCHIVE      (KR_PROGRAM + 1)
-#define KR_PROGRAM_KEYS 24 /* node: PROGRAM_KEYS slots for each program */
+#define KR_PROGRAM_KEYS 24 /* node: domain and range of each program */
 #define KR_NAME_KEYS    25 /* node: start keys published */
 #define KR_WAITER_KEYS  26 /* node: resume keys of callers that wait */
 #define KR_NEW_RANGE    27 /* of the program being started */
 #define KR_NEW_ROOT     28
 #define KR_NEW_DOMAIN   29
 #define KR_TEMP         30
+#define KR_HANDED_KEYS  31 /* node: what each program was handed, BW_MESSAGE_KEYS slots each */
 
-#define PROGRAMS_MAX  32u
-#define PROGRAM_KEYS  8u
+#define PROGRAMS_MAX  64u /* two for each disk; pci's posts have so many bits */
+#define PROGRAMS_KEPT 4u  /* places that are not for disks: the shell can always be started */
 #define PROGRAM_RANGE (1u << 18) /* ids that each start of a program gets */
 
 /** Badges of start keys to the supervisor: the program's index, and what the key is for. */
