@@ -79,12 +79,37 @@ int district_create(const struct district_params *p, struct key *out)
 /* --- what is wanted from the store
  * ----------------------------------------------------------------- */
 
-void district_notify(struct district *d)
+/** Its store server, NULL if that has ended. */
+static struct activity *server_of(const struct district *d)
 {
     struct key k = d->binding;
     struct object *o = k.type == KEY_START ? object_lookup(COMMONS, k.value) : NULL;
-    if (o != NULL && o->type == OBJECT_DOMAIN && o->version == k.version)
-        domain_post(object_activity(o), (uint64_t)1 << (k.tag & 63));
+    bool there = o != NULL && o->type == OBJECT_DOMAIN && o->version == k.version;
+    return there ? object_activity(o) : NULL;
+}
+
+void district_notify(struct district *d)
+{
+    struct activity *server = server_of(d);
+    if (server != NULL)
+        domain_post(server, (uint64_t)1 << (d->binding.tag & 63));
+}
+
+static void share_with_server(struct district *d, const struct district *share)
+{
+    struct activity *server = server_of(d);
+    if (server != NULL)
+        domain_share(server, share);
+}
+
+void district_bind(struct district *d, struct key server)
+{
+    share_with_server(d, COMMONS);
+    d->binding = server;
+    share_with_server(d, d);
+    for (unsigned i = 0; i < WANTS; i++)
+        d->wants[i].told = false; /* a new server starts from nothing */
+    district_notify(d);
 }
 
 void district_want(struct district *d, oid_t oid)
@@ -313,6 +338,7 @@ int district_kill(struct district *d)
     if (!told || d->all != NULL)
         return BW_AGAIN;
     link_forget_all(d);
+    share_with_server(d, COMMONS);
     d->state = DISTRICT_EMPTY;
     return BW_OK;
 }

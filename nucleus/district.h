@@ -137,6 +137,8 @@ void district_init(void);
 /** Asks the store server for an object; nothing happens if the table is full (the waiter asks
  * again). */
 void district_want(struct district *d, oid_t oid);
+/** @param server start key of its store server, a domain of the commons. */
+void district_bind(struct district *d, struct key server);
 /** Posts to the store server that it should look. */
 void district_notify(struct district *d);
 /** @return key to a district for the commons */

@@ -57,6 +57,7 @@ int domain_attach(struct object *o)
     a->domain = o;
     a->deadline = BW_NO_DEADLINE;
     a->class = CLASSES - 1;
+    a->share = (uint8_t)o->district;
     o->aux = a;
     object_district(o)->domains++;
     return BW_OK;
@@ -158,13 +159,30 @@ void domain_wait(struct activity *a, int why)
     }
 }
 
+/** Its meter's, but the first two belong to the commons. */
+static uint8_t class_of(const struct activity *a)
+{
+    struct key meter = activity_frame(a)->meter;
+    uint8_t class =
+        meter.type == KEY_METER && meter.tag < CLASSES ? (uint8_t)meter.tag : CLASSES - 1;
+    return a->share != COMMONS->slot && class < 2 ? 2 : class;
+}
+
 void domain_refresh(struct activity *a)
 {
     a->space = NULL;
-    struct key meter = activity_frame(a)->meter;
-    a->class = meter.type == KEY_METER && meter.tag < CLASSES ? (uint8_t)meter.tag : CLASSES - 1;
-    if (object_district(a->domain)->persistent && a->class < 2)
-        a->class = 2; /* classes 0 and 1 belong to the commons */
+    a->class = class_of(a);
+}
+
+void domain_share(struct activity *a, const struct district *d)
+{
+    bool was_ready = schedule_is_ready(a);
+    if (was_ready)
+        queue_remove(a);
+    a->share = (uint8_t)d->slot;
+    a->class = class_of(a);
+    if (was_ready)
+        schedule_ready(a);
 }
 
 void regs_make_safe(struct regs *r)

@@ -18,6 +18,7 @@
 #include "object.h"
 
 struct activity;
+struct district;
 
 struct queue {
     struct activity *first, *last;
@@ -38,6 +39,7 @@ struct activity {
     oid_t wants;     /* in fetch_waiters: what for */
     uint64_t posted; /* posts that could not yet go into the frame */
     uint8_t class;
+    uint8_t share; /* slot of the district whose share of the processor it uses */
     bool yield;
     bool kept;      /* at start: who owes it a reply came back with it (bond.c) */
     bool turn_over; /* its turn ended while it served a caller, who yields when it is answered */
@@ -72,6 +74,8 @@ void domain_run(struct activity *a);
 void domain_wait(struct activity *a, int why);
 /** The frame's meter or segment key has changed. */
 void domain_refresh(struct activity *a);
+/** It serves that district, and uses its share of the processor. */
+void domain_share(struct activity *a, const struct district *d);
 /** Makes a frame from outside safe to run. False: not acceptable. */
 bool domain_frame_valid(const struct domain_frame *f);
 void domain_make_safe(struct domain_frame *f);
@@ -82,8 +86,10 @@ void domain_post(struct activity *a, uint64_t bits);
 /* schedule.c */
 extern struct queue memory_waiters;
 void schedule_ready(struct activity *a);
-/** The same before all others of its class. */
+/** The same before all others of its class and district. */
 void schedule_first(struct activity *a);
+/** It is in the queue of those that are ready. */
+bool schedule_is_ready(const struct activity *a);
 void schedule_set_deadline(struct activity *a, bw_time_t deadline);
 /** Runs what is due: the given one if it can run and nothing is before it, else the next. */
 void schedule_run(struct activity *preferred) __attribute__((noreturn));

@@ -247,10 +247,7 @@ int order_district(struct call *c)
     case DISTRICT_BIND:
         if (c->k[0].type != KEY_START)
             return BW_ARGUMENT;
-        d->binding = c->k[0];
-        for (unsigned i = 0; i < WANTS; i++)
-            d->wants[i].told = false; /* a new server starts from nothing */
-        district_notify(d);
+        district_bind(d, c->k[0]);
         return BW_OK;
     case DISTRICT_START:
         if (d->state != DISTRICT_LOADING || d->load_cursor != UINT64_MAX)

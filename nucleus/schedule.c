@@ -1,8 +1,11 @@
 /*
- * Scheduling: the first class with a ready domain runs, in turns of SLICE. A call or reply switches
- * directly to the other domain as long as nothing of an earlier class is ready. Deadlines are a
- * sorted list: few domains have one, since the Linux personality keeps its processes' timers
- * itself.
+ * Scheduling: the first class with a ready domain runs; in it the district that has had least of
+ * the processor, however many domains it has; in that, domains in turns of SLICE. A district that
+ * had nothing to run gets no more than a CREDIT for that time. The store server of a district uses
+ * its share, so that what one district writes or fetches takes no time from another; it comes
+ * before the district's own domains. A call or reply switches directly to the other domain as long
+ * as nothing of an earlier class is ready. Deadlines are a sorted list: few domains have one, since
+ * the Linux personality keeps its processes' timers itself.
  */
 #include "cpu.h"
 #include "district.h"
@@ -12,23 +15,38 @@
 #include "panic.h"
 
 #define SLICE      10000000u /* ns */
+#define CREDIT     10000000u /* ns */
 #define IDLE_STEPS 8u        /* of eviction, before the processor rests */
 
 struct queue memory_waiters;
 struct nucleus_statistics statistics;
 
-static struct queue ready[CLASSES];
+/* By class, and by the district whose share it is. */
+static struct queue ready[CLASSES][DISTRICT_MAX];
+static bw_time_t used[CLASSES]
+                     [DISTRICT_MAX];      /* of the processor; what was not wanted is not kept */
+static uint64_t ready_districts[CLASSES]; /* bits: whose queue may have something */
+static bw_time_t least_used[CLASSES];     /* all who wanted have had so much */
+static bw_time_t *running;                /* the entry of `used` that pays; NULL: idle */
+static bw_time_t running_since;
 static struct activity *timers; /* by deadline */
 static bool tick_armed;
+_Static_assert(DISTRICT_MAX <= 64, "a bit for each district");
 
-void schedule_ready(struct activity *a)
+/** The queue that it will stand in. */
+static struct queue *ready_queue(const struct activity *a)
 {
-    queue_add(&ready[a->class], a);
+    struct queue *q = &ready[a->class][a->share];
+    bw_time_t *had = &used[a->class][a->share];
+    if (q->first == NULL && *had + CREDIT < least_used[a->class])
+        *had = least_used[a->class] - CREDIT;
+    ready_districts[a->class] |= (uint64_t)1 << a->share;
+    return q;
 }
 
 void schedule_first(struct activity *a)
 {
-    struct queue *q = &ready[a->class];
+    struct queue *q = ready_queue(a);
     if (a->queue != NULL)
         queue_remove(a);
     a->queue = q;
@@ -39,6 +57,19 @@ void schedule_first(struct activity *a)
     else
         q->last = a;
     q->first = a;
+}
+
+void schedule_ready(struct activity *a)
+{
+    if (a->share == a->domain->district)
+        queue_add(ready_queue(a), a);
+    else
+        schedule_first(a); /* whom it serves waits for it */
+}
+
+bool schedule_is_ready(const struct activity *a)
+{
+    return a->queue == &ready[a->class][a->share];
 }
 
 void schedule_set_deadline(struct activity *a, bw_time_t deadline)
@@ -93,11 +124,40 @@ void schedule_tick(void)
         cpu0.current->yield = true;
 }
 
+/** The processor was the last one's until now, and is another's (NULL: nobody's) from now on. */
+static void charge(bw_time_t *next)
+{
+    bw_time_t now = clock_now();
+    if (running != NULL)
+        *running += now - running_since;
+    running = next;
+    running_since = now;
+}
+
+/** Of those with something ready in a class, the queue of the district that has had least, or NULL.
+ */
+static struct queue *choose(unsigned class)
+{
+    unsigned least = DISTRICT_MAX;
+    for (uint64_t left = ready_districts[class]; left != 0; left &= left - 1) {
+        unsigned slot = (unsigned)__builtin_ctzll(left);
+        if (ready[class][slot].first == NULL)
+            ready_districts[class] &= ~((uint64_t)1 << slot);
+        else if (least == DISTRICT_MAX || used[class][slot] < used[class][least])
+            least = slot;
+    }
+    return least == DISTRICT_MAX ? NULL : &ready[class][least];
+}
+
 static struct activity *take_first(void)
 {
+    charge(running);
     for (unsigned c = 0; c < CLASSES; c++) {
-        struct activity *a = ready[c].first;
-        if (a != NULL) {
+        struct queue *q = choose(c);
+        if (q != NULL) {
+            struct activity *a = q->first;
+            if (least_used[c] < used[c][a->share])
+                least_used[c] = used[c][a->share];
             queue_remove(a);
             return a;
         }
@@ -135,6 +195,9 @@ static void dispatch(struct activity *a)
     struct regs *r = &activity_frame(a)->regs;
     cpu0.current = a;
     cpu0.regs = r;
+    bw_time_t *pays = &used[a->class][a->share];
+    if (running != pays)
+        charge(pays);
     paging_load(a, object_district(a->domain)->epoch);
     load_bases(r);
     bool trap = cpu0.fpu_owner != a;
@@ -156,6 +219,7 @@ static void dispatch(struct activity *a)
 static void idle(void)
 {
     cpu0.current = NULL;
+    charge(NULL);
     if (memory_waiters.first != NULL)
         clock_arm(clock_now() + SLICE);
     uint64_t before = rdtsc();
@@ -169,7 +233,7 @@ static bool may_run_now(const struct activity *a)
     if (a->queue != NULL || a->yield)
         return false;
     for (unsigned c = 0; c < a->class; c++)
-        if (ready[c].first != NULL)
+        if (ready_districts[c] != 0 && choose(c) != NULL)
             return false;
     return true;
 }
@@ -181,7 +245,7 @@ static void requeue(struct activity *a)
     bool over = a->yield;
     a->yield = false;
     a->turn_over |= over;
-    if (a->queue != NULL && a->queue != &ready[a->class])
+    if (a->queue != NULL && !schedule_is_ready(a))
         return; /* it waits for something */
     if (!over)
         schedule_first(a);

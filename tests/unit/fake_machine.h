@@ -192,6 +192,11 @@ void schedule_first(struct activity *a)
 }
 
 /* Timers are looked for among all domains by the tests that need them. */
+bool schedule_is_ready(const struct activity *a)
+{
+    return a->queue == &fake_ready;
+}
+
 void schedule_set_deadline(struct activity *a, bw_time_t deadline)
 {
     a->deadline = deadline;
