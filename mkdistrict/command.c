@@ -22,6 +22,8 @@ static const struct command known[] = {
      "make a store from a stream; a new district, or with --replace the same one again"},
     {"mirror", command_mirror, "[--force] FILE FILE2 | --remove [--alone] FILE",
      "make FILE2 the second copy of a store, or bring it up to date; or take it away"},
+    {"hold", command_hold, "FILE... -- COMMAND [ARGUMENT...]",
+     "run a command while nothing else may open the stores"},
     {"archive", command_archive,
      "[--vault DIR] push FILE [GEN | all] | pull [--name NEW] [--size SIZE] [--force] NAME GEN "
      "FILE |"

@@ -38,6 +38,7 @@ int command_export(int argc, char **argv);
 int command_import(int argc, char **argv);
 int command_archive(int argc, char **argv);
 int command_mirror(int argc, char **argv);
+int command_hold(int argc, char **argv);
 
 /* grow.c */
 int grow_file(const char *path, uint64_t size);

@@ -160,6 +160,7 @@ def jobs(long):
     yield 'many', system('many')
     yield 'model', counting('/usr/bin/python3', os.path.join(HERE, 'model', 'check.py'))
     yield 'sockets', system('sockets')
+    yield 'bochs', system('bochs')
     yield 'host', system('host')
     yield 'locks', system('locks')
     yield 'fuzz', system('fuzz', *(['--long'] if long else []), '--seed', str(SEED))

@@ -67,7 +67,7 @@ _mkdistrict() {
     --name | --exec | --owner | --mode | --keep) return ;;
     esac
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'ls cat get put dump export import mirror archive --size --name --root --exec --program --interval --keep
+        COMPREPLY=($(compgen -W 'ls cat get put dump export import mirror hold archive --size --name --root --exec --program --interval --keep
             --mirror --alone --programs --force --info --verify --repair --grow --help' -- "$cur"))
         [[ $cur == -* ]] || COMPREPLY+=($(compgen -f -- "$cur"))
         return
@@ -82,7 +82,7 @@ _mkdistrict() {
     done
     case $command in
     archive) _mkdistrict_archive "$program"; return ;;
-    ls | cat | get | put | dump | export | import | mirror) ;;
+    ls | cat | get | put | dump | export | import | mirror | hold) ;;
     *) if [[ $cur == -* ]]; then
             COMPREPLY=($(compgen -W '--size --name --root --exec --program --interval --keep --mirror --alone --programs --force' -- "$cur"))
         else
@@ -101,7 +101,7 @@ _mkdistrict() {
         return
     fi
     case $command:${#words[@]} in
-    *:0) _mkdistrict_files ;;
+    *:0 | hold:*) _mkdistrict_files ;;
     ls:1 | cat:* | get:1 | put:2) _mkdistrict_inside "$program" "${words[0]}" ;;
     get:2 | put:1 | mirror:1) _mkdistrict_files ;;
     dump:1) COMPREPLY=($(compgen -W 'super roots block generations index map object system journal inode' -- "$cur")) ;;

@@ -1,4 +1,4 @@
-"""A machine that runs Bailiwick in QEMU, driven through its console like a user would.
+"""A machine that runs Bailiwick in QEMU or Bochs, driven through its console like a user would.
 
     with Machine([store]) as m:
         m.login()
@@ -93,16 +93,24 @@ def with_mutant(folder, name):
     return place
 
 
+def on_ide(argument):
+    """QEMU's argument for a disk, the disk at the classic controller: two channels of two."""
+    n = int(argument.removeprefix('virtio-blk-pci,drive=store'))
+    return 'ide-hd,drive=store%d,bus=ide.%d,unit=%d' % (n, n // 2, n % 2)
+
+
 class Machine:
+    """emulator: 'qemu' or 'bochs'. disk, of QEMU: 'virtio' or 'ide'."""
+
     def __init__(self, stores, memory=256, extra=(), name='machine', nucleus=None, kvm=True, echo=False,
-                 boot=BOOT):
+                 boot=BOOT, emulator='qemu', disk='virtio'):
         os.makedirs(os.path.join(SCRATCH, 'log'), exist_ok=True)
         self.log_path = os.path.join(SCRATCH, 'log', '%s-%d-%d.log' % (name, os.getpid(), next(numbers)))
         self.log = open(self.log_path, 'w', encoding='utf-8', errors='replace')
         self.echo = echo
         self.boot = boot  # the folder with what is booted
         self.child = None
-        command = [os.path.join(TOP, 'bw'), 'run', '--print', '--memory', str(memory),
+        command = [os.path.join(TOP, 'bw'), 'run', '--print', '--memory', str(memory), '--machine', emulator,
                    '--log', self.log_path.replace('.log', '.nucleus')]
         for store in stores:
             command += ['--store', store]
@@ -115,6 +123,8 @@ class Machine:
         if done.returncode:
             raise MachineError(done.stderr.strip())
         self.arguments = done.stdout.splitlines()
+        if disk == 'ide':
+            self.arguments = [on_ide(a) if a.startswith('virtio-blk-pci,') else a for a in self.arguments]
         self.start()
 
     # -- power ---------------------------------------------------------------------------------------
