@@ -12,6 +12,7 @@
  * mirrored store that has to be decided about is not started.
  */
 #include "autostart.h"
+#include "bond.h"
 #include "events.h"
 #include "lifecycle.h"
 
@@ -46,7 +47,7 @@ static void start(unsigned slot)
     e->message[0] = e->error ? e->message[0] : 0;
     e->crashes = (struct crash_history){0};
     if (result == 0) {
-        result = lifecycle_start(slot, NULL, START_BOOT);
+        result = bond_start_newest(slot, START_BOOT);
     }
     e->waits = result == BW_AGAIN;
     if (result == BW_OK) {

@@ -4,10 +4,11 @@
  *
  * Going back means: to the newest generation before the policy's bound which can be read as far as
  * is known, of those that the current one grew from. What a rollback had abandoned is not gone back
- * to unasked.
+ * to unasked. Those that are bonded with it stop, or go back, with it.
  */
 #include "broken.h"
 #include <stdio.h>
+#include "bond.h"
 #include "events.h"
 #include "lifecycle.h"
 
@@ -53,7 +54,7 @@ static void stop(unsigned slot, const char *what, const char *more)
 {
     struct entry *e = registry_entry(slot);
 
-    lifecycle_end(slot);
+    bond_end(slot, what);
     registry_say(e, "stopped: %s; %s", what, more);
     events_say(EVENT_ENDED, true, e->name, "%s", e->message);
 }
@@ -71,14 +72,16 @@ static void roll_back(unsigned slot, const struct policy_fault *f, uint64_t boun
     struct entry *e = registry_entry(slot);
     char choice[DISTRICT_MESSAGE_MAX];
     uint64_t target, from = e->line.generation;
+    struct bond_plan plan;
 
-    if (!lifecycle_whole(slot, bound, &target, choice)) {
+    if (!bond_whole(slot, bound, &target, choice) ||
+        bond_plan(slot, &target, false, &plan) != BW_OK) {
         stop(slot, what, choice);
         return;
     }
     policy_rolled_back(&e->crashes, f, target, bw_monotonic());
-    lifecycle_end(slot);
-    if (lifecycle_start(slot, &target, start_reason(f->why)) == BW_OK) {
+    bond_end(slot, what);
+    if (bond_start(&plan, start_reason(f->why)) == BW_OK) {
         registry_say(e, "%s; rolled back to generation %llu", what, (unsigned long long)target);
         events_say(EVENT_ROLLED_BACK, true, e->name, "%s", e->message);
     } else {

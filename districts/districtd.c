@@ -11,6 +11,7 @@
 #include <bailiwick/link.h>
 #include <bailiwick/names.h>
 #include "autostart.h"
+#include "bond.h"
 #include "broken.h"
 #include "broker.h"
 #include "events.h"
@@ -55,10 +56,19 @@ static void reply_started(unsigned slot, struct message *reply)
     }
 }
 
+/** It runs on; the line that is replied says why it does not go back. */
+static void reply_refused(unsigned slot, struct message *reply)
+{
+    reply_line(slot, reply);
+    registry_entry(slot)->message[0] = 0;
+}
+
 /** @param generation NULL: the current one */
-static void serve_restart(unsigned slot, const uint64_t *generation, struct message *reply)
+static void serve_restart(unsigned slot, const uint64_t *generation, bool alone,
+                          struct message *reply)
 {
     struct entry *e = registry_entry(slot);
+    struct bond_plan plan;
 
     if (e->running) {
         reply->code = BW_EXISTS;
@@ -68,7 +78,10 @@ static void serve_restart(unsigned slot, const uint64_t *generation, struct mess
     } else {
         e->message[0] = 0;
         e->crashes = (struct crash_history){0};
-        reply->code = lifecycle_start(slot, generation, START_ASKED);
+        reply->code = bond_plan(slot, generation, alone, &plan);
+        if (reply->code == BW_OK) {
+            reply->code = bond_start(&plan, START_ASKED);
+        }
         if (reply->code == BW_OK) {
             events_say(EVENT_STARTED, false, registry_entry(slot)->name,
                        e->line.fresh ? "started for the first time"
@@ -82,16 +95,19 @@ static void serve_restart(unsigned slot, const uint64_t *generation, struct mess
 static void serve_rollback(unsigned slot, uint64_t generation, struct message *reply)
 {
     struct entry *e = registry_entry(slot);
+    struct bond_plan plan;
 
     if (!e->running) {
         reply->code = BW_REFUSED;
     } else if (!lifecycle_keeps(slot, generation)) {
         reply->code = BW_ARGUMENT;
+    } else if ((reply->code = bond_plan(slot, &generation, false, &plan)) != BW_OK) {
+        reply_refused(slot, reply);
     } else {
-        lifecycle_end(slot);
+        bond_end(slot, "rolled back");
         e->message[0] = 0;
         e->crashes = (struct crash_history){0};
-        reply->code = lifecycle_start(slot, &generation, START_ROLLED_BACK);
+        reply->code = bond_start(&plan, START_ROLLED_BACK);
         if (reply->code == BW_OK) {
             events_say(EVENT_ROLLED_BACK, false, registry_entry(slot)->name,
                        "rolled back to generation %llu, as asked", (unsigned long long)generation);
@@ -106,7 +122,7 @@ static void serve_kill(unsigned slot, struct message *reply)
         reply->code = BW_REFUSED;
         return;
     }
-    lifecycle_end(slot);
+    bond_end(slot, "killed, as asked");
     events_say(EVENT_ENDED, false, registry_entry(slot)->name, "killed, as asked");
     reply_line(slot, reply);
 }
@@ -190,7 +206,7 @@ static void serve_named(int64_t order, const uint64_t *word, const char *name,
                 break;
             } /* what else is wrong, the start says */
         }
-        serve_restart(slot, word[0] ? &word[1] : NULL, reply);
+        serve_restart(slot, word[0] ? &word[1] : NULL, word[2] != 0, reply);
         break;
     case DISTRICTS_ROLLBACK:
         serve_rollback(slot, word[0], reply);
@@ -247,9 +263,28 @@ static void serve(const struct message *m, const char *string, struct message *r
     case DISTRICTS_EVENTS:
         serve_events(m->word[0], reply);
         break;
+    case DISTRICTS_BOND:
+        bond_make(string, reply);
+        break;
+    case DISTRICTS_UNBOND:
+        bond_part(string, reply);
+        break;
+    case DISTRICTS_BONDED:
+        if (slot > 0) {
+            bond_heard(slot, m->word);
+        }
+        break;
     default:
         reply->code = BW_ORDER;
     }
+}
+
+static bw_time_t next_deadline(void)
+{
+    bw_time_t next = autostart_due();
+
+    next = broker_due() < next ? broker_due() : next;
+    return bond_due() < next ? bond_due() : next;
 }
 
 int main_native(uint64_t word)
@@ -273,7 +308,7 @@ int main_native(uint64_t word)
         m.take[1] = KR_OFFERED_DISK;
         m.take[2] = KR_OFFERED_DISTRICT;
         m.take[3] = KR_OFFERED_PARTNER;
-        m.deadline = autostart_due() < broker_due() ? autostart_due() : broker_due();
+        m.deadline = next_deadline();
         bw_return(reply_to, &m, KEY_AT(KR_CALLER), 0);
 
         struct message request = m;
@@ -285,8 +320,11 @@ int main_native(uint64_t word)
             reply_to = KEY_AT(KR_CALLER);
         } else if (request.delivery == DELIVERY_POSTED) {
             broker_post();
-        } else if (bw_monotonic() >= autostart_due()) {
-            autostart_run();
+        } else { /* no store server waits for our answer: they may be called */
+            if (bw_monotonic() >= autostart_due()) {
+                autostart_run();
+            }
+            bond_run();
         }
         if (bw_monotonic() >= broker_due()) {
             broker_run();

@@ -2,7 +2,8 @@
  * Starting and ending districts.
  *
  * Order of a start: randomness from the machine -> STORE_START (the incarnation is durable, the
- * district exists) -> its console session, the clock and randomness are granted -> DISTRICT_START.
+ * district exists) -> its console session, the clock and randomness are granted -> DISTRICT_START,
+ * when all that are bonded with it are as far.
  * Whatever fails, the district is dropped again, so that it is either started with all its grants
  * or not at all.
  */
@@ -50,16 +51,25 @@ static int64_t call_service(const char *name, uint16_t key, struct message *m)
     return m->code;
 }
 
+int64_t lifecycle_random(uint64_t random[2])
+{
+    struct message m = {.code = ENTROPY_GET};
+    int64_t result = lifecycle_ready() ? call_service("entropy", KR_ENTROPY, &m) : BW_ABSENT;
+
+    memcpy(random, m.word, 2 * sizeof(*random));
+    return result;
+}
+
 static int64_t fill_random(struct district_params *p)
 {
     struct message m = {.code = ENTROPY_GET};
-    int64_t result = call_service("entropy", KR_ENTROPY, &m);
+    uint64_t random[2];
+    int64_t result = lifecycle_random(random);
 
     if (result != BW_OK) {
         return result;
     }
-    p->incarnation_random = m.word[0] ^ m.word[1];
-    m = (struct message){.code = ENTROPY_GET};
+    p->incarnation_random = random[0] ^ random[1];
     result = call_service("entropy", KR_ENTROPY, &m);
     memcpy(p->entropy, m.word, sizeof(p->entropy));
     return result;
@@ -115,11 +125,21 @@ static int64_t grant_all(unsigned slot)
     return result;
 }
 
-int64_t lifecycle_start(unsigned slot, const uint64_t *generation, enum start_reason reason)
+/** One that cannot be given what it needs is not started. */
+static int64_t or_end(unsigned slot, int64_t result)
+{
+    if (result != BW_OK) {
+        lifecycle_end(slot);
+        registry_say(registry_entry(slot), "it could not be given what it needs (%lld)",
+                     (long long)result);
+    }
+    return result;
+}
+
+int64_t lifecycle_create(unsigned slot, const uint64_t *generation, enum start_reason reason)
 {
     struct entry *e = registry_entry(slot);
     struct district_params params = {.reason = reason};
-    struct message m = {.code = DISTRICT_START};
     int64_t result;
 
     e->waits = false;
@@ -134,17 +154,14 @@ int64_t lifecycle_start(unsigned slot, const uint64_t *generation, enum start_re
         return result;
     }
     result = grant_all(slot);
-    if (result == BW_OK) {
-        result = broker_watch(slot);
-    }
-    if (result == BW_OK) {
-        result = bw_call(KEY_DISTRICT_OF(slot), &m);
-    }
-    if (result != BW_OK) {
-        lifecycle_end(slot);
-        registry_say(e, "it could not be given what it needs (%lld)", (long long)result);
-    }
-    return result;
+    return or_end(slot, result == BW_OK ? broker_watch(slot) : result);
+}
+
+int64_t lifecycle_begin(unsigned slot)
+{
+    struct message m = {.code = DISTRICT_START};
+
+    return or_end(slot, bw_call(KEY_DISTRICT_OF(slot), &m));
 }
 
 void lifecycle_end(unsigned slot)
@@ -179,13 +196,19 @@ bool lifecycle_whole(unsigned slot, uint64_t bound, uint64_t *generation, char *
     return m.code == BW_OK;
 }
 
+bool lifecycle_generation(unsigned slot, uint64_t number, struct generation_line *g)
+{
+    struct message m = {.code = STORE_GENERATION, .word = {number}, .buffer = g};
+
+    m.size = sizeof(*g);
+    return bw_call(KEY_STORE(slot), &m) == BW_OK && m.length == sizeof(*g);
+}
+
 bool lifecycle_keeps(unsigned slot, uint64_t generation)
 {
     struct generation_line g;
-    struct message m = {.code = STORE_GENERATION, .word = {generation}, .buffer = &g};
 
-    m.size = sizeof(g);
-    return bw_call(KEY_STORE(slot), &m) == BW_OK && m.length == sizeof(g) && g.number == generation;
+    return lifecycle_generation(slot, generation, &g) && g.number == generation;
 }
 
 int64_t lifecycle_status(unsigned slot, struct district_status *status)
@@ -196,13 +219,15 @@ int64_t lifecycle_status(unsigned slot, struct district_status *status)
     return bw_call(KEY_DISTRICT_OF(slot), &m);
 }
 
-void lifecycle_line(unsigned slot, struct district_line *line)
+bool lifecycle_line(unsigned slot, struct district_line *line)
 {
     struct entry *e = registry_entry(slot);
     struct district_status status;
     struct message m = {.code = STORE_LINE, .buffer = line, .size = sizeof(*line)};
 
-    if (bw_call(KEY_STORE(slot), &m) != BW_OK || m.length != sizeof(*line)) {
+    bool answered = bw_call(KEY_STORE(slot), &m) == BW_OK && m.length == sizeof(*line);
+
+    if (!answered) {
         *line = e->line;
     }
     e->line = *line;
@@ -220,4 +245,5 @@ void lifecycle_line(unsigned slot, struct district_line *line)
     if (e->message[0]) {
         memcpy(line->message, e->message, sizeof(line->message));
     }
+    return answered;
 }

@@ -20,17 +20,25 @@ void lifecycle_open(void);
 /** Whether what is granted to districts has been found; it is there soon after the machine has
  * started. */
 bool lifecycle_ready(void);
-/** Starts the district from a generation (NULL: the current one). @return BW_OK, or why not (then
- * the entry's message says it in words) */
-int64_t lifecycle_start(unsigned slot, const uint64_t *generation, enum start_reason reason);
+/** Makes the district from a generation (NULL: the current one), with all that it is granted.
+ * @return BW_OK, or why not (then the entry's message says it in words) */
+int64_t lifecycle_create(unsigned slot, const uint64_t *generation, enum start_reason reason);
+/** Has it run. @return BW_OK, or why not (the same; it has been ended) */
+int64_t lifecycle_begin(unsigned slot);
 /** Drops the district from memory and tells its store server. */
 void lifecycle_end(unsigned slot);
-/** A line as of now: from the store server, the nucleus and the entry. */
-void lifecycle_line(unsigned slot, struct district_line *line);
+/** Random bits of the machine. @return BW_OK, or why there are none */
+int64_t lifecycle_random(uint64_t random[2]);
+/** A line as of now: from the store server, the nucleus and the entry. @return false: the store
+ * server does not answer, and this is what it said last */
+bool lifecycle_line(unsigned slot, struct district_line *line);
 /** What STORE_WHOLE says: the newest readable generation before `bound`, that the current one grew
  * from. @param choice DISTRICT_MESSAGE_MAX bytes: which ones can be restarted, in words
  *  @return false: there is none */
 bool lifecycle_whole(unsigned slot, uint64_t bound, uint64_t *generation, char *choice);
+/** The first generation that its store keeps with that number or a higher one. @return false: none
+ */
+bool lifecycle_generation(unsigned slot, uint64_t number, struct generation_line *g);
 /** Whether its store keeps the generation. */
 bool lifecycle_keeps(unsigned slot, uint64_t generation);
 /** What DISTRICT_STATUS says. @return its result */

@@ -16,6 +16,7 @@
 #include <bailiwick/names.h>
 #include "autostart.h"
 #include "broker.h"
+#include "bond.h"
 #include "events.h"
 #include "lifecycle.h"
 
@@ -67,7 +68,7 @@ static void replace(unsigned slot, const uint64_t *word, struct message *reply)
     bool partner = e->paired && copy_of(word) != 0;
 
     if (e->running && line.error && !partner) {
-        lifecycle_end(slot);
+        bond_end(slot, "its store server failed");
         events_say(EVENT_ENDED, true, e->name, "stopped: its store server failed; %s",
                    line.message);
     }
@@ -104,6 +105,7 @@ static void enter(const uint64_t *word, unsigned other, struct message *reply)
         e->running = true;
         broker_watch(slot);
         broker_post(); /* what its links waited for meanwhile */
+        bond_found(slot);
         events_say(EVENT_SERVER, true, e->name,
                    "districtd failed and was started again; the district runs on");
     }

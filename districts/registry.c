@@ -33,6 +33,18 @@ unsigned registry_find(const char *name)
     return unusable;
 }
 
+unsigned registry_by_id(const uint64_t id[2])
+{
+    for (unsigned i = 1; i < REGISTRY_MAX; i++) {
+        const struct entry *e = &entries[i];
+
+        if (e->known && e->error == 0 && e->id[0] == id[0] && e->id[1] == id[1]) {
+            return i;
+        }
+    }
+    return 0;
+}
+
 unsigned registry_partner(const uint64_t id[2], unsigned copy)
 {
     for (unsigned i = 1; i < REGISTRY_MAX && copy != 0; i++) {

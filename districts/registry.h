@@ -30,6 +30,8 @@ struct entry {
 unsigned registry_find(const char *name);
 /** The slot of the store server that has another copy of that mirrored store, or 0. */
 unsigned registry_partner(const uint64_t id[2], unsigned copy);
+/** The slot of the store with that id, if its district may run, or 0. */
+unsigned registry_by_id(const uint64_t id[2]);
 /** The slot of the index-th entry, or 0. */
 unsigned registry_at(uint64_t index);
 struct entry *registry_entry(unsigned slot);

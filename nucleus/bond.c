@@ -98,9 +98,12 @@ static int ready(struct district *d, struct district *const *member, unsigned co
     return r == BW_LIMIT ? BW_OK : r;
 }
 
-int bond_freeze(struct district *const *member, unsigned count, struct district_frozen *out)
+int bond_freeze(struct district *const *member, unsigned count, bool clean,
+                struct district_frozen *out)
 {
     int r = may_freeze(member, count);
+    if (r == BW_CLEAN && clean)
+        r = BW_OK;
     for (unsigned i = 0; i < count && r == BW_OK; i++)
         r = ready(member[i], member, count);
     for (unsigned i = 0; i < count && r == BW_OK; i++) {
@@ -213,7 +216,7 @@ int order_freeze(struct call *c, struct district *d)
     }
     int r = call_buffer(c, count * sizeof *frozen, &p);
     if (r == BW_OK)
-        r = p.length < count * sizeof *frozen ? BW_ARGUMENT : bond_freeze(member, count, frozen);
+        r = p.length < count * sizeof *frozen ? BW_ARGUMENT : bond_freeze(member, count, c->w[1] != 0, frozen);
     if (r != BW_OK)
         return r;
     for (unsigned i = 0; i < count; i++) {

@@ -179,8 +179,10 @@ void evict_relieved(void);
 void orphans_answer(void);
 
 /* bond.c */
-/** All at one instant or none, with the links between them. @return as DISTRICT_FREEZE */
-int bond_freeze(struct district *const *member, unsigned count, struct district_frozen *out);
+/** All at one instant or none, with the links between them. @param clean also if nothing is dirty
+ * @return as DISTRICT_FREEZE */
+int bond_freeze(struct district *const *member, unsigned count, bool clean,
+                struct district_frozen *out);
 /** The notes of links are brought in. @return BW_OK, WAIT_OBJECT, BW_VOID */
 int bond_load(struct district *d);
 /** Everything of d is loaded. @return how many now run together with it, itself included (member:

@@ -122,7 +122,7 @@ static int drop_oldest(struct store *st)
     const struct state *s = &st->now;
 
     for (uint32_t i = 0; i < s->head.generations; i++)
-        if (s->generation[i].number != s->head.current &&
+        if (!generation_needed(s, s->generation[i].number) &&
             !(s->generation[i].flags & GENERATION_GHOST))
             return generation_drop_anyway(st, s->generation[i].number);
     return STORE_NOSPACE;
@@ -132,7 +132,7 @@ int store_begin(struct store *st, uint64_t number)
 {
     int r = STORE_OK;
 
-    if (!st->claimed || st->begun || st->must_reopen)
+    if (!st->claimed || st->begun || st->must_reopen || bond_in_doubt(&st->now.head))
         return STORE_STATE;
     if (number < st->now.head.next_generation || number >= NONE - 1)
         return STORE_ARGUMENT;
@@ -281,16 +281,20 @@ static int single_updates(struct store *st)
 }
 
 /** Puts the generation begun into `now`. */
-static int build(struct store *st, uint64_t time, enum store_reason reason)
+static int build(struct store *st, uint64_t time, enum store_reason reason,
+                 const struct store_bond *bond)
 {
     struct disk_root *h = &st->now.head;
     const struct disk_generation *parent = generation_kept(&st->now, STORE_NEWEST);
+    uint64_t instant = parent && h->bond.members ? generation_instant(parent) : 0;
     struct disk_generation g = {.number = st->number,
                                 .parent = h->current,
                                 .base = h->current,
-                                .time = time,
-                                .reason = reason};
+                                .time = !bond && instant ? instant : time,
+                                .reason = reason,
+                                .flags = bond || instant ? GENERATION_BONDED : 0};
     struct tree_counts counts = {0};
+    uint32_t self;
     int r = single_updates(st);
 
     if (parent) {
@@ -310,20 +314,17 @@ static int build(struct store *st, uint64_t time, enum store_reason reason)
         return r;
     h->current = h->newest = g.number;
     h->next_generation = g.number + 1;
+    if (bond && bond_place(st, bond, &self))
+        bond_enter(h, bond, self, self == 0 ? NONE : g.number);
     return generation_retain(st, h->keep_last, false);
 }
 
-int store_commit(struct store *st, uint64_t time, enum store_reason reason)
+/** Commits the generation begun. @param bond it is made in, or NULL: the same as the current one */
+static int commit(struct store *st, uint64_t time, enum store_reason reason,
+                  const struct store_bond *bond)
 {
-    int r;
+    int r = build(st, time, reason, bond);
 
-    if (!st->begun || st->must_reopen)
-        return STORE_STATE;
-    if (st->updates == 0) {
-        store_abort(st);
-        return STORE_OK;
-    }
-    r = build(st, time, reason);
     if (r == STORE_OK)
         r = store_make_durable(st);
     if (r)
@@ -337,4 +338,29 @@ int store_commit(struct store *st, uint64_t time, enum store_reason reason)
     st->begun = false;
     CHECK_STORE(st);
     return STORE_OK;
+}
+
+int store_commit(struct store *st, uint64_t time, enum store_reason reason)
+{
+    if (!st->begun || st->must_reopen)
+        return STORE_STATE;
+    if (st->updates == 0) {
+        store_abort(st);
+        return STORE_OK;
+    }
+    return commit(st, time, reason, NULL);
+}
+
+int store_commit_bonded(struct store *st, uint64_t instant, enum store_reason reason,
+                        const struct store_bond *bond)
+{
+    struct store_bond b = *bond;
+    uint32_t self;
+
+    if (!st->begun || st->must_reopen)
+        return STORE_STATE;
+    if (!bond_place(st, bond, &self) || instant <= st->now.head.bond.last)
+        return STORE_ARGUMENT;
+    b.last = instant;
+    return commit(st, instant, reason, &b);
 }

@@ -25,6 +25,10 @@
 #define ROOT_SLOT_BLOCKS (ROOT_TWINS * ROOT_BLOCKS)
 #define FIRST_DATA       (ROOT_FIRST + ROOT_SLOTS * ROOT_SLOT_BLOCKS)
 
+#define ROOT_VERSION_BONDED                                                                        \
+    2u /* of a root whose district is in a bond: who does not know of bonds                        \
+          must not run it alone */
+
 #define NONE UINT64_MAX /* a generation number that is none */
 
 struct disk_super {
@@ -53,6 +57,8 @@ struct disk_ref {
 
 #define GENERATION_GHOST   1u /* dropped; stays as a fork between kept ones, owns no blocks */
 #define GENERATION_DAMAGED 2u /* dropping it has met damage: retention passes it over */
+#define GENERATION_BONDED                                                                          \
+    4u /* made in a bond: its time is the instant that all members know it by */
 
 struct disk_generation {
     uint64_t number;
@@ -70,6 +76,20 @@ _Static_assert(sizeof(struct disk_generation) == 96, "on disk: generation");
 
 #define ROOT_LEAKS     1u /* some used blocks are needed by nobody: see generation_drop */
 #define ROOT_AUTOSTART 2u /* the district starts by itself when the machine does */
+
+/** The bond that a district is in: see bond.c. */
+struct disk_bond {
+    uint8_t id[16];
+    uint64_t last;      /* the highest instant that was prepared or decided here */
+    uint64_t prepared;  /* generation that counts only if the home has its instant; NONE: none */
+    uint32_t members;   /* 0: it is in none */
+    uint32_t self;      /* which of them it is; 0: the home */
+    struct {            /* the others, in order */
+        uint8_t id[16]; /* of a store */
+        char name[STORE_NAME_MAX];
+    } other[STORE_BOND_MAX - 1];
+};
+_Static_assert(sizeof(struct disk_bond) == 184, "on disk: bond");
 
 /** Followed by `generations` struct disk_generation in ascending order, then `points` uint64_t,
  * then `journal` bytes. */
@@ -106,7 +126,8 @@ struct disk_root {
     uint32_t journal;        /* bytes of the journal page; behind them it is zero */
     uint32_t unused;
     uint64_t journal_sequence; /* counts what was written to it */
-    uint8_t reserved[216];
+    struct disk_bond bond;
+    uint8_t reserved[32];
 };
 _Static_assert(sizeof(struct disk_root) == 512, "on disk: root");
 

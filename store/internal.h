@@ -297,7 +297,25 @@ int state_copy(struct state *to, const struct state *from);
 uint64_t room_for_fold(const struct store *st);
 
 /* policy.c */
+/** For what is not part of a generation: changes the head of the last durable root. */
+int change_head(struct store *st, void (*change)(struct disk_root *h, const void *v),
+                const void *v);
 bool retention_valid(uint32_t last, uint32_t minutes, uint32_t hours, uint32_t days);
+
+/* bond.c */
+void bond_info(const struct store *st, struct store_info *info);
+/** 0: it was not made in a bond. */
+uint64_t generation_instant(const struct disk_generation *g);
+/** Whether the current generation counts only if the home has it. */
+bool bond_in_doubt(const struct disk_root *h);
+/** Whether it must stay: the current one, and of one in doubt the one that it grew from. */
+bool generation_needed(const struct state *s, uint64_t number);
+/** Which of the members it is. @return false: it is none of them, or they are too few or too many
+ */
+bool bond_place(const struct store *st, const struct store_bond *b, uint32_t *self);
+/** Enters a bond. @param self which member it is @param prepared the generation in doubt; NONE:
+ * none */
+void bond_enter(struct disk_root *h, const struct store_bond *b, uint32_t self, uint64_t prepared);
 
 /* generation.c */
 struct disk_generation *generation_find(struct state *s, uint64_t number);

@@ -46,6 +46,7 @@ enum mutation {
     MUTATION_SYNC_EARLY = 30,         /* a copy counts as up to date before it is */
     MUTATION_NOT_REMOVED = 31,        /* its roots are replaced in order of place */
     MUTATION_OLDER_TWIN = 32,         /* with them, the newest brings what else is in its slot */
+    MUTATION_NOT_KEPT = 33,           /* what one in doubt grew from may be dropped */
     MUTATION_LAST = 32,
 };
 

@@ -6,9 +6,7 @@
 
 #include "internal.h"
 
-/** For what is not part of a generation: changes the head of the last durable root. */
-static int change_head(struct store *st, void (*change)(struct disk_root *h, const uint64_t *v),
-                       const uint64_t *v)
+int change_head(struct store *st, void (*change)(struct disk_root *h, const void *v), const void *v)
 {
     struct disk_root before = st->committed.head;
     int r;
@@ -24,23 +22,31 @@ static int change_head(struct store *st, void (*change)(struct disk_root *h, con
     return r;
 }
 
-static void change_interval(struct disk_root *h, const uint64_t *v)
+static void change_interval(struct disk_root *h, const void *value)
 {
+    const uint64_t *v = value;
+
     h->interval = v[0];
 }
 
-static void change_policy(struct disk_root *h, const uint64_t *v)
+static void change_policy(struct disk_root *h, const void *value)
 {
+    const uint64_t *v = value;
+
     h->crash_policy = (uint32_t)v[0];
 }
 
-static void change_autostart(struct disk_root *h, const uint64_t *v)
+static void change_autostart(struct disk_root *h, const void *value)
 {
+    const uint64_t *v = value;
+
     h->flags = v[0] ? h->flags | ROOT_AUTOSTART : h->flags & ~ROOT_AUTOSTART;
 }
 
-static void change_retention(struct disk_root *h, const uint64_t *v)
+static void change_retention(struct disk_root *h, const void *value)
 {
+    const uint64_t *v = value;
+
     h->keep_last = (uint32_t)v[0];
     h->keep_minutes = (uint32_t)v[1];
     h->keep_hours = (uint32_t)v[2];
@@ -113,13 +119,17 @@ uint64_t store_journal(const struct store *st, void *to)
 }
 
 /** A mask that is set again is no change. */
-static void change_in_sync(struct disk_root *h, const uint64_t *v)
+static void change_in_sync(struct disk_root *h, const void *value)
 {
+    const uint64_t *v = value;
+
     root_set_in_sync(h, (uint32_t)v[0]);
 }
 
-static void change_next(struct disk_root *h, const uint64_t *v)
+static void change_next(struct disk_root *h, const void *value)
 {
+    const uint64_t *v = value;
+
     h->next_generation = v[0];
 }
 
@@ -157,8 +167,10 @@ int store_set_in_sync(struct store *st, uint32_t mask)
     return change_head(st, change_in_sync, &v);
 }
 
-static void change_copies(struct disk_root *h, const uint64_t *v)
+static void change_copies(struct disk_root *h, const void *value)
 {
+    const uint64_t *v = value;
+
     h->copies = (uint32_t)v[0];
     change_in_sync(h, &v[1]);
 }
@@ -217,7 +229,7 @@ int store_drop(struct store *st, uint64_t generation)
         return STORE_STATE;
     if (!generation_kept(&st->now, generation))
         return STORE_ABSENT;
-    if (generation == STORE_NEWEST || generation == st->now.head.current ||
+    if (generation == STORE_NEWEST || generation_needed(&st->now, generation) ||
         generations_kept(&st->now) <= 2)
         return STORE_ARGUMENT;
     st->allocated = 0;

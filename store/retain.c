@@ -2,7 +2,8 @@
  * Retention: which generations stay when a new one has been committed.
  *
  * Kept are, in order of number, whatever branch they are on:
- *   1. the current one, and the last ones, as many as `last` says, the current one counted;
+ *   1. the current one (if it is in doubt, the one that it grew from as well), and the last ones,
+ *      as many as `last` says, the current one counted;
  *   2. of the older ones, the first of each minute, hour and day, as long as that began less than
  *      `minutes` minutes (..) before that in which the newest was made;
  *   3. for as long as the longest of these, the newest one that the current one does not descend
@@ -96,12 +97,12 @@ static int drop_older(struct store *st, uint32_t last, bool only_last)
     uint64_t from = 0;
 
     while (n > last && (g = next_kept(&st->now, from))) {
-        bool current = g->number == st->now.head.current;
+        bool needed = generation_needed(&st->now, g->number);
         struct moment m = moment_of(g);
         bool dropped = false;
 
         from = g->number + 1;
-        if (!current && !(g->flags & GENERATION_DAMAGED) && (only_last || !sparse(&rule, g, &m))) {
+        if (!needed && !(g->flags & GENERATION_DAMAGED) && (only_last || !sparse(&rule, g, &m))) {
             uint64_t number = g->number;
             int r = generation_drop(st, number);
 
@@ -112,7 +113,7 @@ static int drop_older(struct store *st, uint32_t last, bool only_last)
                 return r;
             dropped = r == STORE_OK;
         }
-        n -= !current;
+        n -= !needed;
         if (dropped)
             continue;
         rule.before = m;

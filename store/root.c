@@ -84,7 +84,7 @@ static size_t encode(struct store *st, struct state *s)
         return 0;
     memset(st->root_buffer, 0, (length + STORE_BLOCK - 1) / STORE_BLOCK * STORE_BLOCK);
     s->head.magic = ROOT_MAGIC;
-    s->head.version = STORE_FORMAT_VERSION;
+    s->head.version = s->head.bond.members ? ROOT_VERSION_BONDED : STORE_FORMAT_VERSION;
     s->head.length = (uint32_t)length;
     s->head.points = (uint32_t)s->points.count;
     memcpy(s->head.id, st->super.id, sizeof(s->head.id));
@@ -125,7 +125,8 @@ static int read_twin(struct store *st, uint64_t sequence, unsigned twin)
     if (root_checksum(st->root_buffer, h->length) != h->checksum &&
         !MUTATED(MUTATION_ROOT_CHECKSUM))
         return STORE_DAMAGED;
-    return h->version == STORE_FORMAT_VERSION ? STORE_OK : STORE_VERSION;
+    return h->version == STORE_FORMAT_VERSION || h->version == ROOT_VERSION_BONDED ? STORE_OK
+                                                                                   : STORE_VERSION;
 }
 
 /* --- writing ------------------------------------------------------------------------------------
@@ -297,6 +298,9 @@ static bool head_sane(const struct disk_root *h)
         return false;
     if (h->copies == 0 || h->copies > STORE_COPIES_MAX || h->in_sync == 0 ||
         h->in_sync >= 1u << h->copies)
+        return false;
+    if (h->bond.members == 1 || h->bond.members > STORE_BOND_MAX ||
+        (h->bond.members && h->bond.self >= h->bond.members))
         return false;
     return h->map.level < LEVEL_MAX && h->generations <= STORE_GENERATIONS_MAX &&
            h->points % 2 == 0 && h->journal <= STORE_JOURNAL;

@@ -221,6 +221,7 @@ void store_info(const struct store *st, struct store_info *info)
     memcpy(info->name, st->super.name, STORE_NAME_MAX);
     memcpy(info->owner, st->super.owner, STORE_NAME_MAX);
     memcpy(info->ran_by, h->ran_by, STORE_NAME_MAX);
+    bond_info(st, info);
 }
 
 /* --- reading -------------------------------------------------------------------------------------
@@ -248,8 +249,9 @@ int store_generation(const struct store *st, uint32_t index, struct store_genera
 
         if (g->flags & GENERATION_GHOST || index-- > 0)
             continue;
-        *out = (struct store_generation){g->number,  g->parent, g->time,       g->objects,
-                                         g->changed, g->reason, ancestor(s, g)};
+        *out =
+            (struct store_generation){g->number,  g->parent, g->time,        g->objects,
+                                      g->changed, g->reason, ancestor(s, g), generation_instant(g)};
         return STORE_OK;
     }
     return STORE_ABSENT;

@@ -4,15 +4,15 @@
  *
  * What the predecessor had under way is settled by what the disk has. If the generation that it was
  * writing is the current one, that commit happened, and the nucleus is told; else the snapshot is
- * dropped, and all that it held is dirty again. The claim of a new incarnation of the store keeps
- * us clear of what the predecessor may still be writing; the district's own incarnation, by which
- * others know it, stays.
+ * dropped, and all that it held is dirty again. What was prepared in a bond waits for districtd's
+ * word. The claim of a new incarnation of the store keeps us clear of what the predecessor may
+ * still be writing; the district's own incarnation, by which others know it, stays.
  */
 #include "journal.h"
 
 /** Whether the store and what runs belong together: nothing in the nucleus is older than the store.
  */
-static bool settle(const struct store_info *info)
+static bool settle(const struct store_info *info, bool *prepared)
 {
     struct district_status status;
     struct message m = {.code = DISTRICT_STATUS, .buffer = &status, .size = sizeof(status)};
@@ -20,6 +20,10 @@ static bool settle(const struct store_info *info)
     if (bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK || info->current < status.generation ||
         info->current >= status.epoch) {
         return false;
+    }
+    if (info->in_doubt && info->current == status.epoch - 1 && info->current != status.generation) {
+        *prepared = true; /* districtd is asked */
+        return true;
     }
     m = (struct message){.code = DISTRICT_COMMITTED, .word = {info->current}};
     if (info->current == status.generation || bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK) {
@@ -33,9 +37,10 @@ void server_adopt(uint16_t own_key)
 {
     struct message m = {.code = DISTRICT_BIND, .send = {own_key}};
     struct store_info info;
+    bool prepared = false;
 
     server.running = true;
-    if (!server.store || checkpoint_recover(&info) != STORE_OK || !settle(&info) ||
+    if (!server.store || checkpoint_recover(&info) != STORE_OK || !settle(&info, &prepared) ||
         bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK || journal_grant() != BW_OK) {
         server_ended(ENDED_BROKEN, 0, "its store server failed, and could not be replaced");
         return;
@@ -44,4 +49,10 @@ void server_adopt(uint16_t own_key)
                  "its store server failed and was started again; the district runs on");
     checkpoint_reset();
     checkpoint_budget();
+    bond_open();
+    if (prepared) {
+        checkpoint_prepared(info.current, info.instant);
+    } else {
+        bond_report(BONDED_AT, BW_OK); /* districtd may think that we are in a bond */
+    }
 }

@@ -12,6 +12,11 @@
  *
  * Who asked for a checkpoint while a snapshot was under way waits for the one after it: what is
  * committed must not be older than the question.
+ *
+ * A district in a bond is frozen by districtd, together with the others; whoever wants a checkpoint
+ * of it asks there. What was frozen together is written like any other snapshot, but then:
+ *
+ *   writing -> held (prepared; at home: ready to commit) -> kept or undone, as districtd says
  */
 #include <stdio.h>
 #include "server.h"
@@ -34,8 +39,11 @@ static uint64_t epoch, frozen, written, left, stop_ticks; /* frozen: objects in 
 static enum store_reason why;
 static unsigned area; /* next one of the window */
 static bw_time_t rest_until;
-static bool hurry;      /* somebody waits for the commit */
-static int dropped_for; /* the error of the last checkpoint, if it was dropped: told once */
+static uint64_t instant; /* it was frozen with those of other districts; 0: alone */
+static bool held;        /* ... and written: what becomes of it is decided elsewhere */
+static bool unknown;     /* ... here, but the disk cannot be read */
+static bool hurry;       /* somebody waits for the commit */
+static int dropped_for;  /* the error of the last checkpoint, if it was dropped: told once */
 
 void checkpoint_open(void)
 {
@@ -119,6 +127,8 @@ void checkpoint_reset(void)
         store_abort(server.store);
         server.writing = false;
     }
+    instant = 0;
+    held = unknown = false;
     answer(WAITER_CURRENT, BW_REFUSED, 0, 0, 0);
     answer(WAITER_NEXT, BW_REFUSED, 0, 0, 0);
     server.next = BW_NO_DEADLINE;
@@ -148,7 +158,17 @@ static void give_up(void)
 
     store_abort(server.store);
     server.writing = false;
+    instant = 0;
+    held = unknown = false;
     bw_call(KEY_AT(KR_DISTRICT), &m);
+}
+
+/** Nothing is under way any more. */
+static void over(int64_t result)
+{
+    if (server.bonded) {
+        bond_report(BONDED_AT, result);
+    }
 }
 
 /** Gives up for an error of the store; the district runs on. */
@@ -170,6 +190,7 @@ static void drop(int error)
     }
     answer(WAITER_CURRENT, server_result(error), 0, 0, 0);
     checkpoint_budget();
+    over(server_result(error));
 }
 
 static void committed(void)
@@ -178,11 +199,14 @@ static void committed(void)
 
     bw_assert(BW_MUTATION != 1 || epoch != 4); /* the mutation that ends it before that is told */
     server.writing = false;
+    instant = 0;
+    held = unknown = false;
     server.line.message[0] = 0;
     dropped_for = STORE_OK;
     bw_call(KEY_AT(KR_DISTRICT), &m);
     answer(WAITER_CURRENT, BW_OK, epoch, written, stop_ticks);
     checkpoint_budget();
+    over(BW_OK);
 }
 
 int checkpoint_recover(struct store_info *found)
@@ -198,33 +222,75 @@ int checkpoint_recover(struct store_info *found)
     return error;
 }
 
-/** After a failed commit: what the disk has decides whether it happened, but not before it is
- * durable: what can be read may yet be lost. While the disk cannot be read or written at all, the
- * district runs on, and its next snapshot has everything again. */
-static void commit_in_doubt(void)
+/** What became of a commit. After a failed one, what the disk has decides whether it happened, but
+ * not before it is durable: what can be read may yet be lost. @return its error, or STORE_STATE:
+ * the disk cannot be read or written at all */
+static int outcome(int error)
 {
     struct store_info info;
 
-    if (checkpoint_recover(&info) != STORE_OK) {
-        tell_dropped(STORE_IO);
-        set_message("its store cannot be written; that is tried again at each checkpoint");
-        give_up();
-        answer(WAITER_CURRENT, BW_IO, 0, 0, 0);
-    } else if (info.current == epoch) {
-        committed();
-    } else {
-        drop(STORE_IO);
+    if (error != STORE_IO) {
+        return error;
     }
+    if (checkpoint_recover(&info) != STORE_OK) {
+        return STORE_STATE;
+    }
+    return info.current == epoch ? STORE_OK : STORE_IO;
+}
+
+/** While the disk cannot be used, the district runs on, and its next snapshot has everything again.
+ */
+static void not_known(void)
+{
+    tell_dropped(STORE_IO);
+    set_message("its store cannot be written; that is tried again at each checkpoint");
 }
 
 static void commit(void)
 {
-    int error = store_commit(server.store, bw_realtime(), why);
+    int error = outcome(store_commit(server.store, bw_realtime(), why));
 
     if (error == STORE_OK) {
         committed();
-    } else if (error == STORE_IO) {
-        commit_in_doubt();
+    } else if (error == STORE_STATE) {
+        not_known();
+        give_up();
+        answer(WAITER_CURRENT, BW_IO, 0, 0, 0);
+        over(BW_IO);
+    } else {
+        drop(error);
+    }
+}
+
+/** All of it is written. */
+static void written_out(void)
+{
+    int error = STORE_OK;
+
+    if (!instant) {
+        commit();
+        return;
+    }
+    if (!bond_is_home()) {
+        error = outcome(bond_commit(instant, why));
+    }
+    if (error != STORE_OK) {
+        drop(error == STORE_STATE ? STORE_IO : error);
+        return;
+    }
+    held = true;
+    bond_report(BONDED_READY, BW_OK);
+}
+
+/** The home's commit, from which there is no way back while nobody can tell what the disk has. */
+static void decided(int error)
+{
+    unknown = error == STORE_STATE;
+    if (unknown) {
+        not_known();
+        set_next();
+    } else if (error == STORE_OK) {
+        committed();
     } else {
         drop(error);
     }
@@ -256,36 +322,28 @@ static bool frozen_after_crash(void)
     return true;
 }
 
-void checkpoint_begin(enum store_reason reason)
+/** Whoever waits, waits for the snapshot that begins. @return true: somebody does */
+static bool take_waiters(void)
 {
-    struct message m = {.code = DISTRICT_SNAPSHOT};
-    struct store_info info;
-    int error;
+    bool any = anybody(WAITER_NEXT);
 
-    if (server.writing || server.doomed) {
-        return;
-    }
-    set_next();
-    if (!store_ready()) {
-        return;
-    }
     for (unsigned i = 0; i < WAITERS; i++) {
         if (waiters[i].state == WAITER_NEXT) {
             waiters[i].state = WAITER_CURRENT;
-            reason = STORE_MADE_ASKED;
         }
     }
-    if (bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK) {
-        answer(WAITER_CURRENT, m.code == BW_CLEAN ? BW_OK : m.code, m.word[0], 0, 0);
-        return;
-    }
-    if (frozen_after_crash()) {
-        return;
-    }
-    epoch = m.word[0];
+    return any;
+}
+
+static void write_out(const struct district_frozen *f, enum store_reason reason)
+{
+    struct store_info info;
+    int error;
+
+    epoch = f->epoch;
     written = 0;
-    frozen = left = m.word[1];
-    stop_ticks = m.word[2] ? m.word[2] : 1; /* 0 says that nothing has changed */
+    frozen = left = f->objects;
+    stop_ticks = f->ticks ? f->ticks : 1; /* 0 says that nothing has changed */
     why = reason;
     server.writing = true;
     rest_until = 0;
@@ -298,6 +356,117 @@ void checkpoint_begin(enum store_reason reason)
     if (error != STORE_OK) {
         drop(error);
     }
+}
+
+void checkpoint_begin(enum store_reason reason)
+{
+    struct message m = {.code = DISTRICT_SNAPSHOT};
+
+    if (server.writing || server.doomed) {
+        return;
+    }
+    set_next();
+    if (server.bonded) {
+        server.bond_asks = true;
+        return;
+    }
+    if (!store_ready()) {
+        return;
+    }
+    if (take_waiters()) {
+        reason = STORE_MADE_ASKED;
+    }
+    if (bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK) {
+        answer(WAITER_CURRENT, m.code == BW_CLEAN ? BW_OK : m.code, m.word[0], 0, 0);
+        return;
+    }
+    if (!frozen_after_crash()) {
+        write_out(&(struct district_frozen){m.word[0], m.word[1], m.word[2]}, reason);
+    }
+}
+
+void checkpoint_together(const struct district_frozen *f, uint64_t at)
+{
+    struct message m = {.code = DISTRICT_DROP};
+
+    server.bond.what = 0; /* what it was still to be told is of the past */
+    set_next();
+    if (server.doomed || frozen_after_crash()) {
+        over(BW_BROKEN);
+        return;
+    }
+    if (!store_ready() || bond_settle() != STORE_OK) {
+        bw_call(KEY_AT(KR_DISTRICT), &m);
+        over(BW_IO);
+        return;
+    }
+    instant = at;
+    write_out(f, take_waiters() ? STORE_MADE_ASKED : STORE_MADE_INTERVAL);
+}
+
+uint64_t checkpoint_instant(void)
+{
+    return instant;
+}
+
+void checkpoint_decide(void)
+{
+    if (held && !unknown) {
+        decided(outcome(bond_commit(instant, why)));
+    }
+}
+
+void checkpoint_keep(void)
+{
+    if (held) {
+        committed();
+        bond_settle(); /* else before the next one */
+        over(BW_OK);
+    }
+}
+
+void checkpoint_undo(int64_t code)
+{
+    if (!instant || unknown) {
+        return;
+    }
+    give_up();
+    bond_settle();
+    set_next();
+    if (code) {
+        answer(WAITER_CURRENT, code, 0, 0, 0);
+    } else {
+        again();
+    }
+    over(BW_OK);
+}
+
+void checkpoint_tell(void)
+{
+    if (held) {
+        bond_report(BONDED_READY, BW_OK);
+    } else if (!server.writing) {
+        bond_report(BONDED_AT, BW_OK);
+    }
+    server.bond_asks = true;
+}
+
+void checkpoint_clean(void)
+{
+    struct store_info info;
+
+    store_info(server.store, &info);
+    take_waiters();
+    answer(WAITER_CURRENT, BW_OK, info.current, 0, 0);
+}
+
+void checkpoint_prepared(uint64_t frozen_epoch, uint64_t at)
+{
+    epoch = frozen_epoch;
+    instant = at;
+    stop_ticks = 1;
+    server.writing = held = true;
+    bond_report(BONDED_READY, BW_OK);
 }
 
 void checkpoint_look(const struct district_status *status)
@@ -368,7 +537,7 @@ static bool write_batch(void)
     }
     left = m.word[1];
     if (m.word[0] == 0) {
-        commit();
+        written_out();
         return false;
     }
     error = put_batch((const struct object_header *)headers, (unsigned)m.word[0],
@@ -378,7 +547,7 @@ static bool write_batch(void)
         return false;
     }
     if (left == 0) {
-        commit();
+        written_out();
         return false;
     }
     return true;
@@ -386,6 +555,9 @@ static bool write_batch(void)
 
 bw_time_t checkpoint_due(void)
 {
+    if (held) {
+        return unknown ? server.next : BW_NO_DEADLINE;
+    }
     return hurry || anybody(WAITER_NEXT) ? 0 : rest_until;
 }
 
@@ -396,6 +568,10 @@ void checkpoint_step(void)
     bw_time_t rest;
 
     if (start < checkpoint_due()) {
+        return;
+    }
+    if (held) {
+        decided(outcome(STORE_IO));
         return;
     }
     for (int i = 0; i < STEP_BATCHES && write_batch(); i++) {

@@ -66,7 +66,8 @@ int64_t history_line(uint64_t number, bool held, struct generation_line *line)
                                      .changed = g.changed,
                                      .held = UINT64_MAX,
                                      .reason = g.reason,
-                                     .flags = flags_of(g.number, info.current)};
+                                     .flags = flags_of(g.number, info.current),
+                                     .instant = g.instant};
     if (held && store_held(server.store, g.number, &blocks) == STORE_OK) {
         line->held = blocks * STORE_BLOCK;
     }

@@ -49,5 +49,8 @@ void server_look_for_districtd(void)
         m.word[0] == 0) {
         server_register();
         server.unknown = false;
+        if (server.bonded) { /* it does not know what is under way */
+            checkpoint_tell();
+        }
     }
 }

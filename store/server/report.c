@@ -134,6 +134,32 @@ static bool tell_ended(void)
     return tell(&m);
 }
 
+static bool tell_bonded(enum bonded what, uint64_t instant, int64_t result)
+{
+    struct message m = {.code = DISTRICTS_BONDED};
+
+    m.word[0] = what;
+    m.word[1] = instant;
+    m.word[2] = server.slot;
+    m.word[3] = (uint64_t)result;
+    return tell(&m);
+}
+
+/** @return false: districtd is busy, or gone */
+static bool report_bond(void)
+{
+    if (server.bond.what) {
+        if (!tell_bonded(server.bond.what, server.bond.instant, server.bond.result)) {
+            return false;
+        }
+        server.bond.what = 0;
+    }
+    if (server.bond_asks) {
+        server.bond_asks = !tell_bonded(BONDED_ASK, 0, 0);
+    }
+    return !server.bond_asks;
+}
+
 bool server_report(void)
 {
     while (server.slot && count > 0 && !server.unknown) {
@@ -149,5 +175,5 @@ bool server_report(void)
         }
         server.ended = 0;
     }
-    return true;
+    return server.unknown || server.slot == 0 || report_bond() || server.unknown;
 }

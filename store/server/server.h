@@ -39,6 +39,7 @@ struct server {
     bool doomed;  /* districtd was told that it cannot go on: nothing is committed any more */
     bool unknown; /* districtd has ended: the next one is to be told of us */
     bool short_of_memory; /* objects that are wanted wait for memory */
+    bool bonded;          /* districtd says when it is checkpointed; bond.c */
     bool copy_lost;       /* a copy of a mirrored store was given up, and the other one goes on */
     bool reopen;   /* a write has failed: the store must be opened again before the next one */
     uint64_t disk; /* N of "diskN" */
@@ -51,6 +52,12 @@ struct server {
     enum ended_why ended; /* 0: none */
     uint64_t ended_object;
     char ended_text[80];
+    bool bond_asks; /* a checkpoint of its bond is wanted */
+    struct {
+        enum bonded what; /* 0: none */
+        uint64_t instant;
+        int64_t result;
+    } bond;
 };
 
 extern struct server server;
@@ -81,6 +88,24 @@ void server_look_for_districtd(void);
 /** Takes over the running district whose key is in KR_DISTRICT. @param own_key start key to us, for
  * its posts */
 void server_adopt(uint16_t own_key);
+
+/* bond.c */
+
+/** STORE_BOND. @return false: it is answered already */
+bool bond_serve(const struct message *m, const void *string, struct message *reply);
+/** What the store says of its bond; afterwards nothing but that is known. */
+void bond_open(void);
+/** The commit of a snapshot that was frozen with those of the other members. @param home true: it
+ * is the decision @return enum store_error */
+int bond_commit(uint64_t instant, enum store_reason reason);
+/** Whether our commit is the decision. */
+bool bond_is_home(void);
+/** The current generation, if it is in doubt, counts if that was said, and is undone if not, so
+ * that another can be made. @return enum store_error */
+int bond_settle(void);
+/** Tells districtd, in place of what it was still to be told. */
+void bond_report(enum bonded what, int64_t result);
+void bond_fill_line(struct bond_line *line, const struct store_info *info);
 
 /* report.c */
 
@@ -115,6 +140,22 @@ int64_t checkpoint_wait(uint16_t resume);
 void checkpoint_begin(enum store_reason reason);
 /** Goes on writing, a bounded step, if it is time for one; the last one commits. */
 void checkpoint_step(void);
+/** A snapshot that was frozen with those of other districts is to be written. */
+void checkpoint_together(const struct district_frozen *frozen, uint64_t instant);
+/** The instant of such a snapshot under way; 0: there is none. */
+uint64_t checkpoint_instant(void);
+/** It is to be committed: we are the home. */
+void checkpoint_decide(void);
+/** It was decided. */
+void checkpoint_keep(void);
+/** It does not count. @param code for those who wait; 0: they wait for the next one */
+void checkpoint_undo(int64_t code);
+/** Tells districtd, which knows of nothing, how far it is. */
+void checkpoint_tell(void);
+/** Nothing had changed anywhere. */
+void checkpoint_clean(void);
+/** Takes one over that is prepared, from a server that has ended. */
+void checkpoint_prepared(uint64_t frozen_epoch, uint64_t instant);
 /** When the next step is due; 0: at once. */
 bw_time_t checkpoint_due(void);
 /** If memory or the budget asks for it, begins an early checkpoint, or hurries with the one under

@@ -122,6 +122,7 @@ void server_fill_line(void)
     line->keep[1] = info.keep_minutes;
     line->keep[2] = info.keep_hours;
     line->keep[3] = info.keep_days;
+    bond_fill_line(&line->bond, &info);
     copies_text(line->mirror, sizeof(line->mirror));
 }
 
@@ -194,6 +195,10 @@ static int64_t claim(struct district_params *params, uint64_t generation)
     params->from = info.current;
     memcpy(params->name, server.line.name, sizeof(params->name));
     memcpy(params->id, info.id, sizeof(params->id));
+    if (info.bond.members && info.instant) {
+        memcpy(params->bond, info.bond.id, sizeof(params->bond));
+        params->instant = info.instant;
+    }
     return BW_OK;
 }
 
@@ -223,6 +228,7 @@ static int64_t start(const void *string, size_t length, uint64_t generation)
     server.short_of_memory = false;
     server.crash_told = 0;
     supply_reset();
+    bond_open();
     server.running = true;
     checkpoint_reset();
     checkpoint_budget();
@@ -356,6 +362,9 @@ static bool serve(const struct message *m, const void *string, struct message *r
         reply->code = set_interval(m->word[0]);
         break;
     case STORE_LINE:
+        if (server.store && server.reopen && !server.running) { /* what it has is asked */
+            server_open_store();
+        }
         server_fill_line();
         reply_line(reply);
         break;
@@ -386,6 +395,8 @@ static bool serve(const struct message *m, const void *string, struct message *r
     case STORE_ALONE:
         reply->code = copies_alone();
         break;
+    case STORE_BOND:
+        return bond_serve(m, string, reply);
     case STORE_WHOLE:
         reply_whole(m->word[0], reply);
         break;
@@ -589,7 +600,9 @@ static void set_up(uint64_t word)
 int main_native(uint64_t word)
 {
     static uint8_t string[JOURNAL_SIZE];
-    _Static_assert(sizeof(struct district_params) <= sizeof(string), "each request has room");
+    _Static_assert(sizeof(struct district_params) <= sizeof(string) &&
+                       sizeof(struct bond_line) <= sizeof(string),
+                   "each request has room");
     struct message m = {0};
     uint16_t reply_to = 0;
 

@@ -266,7 +266,7 @@ static void freeze_all(void)
 {
     struct district_frozen out[BOND_MAX];
     int r;
-    while ((r = bond_freeze(side, BONDED, out)) == BW_AGAIN)
+    while ((r = bond_freeze(side, BONDED, false, out)) == BW_AGAIN)
         for (unsigned i = 0; i < BONDED; i++)
             supply_all(i);
     ck_assert_int_eq(r, BW_OK);
@@ -344,23 +344,23 @@ START_TEST(all_or_none)
     struct district *twice[2] = {side[0], side[0]};
     set_up();
     twice[0] = twice[1] = side[0];
-    ck_assert_int_eq(bond_freeze(twice, 2, out), BW_ARGUMENT);
-    ck_assert_int_eq(bond_freeze(side, 2, out), BW_OK);
-    ck_assert_int_eq(bond_freeze(side, 3, out), BW_BUSY);
+    ck_assert_int_eq(bond_freeze(twice, 2, false, out), BW_ARGUMENT);
+    ck_assert_int_eq(bond_freeze(side, 2, false, out), BW_OK);
+    ck_assert_int_eq(bond_freeze(side, 3, false, out), BW_BUSY);
     ck_assert(!side[2]->snapshot);
     commit(0);
     commit(1);
-    ck_assert_int_eq(bond_freeze(side, 2, out), BW_CLEAN);
+    ck_assert_int_eq(bond_freeze(side, 2, false, out), BW_CLEAN);
     ck_assert(object_force_writable(side[1]->system));
     uint64_t epoch = side[0]->epoch;
-    ck_assert_int_eq(bond_freeze(side, 2, out), BW_OK); /* the one that is clean as well */
+    ck_assert_int_eq(bond_freeze(side, 2, false, out), BW_OK); /* the one that is clean as well */
     ck_assert_uint_eq(out[0].epoch, epoch);
     ck_assert(side[0]->snapshot && side[1]->snapshot);
     commit(0);
     commit(1);
     side[1]->state = DISTRICT_FAILED;
     ck_assert(object_force_writable(side[0]->system));
-    ck_assert_int_eq(bond_freeze(side, 2, out), BW_REFUSED);
+    ck_assert_int_eq(bond_freeze(side, 2, false, out), BW_REFUSED);
     ck_assert(!side[0]->snapshot);
 }
 END_TEST

@@ -1,10 +1,10 @@
-// sources: ../../store/check.c ../../store/checksum.c ../../store/damage.c ../../store/generation.c
+// sources: ../../store/bond.c ../../store/check.c ../../store/checksum.c ../../store/damage.c ../../store/generation.c
 // sources: ../../store/io.c ../../store/map.c ../../store/node.c ../../store/points.c
 // sources: ../../store/commit.c ../../store/policy.c ../../store/root.c
 // sources: ../../store/reclaim.c ../../store/retain.c ../../store/room.c ../../store/scrub.c
 // sources: ../../store/store.c ../../store/super.c ../../store/tree.c ../../store/update.c
 // sources: ../../store/verify.c ../../store/server/disk.c ../../store/server/checkpoint.c
-// sources: ../../store/server/supply.c ../../store/server/space.c ../../store/server/whole.c
+// sources: ../../store/server/bond.c ../../store/server/supply.c ../../store/server/space.c ../../store/server/whole.c
 /*
  * The store server's checkpoints: a district that changes all the time, a disk that fails now and
  * then, and people who ask. Whatever happens, each is answered once; what is committed is one
@@ -273,6 +273,12 @@ void server_event(enum event_kind kind, bool important, const char *format, ...)
 int64_t server_result(int error)
 {
     return error == STORE_OK ? BW_OK : error == STORE_NOSPACE ? BW_NOSPACE : BW_IO;
+}
+
+int64_t server_changed(int error)
+{
+    server.reopen |= error == STORE_IO;
+    return server_result(error);
 }
 
 /* --- tests

@@ -1,4 +1,4 @@
-// sources: ../../store/check.c ../../store/checksum.c ../../store/commit.c ../../store/damage.c
+// sources: ../../store/bond.c ../../store/check.c ../../store/checksum.c ../../store/commit.c ../../store/damage.c
 // sources: ../../store/generation.c ../../store/io.c ../../store/map.c ../../store/mirror.c
 // sources: ../../store/mirror_decide.c ../../store/node.c ../../store/points.c
 // sources: ../../store/policy.c ../../store/reclaim.c ../../store/retain.c ../../store/room.c

@@ -1,4 +1,4 @@
-// sources: ../../store/check.c ../../store/checksum.c ../../store/damage.c ../../store/generation.c
+// sources: ../../store/bond.c ../../store/check.c ../../store/checksum.c ../../store/damage.c ../../store/generation.c
 // sources: ../../store/io.c ../../store/map.c ../../store/node.c ../../store/points.c
 // sources: ../../store/commit.c ../../store/policy.c ../../store/reclaim.c ../../store/retain.c
 // sources: ../../store/room.c

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <bailiwick/names.h>
 #include "administration.h"
+#include "bonds.h"
 #include "format.h"
 #include "history.h"
 #include "links.h"
@@ -81,6 +82,7 @@ static enum command_result districts(int count, char **words)
     (void)words;
     for (i = 0; admin_line(i, &line); i++) {
         char age[FORMAT_SIZE], used[FORMAT_SIZE], capacity[FORMAT_SIZE];
+        char bonded[DISTRICT_MESSAGE_MAX];
 
         if (i == 0) {
             screen_print("%-20s %-9s %10s %11s  %-14s %s\n", "NAME", "STATE", "GENERATION",
@@ -95,6 +97,12 @@ static enum command_result districts(int count, char **words)
         }
         if (line.mirror[0]) {
             screen_print("  %.64s\n", line.mirror);
+        }
+        if (line.bond.members) {
+            screen_print("  %s%s\n", bonds_others(&line, "bonded with ", bonded, sizeof(bonded)),
+                         line.bond.doubt && line.state == DISTRICT_EMPTY
+                             ? "; its last checkpoint counts only if theirs does"
+                             : "");
         }
         if (line.message[0]) {
             screen_print("  %.192s\n", line.message);
@@ -296,6 +304,7 @@ static enum command_result checkpoint(int count, char **words)
 
 static enum command_result kill(int count, char **words)
 {
+    char bonded[DISTRICT_MESSAGE_MAX];
     struct district_line line;
     struct message m = {0};
     int64_t result;
@@ -306,8 +315,9 @@ static enum command_result kill(int count, char **words)
     }
     result = admin_order(DISTRICTS_KILL, words[1], &m, &line);
     if (result == BW_OK) {
-        screen_print("%s: dropped from memory; restart will find generation %llu\n", words[1],
-                     (unsigned long long)line.generation);
+        screen_print("%s: dropped from memory; restart will find generation %llu%s\n", words[1],
+                     (unsigned long long)line.generation,
+                     bonds_others(&line, "; with it ", bonded, sizeof(bonded)));
     } else if (result == BW_REFUSED) {
         screen_print("kill: %s is not running\n", words[1]);
     } else {
@@ -372,7 +382,9 @@ static const struct command commands[] = {
      "district "
      "runs on.\nOf a mirrored store that does not know what its missing copy has, --alone uses "
      "the one that "
-     "is there;\nthe other one is then out of date, and is brought up to date when it is back.",
+     "is there;\nthe other one is then out of date, and is brought up to date when it is back. Of "
+     "a bond of which a\nstore is missing, --alone starts this district without the others, and "
+     "ends the bond.",
      restart},
     {"attach", "NAME", 1, 1, "attaches the terminal to a running district's console",
      "Ctrl-] detaches; the district runs on.", attach},
@@ -407,6 +419,12 @@ static const struct command commands[] = {
      "Starts, rollbacks and why, damage, checkpoints that failed. Important ones are also shown "
      "before the next prompt.",
      watch_events},
+    {"bond", "NAME NAME...", 1, 4, "bonds running districts: what happens to one happens to all",
+     "They are checkpointed at the same instant, and restarted, killed and rolled back together; "
+     "links between\nthem stay. It is kept in their stores. With one NAME it shows the bond.",
+     bonds_bond},
+    {"unbond", "NAME [NAME]", 1, 2, "ends the bond of a district; or the second one leaves it",
+     "They run on, each by itself.", bonds_unbond},
     {"links", "NAME", 1, 1, "lists the links of a district to others",
      "For each: what it leads to, since when it is live or severed and why, how often it was "
      "established,\nand the messages sent through it since. A link without a name is made when a "

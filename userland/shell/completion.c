@@ -140,6 +140,8 @@ size_t completion(void *ctx, const char *text, size_t start, size_t cursor,
             offer_districts(&c);
         }
         offer_options(&c, strstr(usage, "NAME") ? "--help" : usage);
+    } else if (usage && before > 1 && (strstr(usage, "NAME NAME") || strstr(usage, "NAME [NAME]"))) {
+        offer_districts(&c);
     } else if (usage && before == 2) {
         district_of(text, name, sizeof(name));
         offer_options(&c, usage);

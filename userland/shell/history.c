@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "administration.h"
+#include "bonds.h"
 #include "format.h"
 #include "screen.h"
 
@@ -222,6 +223,7 @@ static bool target_of(int count, char **words, uint64_t *generation)
 
 enum command_result history_rollback(int count, char **words)
 {
+    char bonded[DISTRICT_MESSAGE_MAX];
     struct district_line line;
     struct message m = {0};
     int64_t result;
@@ -242,8 +244,9 @@ enum command_result history_rollback(int count, char **words)
     line.message[0] = 0;
     result = admin_order(DISTRICTS_ROLLBACK, words[1], &m, &line);
     if (result == BW_OK) {
-        screen_print("%s: runs from generation %llu\n", words[1],
-                     (unsigned long long)line.generation);
+        screen_print("%s: runs from generation %llu%s\n", words[1],
+                     (unsigned long long)line.generation,
+                     bonds_others(&line, ", with ", bonded, sizeof(bonded)));
     } else {
         screen_print("rollback: %s: %s\n", words[1],
                      m.length && line.message[0] ? line.message : admin_reason(result));

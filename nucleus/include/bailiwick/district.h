@@ -132,7 +132,8 @@ enum district_order {
         18, /* DISTRICT_SNAPSHOT of this district and of w0 others (keys k0..k2) at one
                instant: all or none, with the links between them. -> w0 how many in all,
                string: struct district_frozen of each, this one first. BW_CLEAN:
-               nothing is dirty in any of them; else all are frozen. BW_BUSY: a
+               nothing is dirty in any of them (with w1 1 they are frozen all the
+               same); else all are frozen. BW_BUSY: a
                snapshot of one is under way. BW_AGAIN: something is being fetched */
 };
 

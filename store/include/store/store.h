@@ -31,6 +31,7 @@
 #define STORE_GENERATIONS_MAX 256u       /* kept at once */
 #define STORE_NEWEST          UINT64_MAX /* as a generation: the current one (see store_info.current) */
 #define STORE_COPIES_MAX      2u         /* devices of a mirror */
+#define STORE_BOND_MAX        4u         /* districts in a bond */
 
 /* What is kept if a new store says nothing: so many of the last generations, and so many older
  * ones, a minute, an hour and a day apart. */
@@ -129,6 +130,18 @@ struct store_format_params {
     uint32_t keep_last, keep_minutes, keep_hours, keep_days;
 };
 
+/** Districts that commit together and go back together. Their generations of one moment have the
+ * same time, its *instant*. Where they are is what the first one, the home, has committed. */
+struct store_bond {
+    uint8_t id[16];   /* random */
+    uint32_t members; /* 0: none; else 2 or more */
+    uint64_t last;    /* the highest instant that was ever used here */
+    struct {
+        uint8_t id[16]; /* of a store */
+        char name[STORE_NAME_MAX];
+    } member[STORE_BOND_MAX]; /* the first is the home */
+};
+
 /** Everything that a store says of itself. */
 struct store_info {
     uint8_t id[16];
@@ -167,6 +180,9 @@ struct store_info {
     uint32_t journal;  /* bytes of the journal page; behind them it is zero */
     uint64_t journal_sequence; /* of what it has; 0: it was never written */
     bool autostart;            /* the district starts by itself when the machine does */
+    struct store_bond bond;
+    uint64_t instant; /* of the current generation; 0: it was not made in a bond */
+    bool in_doubt;    /* the current generation counts only if the home has that instant */
 };
 
 /** Why a generation was made; on disk: do not change. */
@@ -187,6 +203,7 @@ struct store_generation {
     uint64_t changed;  /* put or deleted by it */
     uint32_t reason;   /* enum store_reason */
     uint64_t ancestor; /* the nearest one that is still kept; STORE_NEWEST: none */
+    uint64_t instant;  /* its time, if it was made in a bond; else 0 */
 };
 
 struct store_object {
@@ -238,7 +255,8 @@ int store_walk(struct store *st, uint64_t generation, oid_t first,
  *  @param by who runs it, for people */
 int store_claim(struct store *st, uint64_t generation, uint64_t random, const char *by,
                 uint64_t time, uint64_t *incarnation);
-/** Begins a generation that grows from the current one. @param number >= info.next_generation */
+/** Begins a generation that grows from the current one. @param number >= info.next_generation.
+ * STORE_STATE also if the current one is in doubt */
 int store_begin(struct store *st, uint64_t number);
 /** The object as it is in this generation. bytes: 4096, or NULL (or all zero): takes no block. The
  * bytes are given to io.write as they are. */
@@ -250,8 +268,17 @@ int store_delete(struct store *st, oid_t oid);
  * happened. After STORE_NOSPACE, STORE_NOMEM, STORE_DAMAGED nothing has happened: abort. With
  * nothing put or deleted, it writes nothing and makes no generation. */
 int store_commit(struct store *st, uint64_t time, enum store_reason reason);
+/** The same in a bond, of which the root then tells; also with nothing put or deleted. The home's
+ * commit is the decision, and that of the others, which comes before it, only prepares: their new
+ * generation is in doubt, and the one before it stays, until store_set_bond says that it counts, or
+ * store_claim that it does not. @param instant above bond.last of each member */
+int store_commit_bonded(struct store *st, uint64_t instant, enum store_reason reason,
+                        const struct store_bond *bond);
 /** Forgets the generation begun. */
 void store_abort(struct store *st);
+/** The bond that it is in from now on, or NULL: none. The current generation counts. Durable when
+ * it returns. */
+int store_set_bond(struct store *st, const struct store_bond *bond);
 /** Durable when it returns. */
 int store_set_interval(struct store *st, uint64_t interval);
 int store_set_crash_policy(struct store *st, uint32_t policy);

@@ -44,19 +44,49 @@ enum districts_order {
     DISTRICTS_EVENTS =
         10, /* w0 number -> string: struct event, the first with that number or a higher one.
                BW_ABSENT: there is none; w0 the number that the next one gets */
-    DISTRICTS_LINK = 11, /* w0 index -> w0, string: struct link_line, as DISTRICT_LINKS has it.
-                            BW_REFUSED: not running */
-    DISTRICTS_LOG = 12,  /* -> string: the last of what its native programs logged in this run.
-                            BW_REFUSED: not running */
+    DISTRICTS_LINK = 11,   /* w0 index -> w0, string: struct link_line, as DISTRICT_LINKS has it.
+                              BW_REFUSED: not running */
+    DISTRICTS_LOG = 12,    /* -> string: the last of what its native programs logged in this run.
+                              BW_REFUSED: not running */
+    DISTRICTS_BOND = 13,   /* string: two to BOND_LINE_MAX names of running districts, a space
+                              between them: they are bonded, durably with their first common
+                              checkpoint, which is under way. string: why not, in words */
+    DISTRICTS_UNBOND = 14, /* string: a name: its bond ends; or two: the second one leaves the bond
+                              with the first. BW_AGAIN: when the checkpoint under way is over; ask
+                              again, until BW_ABSENT. string: why not, in words */
+    DISTRICTS_BONDED = 15, /* from a store server, sent without waiting: w0 enum bonded, w1 instant,
+                              w2 its slot, w3 what was wrong (enum bw_result) */
+};
+
+/* What a store server says of a bond (districts/bond_step.h). */
+enum bonded {
+    BONDED_ASK = 1,   /* a checkpoint of all members is wanted */
+    BONDED_READY = 2, /* all of the snapshot is written: as prepared, or at home up to the commit */
+    BONDED_AT = 3,    /* nothing is under way, and the store is at that instant */
 };
 
 #define REGISTER_PAIRED 16u
+#define BOND_LINE_MAX   4u /* districts in a bond */
 
 enum ended_why {
     ENDED_CRASHED =
         1,            /* a domain stopped at a fault that nobody took: DISTRICT_STATUS says which */
     ENDED_BROKEN = 2, /* the check before a commit failed */
     ENDED_DAMAGED = 3, /* an object cannot be had from the store */
+};
+
+/** A bond, as a store tells of it. */
+struct bond_line {
+    uint64_t id[2];
+    uint64_t instant; /* of the store's current generation; 0: it is in no bond (any more) */
+    uint64_t last;    /* the highest instant that it has seen */
+    uint32_t members; /* 0: none */
+    uint32_t doubt;   /* 1: the current generation counts only if the home has that instant; of the
+                         home: what its store has is not known */
+    struct {
+        uint64_t id[2]; /* of its store */
+        char name[DISTRICT_NAME_MAX];
+    } member[BOND_LINE_MAX]; /* the first is the home */
 };
 
 struct district_line {
@@ -76,6 +106,7 @@ struct district_line {
     uint32_t keep[4];                   /* retention: of the last, one a minute, an hour, a day */
     char mirror[64];                    /* how its copies are, or empty: it is not mirrored */
     char message[DISTRICT_MESSAGE_MAX]; /* one line for the user, or empty */
+    struct bond_line bond;
 };
 
 /* What happened to districts. districtd keeps the last ones. */
@@ -93,6 +124,7 @@ enum event_kind {
     EVENT_SCRUB = 10,
     EVENT_DROPPED = 11, /* a generation */
     EVENT_SERVER = 12,  /* one failed and was replaced */
+    EVENT_BOND = 13,
 };
 
 struct event {
@@ -132,6 +164,23 @@ enum store_order {
     STORE_ALONE = 13,    /* districtd: go on with the copy that is there. BW_REFUSED */
     STORE_AUTOSTART = 14, /* w0 1: the district starts by itself when the machine does: kept in the
                              store */
+    STORE_BOND = 15,      /* districtd: w0 enum store_bond_order */
+};
+
+/** STORE_BOND. Those with an instant are answered at once; what comes of them is reported with
+ * DISTRICTS_BONDED. */
+enum store_bond_order {
+    STORE_BOND_SET = 1,  /* string: struct bond_line (instant and doubt are not looked at): the bond
+                            it is in; members 0: none. Durable. The current generation counts */
+    STORE_BOND_JOIN = 2, /* string: struct bond_line: the bond it is in from the next checkpoint on.
+                            From now on districtd says when; what is under way ends, and is reported
+                            with BONDED_AT */
+    STORE_BOND_CLEAN = 3,  /* a checkpoint was asked for, and nothing had changed in any member */
+    STORE_BOND_WRITE = 4,  /* w1 instant, string: struct district_frozen: its district was frozen */
+    STORE_BOND_COMMIT = 5, /* w1 instant, to the home: all others have prepared */
+    STORE_BOND_KEEP = 6,   /* w1 instant: it was decided */
+    STORE_BOND_UNDO = 7,   /* what is under way, or prepared, does not count. w2 for those who wait:
+                              enum bw_result, or 0: they wait for the next one */
 };
 /*
  * STORE_START: the server bumps the incarnation durably, then creates the district through its own
@@ -151,9 +200,10 @@ struct generation_line {
     uint64_t ancestor; /* the nearest one that is still kept. UINT64_MAX: none */
     bw_time_t age;     /* ns since its commit (REALTIME) */
     uint64_t objects, changed;
-    uint64_t held;   /* bytes that only it holds; UINT64_MAX: not asked, or not known */
-    uint32_t reason; /* enum store_reason (store/store.h) */
-    uint32_t flags;  /* GENERATION_* */
+    uint64_t held;    /* bytes that only it holds; UINT64_MAX: not asked, or not known */
+    uint32_t reason;  /* enum store_reason (store/store.h) */
+    uint32_t flags;   /* GENERATION_* */
+    uint64_t instant; /* of a bond; 0: it was made in none */
 };
 
 enum scrub_order {
