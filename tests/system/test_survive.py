@@ -115,6 +115,26 @@ def test_jobs():
     sh('kill -9 %1 %2; wait 2>/dev/null; jobs > /dev/null; true')
 
 
+def test_a_signal_at_restarts():
+    """Who has asked for it, in /proc/self/restart_signal, is told of each restart; its children are not."""
+    sh('''sh -c 'trap "grep reason /proc/district >> /tmp/told" USR1; echo 10 > /proc/self/restart_signal; '''
+       '''cat /proc/$PPID/restart_signal /proc/$$/restart_signal > /tmp/wishes; while :; do sleep 0.1; done' &''')
+    sh('sleep 1; cat /tmp/wishes', '0\n10')
+    sh('echo 65 > /proc/self/restart_signal', status=1)
+    sh('echo x > /proc/self/restart_signal', status=1)
+    sh('echo 10 > /proc/self/stat', status=1)
+    sh('echo 12 > /proc/self/restart_signal; sh -c "cat /proc/self/restart_signal"; cat /proc/$$/restart_signal', '0\n12')
+    sh('echo 0 > /proc/self/restart_signal')
+    generation = checkpoint()
+    cut()
+    sh('until [ -s /tmp/told ]; do sleep 0.1; done; cat /tmp/told', 'reason asked')
+    machine.detach()
+    machine.command('rollback %s %d' % (NAME, generation))
+    machine.attach(NAME)
+    sh('until [ -s /tmp/told ]; do sleep 0.1; done; cat /tmp/told', 'reason rolled back')
+    sh('kill %1; wait; rm /tmp/told')
+
+
 def test_wait_for_a_child():
     machine.send('(sleep 2; exit 9) & wait $!; echo "ch""ild $?"\n')
     machine.read_for(0.5)

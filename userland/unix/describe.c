@@ -165,6 +165,8 @@ long process_describe(struct process *p, const char *what, char *buf, size_t siz
         n = statm_text(p, buf, size);
     } else if (!strcmp(what, "maps")) {
         return maps_text(p, buf, size);
+    } else if (!strcmp(what, "restart_signal")) {
+        n = snprintf(buf, size, "%d\n", p->restart_signal);
     } else if (!strcmp(what, "comm")) {
         n = snprintf(buf, size, "%s\n", p->name);
     } else if (!strcmp(what, "cmdline")) {

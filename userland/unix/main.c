@@ -375,6 +375,9 @@ int main_native(uint64_t word)
             serve_order(&m);
             reply = KEY_AT(KR_CALLER);
         } else {
+            if (m.delivery == DELIVERY_POSTED && (m.word[0] & POST_RESTARTED)) {
+                signal_restarted();
+            }
             tty_poll(); /* the terminal agent has posted, or its time has come */
             relay_posted();
             if (!somebody_runs()) {

@@ -83,8 +83,9 @@ static const struct entry process_entries[] = {
     {"exe", 0, SOURCE_LINK, S_IFLNK | 0777, NULL},
     {"cwd", 0, SOURCE_LINK, S_IFLNK | 0777, NULL},
     {"root", 0, SOURCE_LINK, S_IFLNK | 0777, NULL},
+    {"restart_signal", 0, SOURCE_PROCESS, S_IFREG | 0644, NULL},
     {"fd", 0, SOURCE_FDS, S_IFDIR | 0500, NULL},
-#define PROCESS_FD 11
+#define PROCESS_FD 12
 };
 
 #define SYSTEM_COUNT  (sizeof(system_entries) / sizeof(system_entries[0]))
@@ -411,6 +412,37 @@ static long proc_read(struct file *f, struct io *io, uint64_t *offset)
     return r;
 }
 
+/** A number to the one file that can be written: restart_signal. */
+static long proc_write(struct file *f, struct io *io, uint64_t *offset)
+{
+    struct process *p = process_find(ID_PID(f->vnode->place.id));
+    char text[16] = "", *end;
+    long number, r;
+    size_t n = io->left;
+
+    (void)offset;
+    if (n == 0 || n >= sizeof text) {
+        return n == 0 ? 0 : -EINVAL;
+    }
+    r = io_take(io, text, n);
+    if (r < 0) {
+        return r;
+    }
+    number = strtol(text, &end, 10);
+    if (p == NULL) {
+        r = -ESRCH;
+    } else if (end == text || (*end != '\0' && strcmp(end, "\n") != 0)) {
+        r = -EINVAL;
+    } else {
+        r = signal_set_at_restart(p, number);
+    }
+    if (r < 0) {
+        io->done = 0; /* nothing was done with what was taken */
+        return r;
+    }
+    return (long)n;
+}
+
 static unsigned proc_poll(struct file *f)
 {
     (void)f;
@@ -425,6 +457,7 @@ static void proc_close(struct file *f)
 const struct file_kind file_proc = {
     .name = "proc",
     .read = proc_read,
+    .write = proc_write,
     .poll = proc_poll,
     .close = proc_close,
     .seekable = true,
@@ -437,7 +470,7 @@ long proc_open(struct vnode *v, uint32_t flags, struct file **out)
     if (mode == 0) {
         return -ENOENT;
     }
-    if (S_ISREG(mode) && (flags & O_ACCMODE) != O_RDONLY) {
+    if (S_ISREG(mode) && (flags & O_ACCMODE) != O_RDONLY && !(mode & 0200)) {
         return -EACCES;
     }
     *out = file_new(S_ISDIR(mode) ? &file_directory : &file_proc, flags, v);

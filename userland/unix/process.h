@@ -194,6 +194,7 @@ struct process {
     bool stop_reported, continue_reported; /* false: wait4 may still report it */
     int stop_signal;
     int parent_death_signal;
+    int restart_signal; /* wanted after each restart of the district; 0: none */
     /* the end */
     bool doomed;
     bool adopted; /* its parent ended before it: nobody will wait for it */
@@ -286,6 +287,8 @@ void signal_child(struct process *child, int code, int status);
 struct signal_actions *signal_actions_new(void);
 void signal_actions_release(struct signal_actions *a);
 void signal_exec(struct process *p);
+/** The district was restarted: those who asked for a signal get it. */
+void signal_restarted(void);
 bool signal_ignored(const struct process *p, int signal);
 void signal_set_mask(struct thread *t, uint64_t mask);
 

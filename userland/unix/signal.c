@@ -128,6 +128,7 @@ void signal_actions_release(struct signal_actions *a)
 
 void signal_exec(struct process *p)
 {
+    p->restart_signal = 0; /* who has no handler any more would be ended by it */
     for (int i = 1; i <= SIGNALS; i++) {
         struct signal_action *a = &p->actions->action[i];
 
@@ -247,6 +248,26 @@ void signal_group(int pgid, int signal)
     for (struct process *p = process_next(NULL); p; p = process_next(p)) {
         if (p->pgid == pgid) {
             signal_process(p, signal);
+        }
+    }
+}
+
+long signal_set_at_restart(struct process *p, long signal)
+{
+    if (signal < 0 || signal > SIGNALS) {
+        return -EINVAL;
+    }
+    p->restart_signal = (int)signal;
+    return 0;
+}
+
+void signal_restarted(void)
+{
+    for (struct process *p = process_next(NULL); p; p = process_next(p)) {
+        struct signal_info info = {.number = p->restart_signal, .code = SI_USER};
+
+        if (info.number) {
+            signal_send(p, NULL, &info);
         }
     }
 }

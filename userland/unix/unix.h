@@ -70,6 +70,9 @@ uint64_t object_ids(uint64_t count);
 /* --- signals (signal.c) --- */
 void signal_process(struct process *p, int signal);
 void signal_group(int pgid, int signal); /* all processes of the group; as the tty's ISIG does */
+/** The process wants a signal after each restart of the district; 0: none. @return -EINVAL: there
+ * is no such signal */
+long signal_set_at_restart(struct process *p, long signal);
 /** Orphan and job-control question of a tty read/write by current: 0 go on, or -EIO, -EINTR after
  * it has sent SIGTTIN/SIGTTOU to current's group (then the call is restarted when continued). */
 long signal_background(int signal);
