@@ -221,6 +221,9 @@ static void serve_named(int64_t order, const uint64_t *word, const char *name,
     case DISTRICTS_LINK:
         serve_link(slot, word[0], reply);
         break;
+    case DISTRICTS_GATED:
+        reply->code = lifecycle_gated(slot, word[0] != 0);
+        break;
     case DISTRICTS_LOG:
         serve_log(slot, reply);
         break;
@@ -244,6 +247,7 @@ static void serve(const struct message *m, const char *string, struct message *r
     case DISTRICTS_KILL:
     case DISTRICTS_STORE:
     case DISTRICTS_LINK:
+    case DISTRICTS_GATED:
     case DISTRICTS_LOG:
         serve_named(m->code, m->word, string, reply);
         break;

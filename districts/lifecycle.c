@@ -110,7 +110,9 @@ static int64_t grant(unsigned slot, const char *name, uint16_t key)
 
 static int64_t grant_all(unsigned slot)
 {
-    struct message m = {.code = CONSOLE_OPEN, .word = {slot}, .take = {KR_SESSION}};
+    struct message m = {.code = CONSOLE_OPEN,
+                        .word = {slot, registry_entry(slot)->line.gated},
+                        .take = {KR_SESSION}};
     int64_t result = call_service("consoles", KR_CONSOLES, &m);
 
     if (result == BW_OK) {
@@ -182,6 +184,17 @@ void lifecycle_end(unsigned slot)
     bw_drop_key(KEY_DISTRICT_OF(slot));
     e->running = false;
     broker_run(); /* those who have links to it are told */
+}
+
+int64_t lifecycle_gated(unsigned slot, bool on)
+{
+    struct message m = {.code = STORE_GATED, .word = {on}};
+
+    if (bw_call(KEY_STORE(slot), &m) == BW_OK && registry_entry(slot)->running) {
+        m = (struct message){.code = CONSOLE_GATED, .word = {slot, on}};
+        call_service("consoles", KR_CONSOLES, &m);
+    }
+    return m.code;
 }
 
 bool lifecycle_whole(unsigned slot, uint64_t bound, uint64_t *generation, char *choice)

@@ -189,8 +189,9 @@ static void dump_head(const struct disk_root *r, uint64_t found)
                r->keep_hours, r->keep_days);
     number("generations", r->generations);
     number("points", r->points);
-    dump_field("flags", "%#x%s%s", r->flags, r->flags & ROOT_LEAKS ? ": leaks" : "",
-               r->flags & ROOT_AUTOSTART ? ": autostart" : "");
+    dump_field("flags", "%#x%s%s%s", r->flags, r->flags & ROOT_LEAKS ? ": leaks" : "",
+               r->flags & ROOT_AUTOSTART ? ": autostart" : "",
+               r->flags & ROOT_GATED ? ": gated" : "");
     number("copies", r->copies);
     dump_field("in sync", "%#x", r->in_sync);
     number("mirror changes", r->mirror_changes);

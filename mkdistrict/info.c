@@ -97,6 +97,7 @@ static int show(struct store *st)
     printf("checkpoints   %s; after a crash: %s\n", show_interval(i.interval, a),
            policy[i.crash_policy < 3 ? i.crash_policy : 0]);
     printf("autostart     %s\n", i.autostart ? "on" : "off");
+    printf("gated         %s\n", i.gated ? "on" : "off");
     printf("generation    %llu current, %u kept, the next is %llu\n", (unsigned long long)i.current,
            i.generations, (unsigned long long)i.next_generation);
     printf("keeps         the last %u, and one a minute (%u), an hour (%u), a day (%u)\n",

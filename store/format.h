@@ -76,6 +76,7 @@ _Static_assert(sizeof(struct disk_generation) == 96, "on disk: generation");
 
 #define ROOT_LEAKS     1u /* some used blocks are needed by nobody: see generation_drop */
 #define ROOT_AUTOSTART 2u /* the district starts by itself when the machine does */
+#define ROOT_GATED     4u /* what it shows on its console is held until it is committed */
 
 /** The bond that a district is in: see bond.c. */
 struct disk_bond {

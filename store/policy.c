@@ -1,6 +1,6 @@
 /*
- * What is changed outside of generations: interval, crash policy, autostart, retention, the journal
- * page, capacity, and the generations that are kept.
+ * What is changed outside of generations: interval, crash policy, autostart, gated, retention, the
+ * journal page, capacity, and the generations that are kept.
  */
 #include <string.h>
 
@@ -43,6 +43,13 @@ static void change_autostart(struct disk_root *h, const void *value)
     h->flags = v[0] ? h->flags | ROOT_AUTOSTART : h->flags & ~ROOT_AUTOSTART;
 }
 
+static void change_gated(struct disk_root *h, const void *value)
+{
+    const uint64_t *v = value;
+
+    h->flags = v[0] ? h->flags | ROOT_GATED : h->flags & ~ROOT_GATED;
+}
+
 static void change_retention(struct disk_root *h, const void *value)
 {
     const uint64_t *v = value;
@@ -70,6 +77,13 @@ int store_set_autostart(struct store *st, bool on)
     uint64_t v = on;
 
     return change_head(st, change_autostart, &v);
+}
+
+int store_set_gated(struct store *st, bool on)
+{
+    uint64_t v = on;
+
+    return change_head(st, change_gated, &v);
 }
 
 /** Without the zeros at its end. */

@@ -216,6 +216,7 @@ void store_info(const struct store *st, struct store_info *info)
         .journal = h->journal,
         .journal_sequence = h->journal_sequence,
         .autostart = (h->flags & ROOT_AUTOSTART) != 0,
+        .gated = (h->flags & ROOT_GATED) != 0,
     };
     memcpy(info->id, st->super.id, sizeof(info->id));
     memcpy(info->name, st->super.name, STORE_NAME_MAX);

@@ -195,3 +195,8 @@ int64_t history_autostart(bool on)
 {
     return server.store ? server_changed(store_set_autostart(server.store, on)) : server.line.error;
 }
+
+int64_t history_gated(bool on)
+{
+    return server.store ? server_changed(store_set_gated(server.store, on)) : server.line.error;
+}

@@ -24,5 +24,7 @@ int64_t history_retain(const uint64_t *keep);
 int64_t history_policy(uint64_t policy);
 /** Sets whether the district starts by itself when the machine does. */
 int64_t history_autostart(bool on);
+/** Sets whether its output to the console is held until it is committed. */
+int64_t history_gated(bool on);
 
 #endif

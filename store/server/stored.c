@@ -118,6 +118,7 @@ void server_fill_line(void)
     line->crash_policy = info.crash_policy;
     line->generations = info.generations;
     line->autostart = info.autostart;
+    line->gated = info.gated;
     line->keep[0] = info.keep_last;
     line->keep[1] = info.keep_minutes;
     line->keep[2] = info.keep_hours;
@@ -316,7 +317,8 @@ static int64_t start_asked(const struct message *m, const void *string)
 static bool too_early(int64_t order)
 {
     bool changes = order == STORE_INTERVAL || order == STORE_DROP || order == STORE_RETENTION ||
-                   order == STORE_SCRUB || order == STORE_POLICY || order == STORE_AUTOSTART;
+                   order == STORE_SCRUB || order == STORE_POLICY || order == STORE_AUTOSTART ||
+                   order == STORE_GATED;
 
     return changes && server.store && copies_ready() != BW_OK;
 }
@@ -381,6 +383,9 @@ static bool serve(const struct message *m, const void *string, struct message *r
         break;
     case STORE_AUTOSTART:
         reply->code = history_autostart(m->word[0] != 0);
+        break;
+    case STORE_GATED:
+        reply->code = history_gated(m->word[0] != 0);
         break;
     case STORE_SCRUB:
         scrub_order(m->word[0]);

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Gated links: two payers in one district pay into an account of another over a gated link, without numbers of their own,
 while either is killed and the power goes: each payment counts once, and nobody notices more than a delay. Who goes
-back farther than that is told SEVERED.
+back farther than that is told SEVERED. And a district whose console is gated: what it has shown is never contradicted or
+shown twice.
 
     test_gated.py [--kills N] [--seed N] [TEST]...
 """
@@ -24,12 +25,12 @@ sys.argv[1:] = rest
 chance = random.Random(options.seed)
 
 
-def store(name, *native):
-    return make_store(os.path.join(SCRATCH, 'gated', name + '.district'), name, size='32M', interval='30ms', native=native)
+def store(name, *native, interval='30ms'):
+    return make_store(os.path.join(SCRATCH, 'gated', name + '.district'), name, size='32M', interval=interval, native=native)
 
 
 stores = [store('bank', 'account'), store('shop', 'payer bank 3 1 gated', 'payer bank 4 1 gated'),
-          store('echo', 'bench_asker'), store('asker', 'bench_asker echo')]
+          store('echo', 'bench_asker'), store('asker', 'bench_asker echo'), store('screen', interval='1h')]
 machine = Machine(stores, name='gated')
 
 
@@ -131,6 +132,62 @@ def test_the_payers_go_back():
     check.true(known > paid, 'the payers have forgotten payments (%d of %d)' % (known, paid))
     wait_for('both payers are told', lambda: len(agreements()) == 2)
     paying()
+
+
+# -- the console: `gated NAME on` --------------------------------------------------------------------------
+
+COUNTS = 'n=0; while :; do n=$((n+1)); echo "<$n>"; sleep 0.02; done\n'  # no more than the console keeps meanwhile
+
+
+def look_at_screen(last, again=False, n=20):
+    """Attached; looks at so many more numbers that the district counts, and detaches. They go on where one has looked
+    last; `again`: some of what was seen may come again first. @return the last one"""
+    machine.expect(r'(<\d+>\r\n){%d}' % n)
+    text = machine.child.before + machine.match.group(0) + machine.detach()
+    numbers = [int(found) for found in re.findall(r'^<(\d+)>\r*\n', text.replace('\r', ''), re.MULTILINE)]
+    check.equal(numbers, list(range(numbers[0], numbers[0] + len(numbers))), 'numbers in a row')
+    check.true(numbers[0] == last + 1 or again and numbers[0] <= last + 1 and numbers[-1] >= last,
+               'after %d came %d to %d' % (last, numbers[0], numbers[-1]))
+    return numbers[-1]
+
+
+def test_console_is_never_contradicted():
+    machine.restart('screen')
+    machine.prompt()
+    machine.detach()
+    check.contains(machine.command('gated screen'), 'is shown at once')
+    check.contains(machine.command('gated screen perhaps'), 'say on or off')
+    check.contains(machine.command('gated screen on'), 'is held until it is committed')
+    check.contains(machine.command('districts'), 'shows only what is committed')
+    machine.attach('screen')
+    check.equal(machine.sh('echo hello')[1], 'hello')
+    machine.send(COUNTS)
+    last = look_at_screen(0)
+    for _ in range(5):
+        machine.command('kill screen')
+        machine.restart('screen')
+        last = look_at_screen(last)
+    for _ in range(2):
+        machine.attach('screen')
+        last = look_at_screen(last)
+        machine.unplug()
+        machine.start()
+        machine.login()
+        machine.restart('screen')
+        last = look_at_screen(last, again=True, n=60)
+
+
+def test_console_after_going_back():
+    machine.command('rollback screen --back 3')
+    machine.attach('screen')
+    machine.send('\x03')
+    machine.prompt()
+    check.equal(machine.sh('echo back')[1], 'back')
+    machine.detach()
+    check.contains(machine.command('gated screen off'), 'is shown at once')
+    machine.attach('screen')
+    check.equal(machine.sh('echo at once')[1], 'at once')
+    machine.detach()
 
 
 def finish():

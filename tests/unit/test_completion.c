@@ -17,6 +17,7 @@ static const struct {
     {"restart", "NAME [--generation N]"},
     {"rollback", "NAME [N | --back K]"},
     {"autostart", "NAME [on|off]"},
+    {"gated", "NAME [on|off]"},
     {"poweroff", "[--force]"},
     {"help", "[COMMAND]"},
 };

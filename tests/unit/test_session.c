@@ -13,7 +13,7 @@ static struct session session;
 static void setup(void)
 {
     memset(&session, 0, sizeof(session));
-    ck_assert(session_open(&session));
+    ck_assert(session_open(&session, false));
 }
 
 static void teardown(void)
@@ -138,7 +138,7 @@ START_TEST(opening_again_empties)
     session_type(&session, 'x');
     session_close(&session);
     ck_assert(!session.open);
-    ck_assert(session_open(&session));
+    ck_assert(session_open(&session, false));
     ck_assert_uint_eq(show(text), 0);
     ck_assert_uint_eq(session_read(&session, text, sizeof(text)), 0);
 }

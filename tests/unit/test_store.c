@@ -277,12 +277,15 @@ START_TEST(policy_is_kept)
     ck_assert_int_eq(store_set_crash_policy(m->st, 2), STORE_OK);
     ck_assert_int_eq(store_set_autostart(m->st, false), STORE_OK);
     ck_assert_int_eq(store_set_autostart(m->st, true), STORE_OK);
+    ck_assert_int_eq(store_set_gated(m->st, true), STORE_OK);
+    ck_assert_int_eq(store_set_gated(m->st, false), STORE_OK);
+    ck_assert_int_eq(store_set_gated(m->st, true), STORE_OK);
     ck_assert_int_eq(store_set_retention(m->st, 8, 4, 5, 6), STORE_OK);
     model_reopen(m);
     store_info(m->st, &i);
     ck_assert_uint_eq(i.interval, 12345);
     ck_assert_uint_eq(i.crash_policy, 2);
-    ck_assert(i.autostart && !i.leaks);
+    ck_assert(i.autostart && i.gated && !i.leaks);
     ck_assert_uint_eq(i.keep_last, 8);
     ck_assert_uint_eq(i.keep_days, 6);
     model_check(m);

@@ -240,6 +240,7 @@ static void serve_session(unsigned s, const struct message *m, struct message *r
     switch (m->code) {
     case CONSOLE_WRITE:
         reply->word[0] = session_write(&sessions[s], m->buffer, m->length, s == focus);
+        session_mark(&sessions[s], m->word[0], m->word[1] + reply->word[0]);
         if (s == focus) {
             pump_output();
         }
@@ -255,6 +256,11 @@ static void serve_session(unsigned s, const struct message *m, struct message *r
     case CONSOLE_SIZE:
         reply->word[0] = rows;
         reply->word[1] = columns;
+        reply->word[2] = sessions[s].gated;
+        break;
+    case CONSOLE_SHOWN:
+        reply->word[0] = sessions[s].mark;
+        reply->word[1] = sessions[s].number;
         break;
     case CONSOLE_DETACH:
         if (s != 0 && s == focus) {
@@ -278,12 +284,17 @@ static void serve_districtd(const struct message *m, struct message *reply)
 {
     uint64_t s = m->word[0];
 
-    if (m->code != CONSOLE_OPEN && m->code != CONSOLE_CLOSE) {
+    if (m->code != CONSOLE_OPEN && m->code != CONSOLE_CLOSE && m->code != CONSOLE_GATED) {
         reply->code = BW_ORDER;
         return;
     }
     if (s == 0 || s >= SESSIONS) {
         reply->code = BW_ARGUMENT;
+        return;
+    }
+    if (m->code == CONSOLE_GATED) {
+        sessions[s].gated = m->word[1] != 0;
+        notify((unsigned)s);
         return;
     }
     if (focus == s) {
@@ -294,7 +305,7 @@ static void serve_districtd(const struct message *m, struct message *reply)
     if (m->code == CONSOLE_CLOSE) {
         return;
     }
-    if (!session_open(&sessions[s])) {
+    if (!session_open(&sessions[s], m->word[1] != 0)) {
         reply->code = BW_NOMEM;
         return;
     }
@@ -309,7 +320,7 @@ static void set_up(void)
     m.word[0] = bw_next_id(1);
     m.word[1] = OBJECT_NODE;
     bw_assert(bw_call(KEY_AT(KR_RANGE), &m) == BW_OK);
-    bw_assert(session_open(&sessions[0]));
+    bw_assert(session_open(&sessions[0], false));
     connect_serial();
     bw_assert(bw_publish("console", 0) == BW_OK);
     bw_assert(bw_publish("consoles", BADGE_DISTRICTD) == BW_OK);

@@ -11,18 +11,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool session_open(struct session *s)
+bool session_open(struct session *s, bool gated)
 {
-    uint8_t *backlog = s->backlog ? s->backlog : malloc(CONSOLE_BACKLOG);
-    uint8_t *input = s->input ? s->input : malloc(SESSION_INPUT);
+    struct session old = *s;
 
-    *s = (struct session){.open = backlog && input, .backlog = backlog, .input = input};
+    *s = (struct session){
+        .gated = gated,
+        .backlog = old.backlog ? old.backlog : malloc(CONSOLE_BACKLOG),
+        .input = old.input ? old.input : malloc(SESSION_INPUT),
+    };
+    if (gated) {
+        s->mark = old.mark;
+        s->number = old.number;
+        s->written = old.written;
+        s->shown = old.shown;
+    }
+    s->open = s->backlog && s->input;
     return s->open;
 }
 
 void session_close(struct session *s)
 {
-    *s = (struct session){.backlog = s->backlog, .input = s->input};
+    s->open = s->listening = s->wants_room = false;
+    s->typed = s->taken = 0;
 }
 
 size_t session_write(struct session *s, const void *from, size_t n, bool focused)
@@ -44,6 +55,14 @@ size_t session_write(struct session *s, const void *from, size_t n, bool focused
         s->shown = s->written - CONSOLE_BACKLOG;
     }
     return n;
+}
+
+void session_mark(struct session *s, uint64_t mark, uint64_t number)
+{
+    if (mark || !s->gated) {
+        s->mark = mark;
+        s->number = number;
+    }
 }
 
 size_t session_unshown(const struct session *s, const uint8_t **from)

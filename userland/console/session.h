@@ -14,21 +14,26 @@
 
 struct session {
     bool open;
-    bool listening;   /* it has given a key for posts */
-    bool wants_room;  /* a write was cut short and a post is owed */
-    uint64_t written; /* bytes ever written */
-    uint64_t shown;   /* of these, given to the terminal or overwritten */
-    uint64_t typed;   /* bytes ever typed */
-    uint64_t taken;   /* of these, read */
-    uint8_t *backlog; /* CONSOLE_BACKLOG bytes */
-    uint8_t *input;   /* SESSION_INPUT bytes */
+    bool listening;  /* it has given a key for posts */
+    bool wants_room; /* a write was cut short and a post is owed */
+    bool gated;
+    uint64_t mark, number; /* CONSOLE_SHOWN */
+    uint64_t written;      /* bytes ever written */
+    uint64_t shown;        /* of these, given to the terminal or overwritten */
+    uint64_t typed;        /* bytes ever typed */
+    uint64_t taken;        /* of these, read */
+    uint8_t *backlog;      /* CONSOLE_BACKLOG bytes */
+    uint8_t *input;        /* SESSION_INPUT bytes */
 };
 
-/** Opens s, empty. @return false if there is no memory */
-bool session_open(struct session *s);
+/** Opens s: empty, or gated and with what was written to it. @return false if there is no memory */
+bool session_open(struct session *s, bool gated);
 void session_close(struct session *s);
 /** Takes bytes to be shown. With the focus it takes what there is room for; without, everything. */
 size_t session_write(struct session *s, const void *from, size_t n, bool focused);
+/** What was written has this mark (0: none; in a gated session that is history, shown again) and
+ * ends before this number. */
+void session_mark(struct session *s, uint64_t mark, uint64_t number);
 /** The next bytes to show. @return how many lie at *from, 0: none */
 size_t session_unshown(const struct session *s, const uint8_t **from);
 /** Goes back to the start of the line that the terminal was in, so that a prompt is seen again. */

@@ -95,6 +95,9 @@ static enum command_result districts(int count, char **words)
         if (line.autostart) {
             screen_print("  starts by itself\n");
         }
+        if (line.gated) {
+            screen_print("  shows only what is committed\n");
+        }
         if (line.mirror[0]) {
             screen_print("  %.64s\n", line.mirror);
         }
@@ -445,6 +448,12 @@ static const struct command commands[] = {
      "From its newest generation, unless its store needs a decision: then an event says so. It is "
      "kept in the store.",
      settings_autostart},
+    {"gated", "NAME [on|off]", 1, 2,
+     "shows or sets whether a district's output waits until it is committed",
+     "What is shown on its console, echo and prompts too, is then never contradicted by a kill or "
+     "a "
+     "power cut.\nA checkpoint is made as soon as there is output. It is kept in the store.",
+     settings_gated},
     {"poweroff", "[--force]", 0, 1,
      "checkpoints the running districts and switches the machine off",
      "Does not if one cannot be checkpointed, except with --force.", end_machine},

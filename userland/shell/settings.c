@@ -86,6 +86,17 @@ enum command_result settings_policy(int count, char **words)
     return COMMAND_DONE;
 }
 
+/** Understands [on|off]. @return false: something else, which it says */
+static bool parse_switch(const char *command, const char *text, bool *on)
+{
+    *on = strcmp(text, "on") == 0;
+    if (!*on && strcmp(text, "off") != 0) {
+        screen_print("%s: '%s' is not known; say on or off\n", command, text);
+        return false;
+    }
+    return true;
+}
+
 enum command_result settings_autostart(int count, char **words)
 {
     struct district_line line;
@@ -98,9 +109,7 @@ enum command_result settings_autostart(int count, char **words)
     }
     on = line.autostart != 0;
     if (count == 3) {
-        on = strcmp(words[2], "on") == 0;
-        if (!on && strcmp(words[2], "off") != 0) {
-            screen_print("autostart: '%s' is not known; say on or off\n", words[2]);
+        if (!parse_switch("autostart", words[2], &on)) {
             return COMMAND_DONE;
         }
         m.word[0] = on;
@@ -111,6 +120,33 @@ enum command_result settings_autostart(int count, char **words)
                      on ? "starts by itself" : "does not start by itself");
     } else {
         screen_print("autostart: %s: %s\n", words[1], admin_reason(result));
+    }
+    return COMMAND_DONE;
+}
+
+enum command_result settings_gated(int count, char **words)
+{
+    struct district_line line;
+    struct message m = {0};
+    int64_t result = BW_OK;
+    bool on;
+
+    if (!command_district("gated", words[1], &line)) {
+        return COMMAND_DONE;
+    }
+    on = line.gated != 0;
+    if (count == 3) {
+        if (!parse_switch("gated", words[2], &on)) {
+            return COMMAND_DONE;
+        }
+        m.word[0] = on;
+        result = admin_order(DISTRICTS_GATED, words[1], &m, NULL);
+    }
+    if (result == BW_OK) {
+        screen_print("%s: what it shows on its console %s\n", words[1],
+                     on ? "is held until it is committed" : "is shown at once");
+    } else {
+        screen_print("gated: %s: %s\n", words[1], admin_reason(result));
     }
     return COMMAND_DONE;
 }

@@ -9,5 +9,6 @@
 enum command_result settings_interval(int count, char **words);
 enum command_result settings_policy(int count, char **words);
 enum command_result settings_autostart(int count, char **words);
+enum command_result settings_gated(int count, char **words);
 
 #endif

@@ -180,6 +180,7 @@ struct store_info {
     uint32_t journal;  /* bytes of the journal page; behind them it is zero */
     uint64_t journal_sequence; /* of what it has; 0: it was never written */
     bool autostart;            /* the district starts by itself when the machine does */
+    bool gated;                /* what it shows on its console is held until it is committed */
     struct store_bond bond;
     uint64_t instant; /* of the current generation; 0: it was not made in a bond */
     bool in_doubt;    /* the current generation counts only if the home has that instant */
@@ -283,6 +284,7 @@ int store_set_bond(struct store *st, const struct store_bond *bond);
 int store_set_interval(struct store *st, uint64_t interval);
 int store_set_crash_policy(struct store *st, uint32_t policy);
 int store_set_autostart(struct store *st, bool on);
+int store_set_gated(struct store *st, bool on);
 /** The journal page belongs to no generation: what is written to it stays, whichever generation the
  * district goes back to. Durable when it returns; after STORE_IO it may have happened.
  * @param bytes n <= STORE_JOURNAL, the rest is zero @param sequence above the one before, else

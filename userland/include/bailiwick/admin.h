@@ -56,6 +56,8 @@ enum districts_order {
                               again, until BW_ABSENT. string: why not, in words */
     DISTRICTS_BONDED = 15, /* from a store server, sent without waiting: w0 enum bonded, w1 instant,
                               w2 its slot, w3 what was wrong (enum bw_result) */
+    DISTRICTS_GATED = 16,  /* w0 1: what the district shows on its console is held until it is
+                              committed, 0: not; at once if it runs, and kept in its store */
 };
 
 /* What a store server says of a bond (districts/bond_step.h). */
@@ -102,9 +104,9 @@ struct district_line {
     uint32_t crash_policy;   /* as in struct system_page */
     uint32_t generations;    /* kept */
     uint32_t autostart;      /* 1: it starts by itself when the machine does */
-    uint32_t reserved;
-    uint32_t keep[4];                   /* retention: of the last, one a minute, an hour, a day */
-    char mirror[64];                    /* how its copies are, or empty: it is not mirrored */
+    uint32_t gated;          /* 1: its output to the console is held until it is committed */
+    uint32_t keep[4];        /* retention: of the last, one a minute, an hour, a day */
+    char mirror[64];         /* how its copies are, or empty: it is not mirrored */
     char message[DISTRICT_MESSAGE_MAX]; /* one line for the user, or empty */
     struct bond_line bond;
 };
@@ -165,6 +167,7 @@ enum store_order {
     STORE_AUTOSTART = 14, /* w0 1: the district starts by itself when the machine does: kept in the
                              store */
     STORE_BOND = 15,      /* districtd: w0 enum store_bond_order */
+    STORE_GATED = 16,     /* districtd: w0 as DISTRICTS_GATED; kept in the store */
 };
 
 /** STORE_BOND. Those with an instant are answered at once; what comes of them is reported with

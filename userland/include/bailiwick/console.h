@@ -6,24 +6,31 @@
  * "serial" driver answers the same orders, with one session.
  *
  * Bytes are passed as they are: no line discipline here (the shell edits lines itself, a district
- * has its own tty in its personality). Nothing here ever waits: data that does not fit is refused
- * with a short count, and a post says when to try again.
+ * has its own tty in its personality). A gated session is one whose district holds its output until
+ * it is committed; it numbers it, so that after a restart it knows what has been shown. Nothing
+ * here ever waits: data that does not fit is refused with a short count, and a post says when to
+ * try again.
  */
 #ifndef BAILIWICK_CONSOLE_H
 #define BAILIWICK_CONSOLE_H
 
 enum console_order {
-    CONSOLE_WRITE = 1, /* string -> w0 bytes taken (0: full; a post follows when there is room) */
+    CONSOLE_WRITE = 1, /* string -> w0 bytes taken (0: full; a post follows when there is room).
+                          w0 mark, w1 number of the first byte: kept for CONSOLE_SHOWN; w0 0 in a
+                          gated session: history */
     CONSOLE_READ = 2,  /* w0 at most -> string (empty: none; a post follows when there is input) */
     CONSOLE_LISTEN =
         3, /* k0 start key: posted when there is input, room, or the size or focus changed */
-    CONSOLE_SIZE = 4,   /* -> w0 rows, w1 columns */
+    CONSOLE_SIZE = 4,   /* -> w0 rows, w1 columns, w2 1: the session is gated */
     CONSOLE_ATTACH = 5, /* shell only, w0 session: gives it the focus; the reply comes when the user
                            has typed Ctrl-] (w0 0) or the session has been closed (w0 1) */
-    CONSOLE_OPEN =
-        6, /* districtd only, w0 session 1..63 -> k0: start key of that session, emptied */
+    CONSOLE_OPEN = 6,   /* districtd only, w0 session 1..63, w1 1: gated -> k0: start key of that
+                           session, emptied;   a gated one has the output of the last one */
     CONSOLE_CLOSE = 7,  /* districtd only, w0 session: its district has ended */
     CONSOLE_DETACH = 8, /* a session gives the focus back, as if Ctrl-] had been typed */
+    CONSOLE_SHOWN = 9, /* -> w0 mark of the last CONSOLE_WRITE of this session or the one before it,
+                          w1 number of the byte behind it; 0: none */
+    CONSOLE_GATED = 10, /* districtd only, w0 session, w1 1: it is gated from now on, 0: not */
 };
 
 #define CONSOLE_BACKLOG   16384u

@@ -8,15 +8,20 @@
  * runs ahead. In a replay `shown` is behind out_tail: then only history is being repeated.
  *   2. Everything here is as of the checkpoint after a restart, except the link to the console,
  * which is severed: it is looked up again whenever the incarnation has changed or a call says so.
- *   3. While nothing happens the agent waits without a deadline, so that an idle district stays
+ *   3. If the session is gated, what is beyond held.free is not committed, and is not shown:
+ * nothing that was seen is contradicted by a restart from the newest generation, and nothing is
+ * shown twice: the console knows the number of what it has. A checkpoint is asked for as soon as
+ * something waits.
+ *   4. While nothing happens the agent waits without a deadline, so that an idle district stays
  * clean.
  */
 #include <string.h>
 #include <bailiwick/console.h>
 #include <bailiwick/image.h>
-#include <bailiwick/runtime.h>
+#include <bailiwick/program.h>
 #include "../rings.h"
 #include "../../console/queries.h"
+#include "held.h"
 
 #define KR_CONSOLE  KEY_AT(24)
 #define KR_MY_START KEY_AT(25)
@@ -26,6 +31,8 @@
 #define DEFAULT_ROWS    24u
 #define DEFAULT_COLUMNS 80u
 #define CONNECT_TRIES   3
+#define LOOK_NS         1000000ull /* for a commit, at first; then after 1/8 of the time waited */
+#define LOOK_MAX_NS     1000000000ull
 
 static struct terminal_rings *const rings = (struct terminal_rings *)IMAGE_WINDOW(2);
 
@@ -35,6 +42,10 @@ static uint32_t shown;
 static uint8_t replay[RINGS_OUT]; /* shown before the restart; goes out before anything new */
 static size_t replay_at, replay_end;
 static int connected; /* KR_CONSOLE is believed to be live */
+static int fresh;     /* since the last restart nothing has been shown */
+static int gated;     /* as the console says */
+static struct held held;
+static bw_time_t waiting_since; /* for a commit; 0: not */
 
 /** True once in each incarnation of the district but the first. */
 static int restarted(void)
@@ -90,11 +101,38 @@ static void learn_size(void)
         rows = (uint32_t)m.word[0];
         columns = (uint32_t)m.word[1];
     }
+    if (m.code == BW_OK) {
+        if (!gated && m.word[2]) {
+            held_begin(&held, shown);
+        }
+        gated = m.word[2] != 0;
+    }
     if (rows != rings->rows || columns != rings->columns) {
         rings->rows = rows;
         rings->columns = columns;
         rings_store(&rings->resized, rings->resized + 1);
         bw_post(KEY_AT(KR_IMAGE_PEER));
+    }
+}
+
+/** After a restart: goes on behind what the console has shown, or shows the last screen again. */
+static void resume(void)
+{
+    struct message m = {.code = CONSOLE_SHOWN}, start = {0};
+
+    bw_self(SELF_START, &start);
+    if (gated && bw_call(KR_CONSOLE, &m) == BW_OK &&
+        held_goes_on(&held, start.word[0], m.word[0], (uint32_t)m.word[1], shown,
+                     rings_load(&rings->out_head))) {
+        replay_at = replay_end = 0;
+        shown = (uint32_t)m.word[1];
+        rings_store(&rings->out_tail, shown);
+        return;
+    }
+    keep_last_screen();
+    if (gated) { /* from here on this is what it shows */
+        m = (struct message){.code = CONSOLE_WRITE, .word = {held_mark(&held), shown}};
+        bw_call(KR_CONSOLE, &m);
     }
 }
 
@@ -113,14 +151,23 @@ static void connect(void)
     }
     if (connected) {
         learn_size();
+        if (fresh) {
+            fresh = 0;
+            resume();
+        }
     }
 }
 
-/** Writes to the console. @return bytes taken; 0 also if the console is gone */
-static size_t write_console(const uint8_t *from, size_t n)
+/** Writes to the console. @param number of the first byte; NULL: it is history
+ *  @return bytes taken; 0 also if the console is gone */
+static size_t write_console(const uint8_t *from, size_t n, const uint32_t *number)
 {
     struct message m = {.code = CONSOLE_WRITE, .string = from, .length = n};
 
+    if (gated && number) {
+        m.word[0] = held_mark(&held);
+        m.word[1] = *number;
+    }
     if (bw_call(KR_CONSOLE, &m) != BW_OK) {
         connected = 0;
         return 0;
@@ -132,7 +179,7 @@ static size_t write_console(const uint8_t *from, size_t n)
 static int drain_replay(void)
 {
     while (connected && replay_at < replay_end) {
-        size_t taken = write_console(replay + replay_at, replay_end - replay_at);
+        size_t taken = write_console(replay + replay_at, replay_end - replay_at, NULL);
 
         if (taken == 0) {
             break;
@@ -142,19 +189,52 @@ static int drain_replay(void)
     return replay_at == replay_end;
 }
 
+/** Up to where output may be shown. */
+static uint32_t limit(void)
+{
+    uint32_t head = rings_load(&rings->out_head);
+    struct incarnation now;
+
+    if (!gated) {
+        return head;
+    }
+    bw_incarnation(&now);
+    head = held_limit(&held, head, now.epoch, bw_committed());
+    if (held.waits && held.epoch == now.epoch) { /* what would have it is not being written yet */
+        bw_hurry();
+    }
+    return head;
+}
+
+/** When to look again for the commit that output waits for. */
+static bw_time_t look_again(void)
+{
+    bw_time_t now = bw_monotonic(), after;
+
+    if (!gated || !held.waits) {
+        waiting_since = 0;
+        return BW_NO_DEADLINE;
+    }
+    if (waiting_since == 0 || waiting_since > now) {
+        waiting_since = now;
+    }
+    after = (now - waiting_since) / 8;
+    return now + (after < LOOK_NS ? LOOK_NS : after > LOOK_MAX_NS ? LOOK_MAX_NS : after);
+}
+
 /** Hands output to the console. @return 1 if the personality has more room than before */
 static int drain_output(void)
 {
     int made_room = 0;
 
     while (connected) {
-        size_t n = rings_load(&rings->out_head) - shown;
+        size_t n = limit() - shown;
         size_t taken;
 
         if (n > RINGS_OUT - shown % RINGS_OUT) {
             n = RINGS_OUT - shown % RINGS_OUT;
         }
-        taken = n ? write_console(rings->out + shown % RINGS_OUT, n) : 0;
+        taken = n ? write_console(rings->out + shown % RINGS_OUT, n, &shown) : 0;
         if (taken == 0) {
             break;
         }
@@ -203,7 +283,7 @@ int main_native(uint64_t word)
         int moved = 0;
 
         if (restarted()) {
-            keep_last_screen();
+            fresh = 1;
             rings_store(&rings->restarts, rings->restarts + 1);
             moved = 1;
         }
@@ -217,8 +297,7 @@ int main_native(uint64_t word)
         if (moved) {
             bw_post(KEY_AT(KR_IMAGE_PEER));
         }
-        if (bw_wait(connected ? BW_NO_DEADLINE : bw_monotonic() + RETRY_NS) &
-            1ull << BADGE_CONSOLE) {
+        if (bw_wait(connected ? look_again() : bw_monotonic() + RETRY_NS) & 1ull << BADGE_CONSOLE) {
             learn_size();
         }
     }
