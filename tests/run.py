@@ -159,6 +159,7 @@ def jobs(long):
     yield 'bonds', system('bonds', '--cuts', '60' if long else '8', '--seed', str(SEED))
     yield 'storm', system('storm', '--seed', str(SEED), '--faults', '1000' if long else '50')
     yield 'many', system('many')
+    yield 'neighbour', system('neighbour')
     yield 'model', counting('/usr/bin/python3', os.path.join(HERE, 'model', 'check.py'))
     yield 'sockets', system('sockets')
     yield 'bochs', system('bochs')

@@ -5,7 +5,8 @@ the columns name,value,unit,machine.
 Instructions are counted with `qemu -icount shift=0`, under which the TSC counts them; wall times are of software
 emulation, the least of several, and mean something only as ratios within one run.
 
-    bench.py [NAME]...     only these groups: nucleus, store, linux, paging, bytes, cost, interval, commit, restart, boot
+    bench.py [NAME]...     only these groups: nucleus, store, linux, paging, bytes, cost, interval, commit, restart, boot,
+                         neighbour
 """
 import csv
 import json
@@ -17,8 +18,9 @@ import sys
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(TOP, 'tests', 'system'))
+sys.path[:0] = [os.path.join(TOP, 'tests', 'system'), os.path.join(TOP, 'tests', 'system', 'neighbour')]
 from machine import BOOT, BUILD, MKDISTRICT, Machine, MachineError, make_store, make_tree  # noqa: E402
+from neighbourhood import INSTRUCTION, Neighbourhood  # noqa: E402
 
 FOLDER = os.path.join(BUILD, 'bench')
 DISTRICT = 'bench'
@@ -370,14 +372,40 @@ def boot():
     result('power_on_to_login_seconds', min(times), 'seconds', EMULATED)
 
 
+def neighbour():
+    """What a district sees of a greedy one: how late it is woken, how long an answer over a link takes, and what it gets of
+    the processor when it computes, with and without."""
+    kinds = ('computes', 'forks', 'memory', 'store', 'links', 'writes')
+    n = Neighbourhood(kinds)
+    try:
+        n.start_good()
+        alone = None
+        for kind in ('nobody', *kinds):
+            if kind != 'nobody':
+                n.begin(kind)
+            n.settle()
+            reports = n.reports(50, 'quiet', 'busy')
+            if kind != 'nobody':
+                n.end(kind)
+            turns = sum(r[0] for r in reports['busy']) / len(reports['busy'])
+            alone = alone or turns
+            for what, place in (('wake_late', 1), ('answer', 3)):
+                result('neighbour_of_%s_%s' % (kind, what), max(r[place] for r in reports['quiet']) * 1000 >> INSTRUCTION,
+                       'instructions', COUNTED)
+            result('neighbour_of_%s_share' % kind, turns / alone, 'ratio', COUNTED)
+    finally:
+        n.close()
+
+
 GROUPS = {'nucleus': nucleus, 'store': store_library, 'linux': linux, 'paging': paging,
-          'bytes': bytes_written, 'cost': cost, 'interval': interval, 'commit': commit, 'restart': restart, 'boot': boot}
+          'bytes': bytes_written, 'cost': cost, 'interval': interval, 'commit': commit, 'restart': restart, 'boot': boot,
+          'neighbour': neighbour}
 # name, value, whether it is the most or the least
 TARGETS = (('stop_time_ratio_256_to_16', 1.5, 'most'), ('restart_ratio_256_to_16', 1.5, 'most'),
            ('restart_ratio_store_16gib_to_16mib', 1.5, 'most'), ('restart_memory_ratio_store_16gib_to_16mib', 1.1, 'most'),
            ('call_return_instructions', 1500, 'most'), ('commit_fraction_of_raw', 0.85, 'least'),
            ('device_flushes_per_commit', 2, 'most'), ('interval_10ms_cost', 0.1, 'most'),
-           ('interval_10ms_generations_per_second', 80, 'least'))
+           ('interval_10ms_generations_per_second', 80, 'least'), ('neighbour_of_forks_share', 0.4, 'least'))
 
 
 
