@@ -1,6 +1,7 @@
 /*
  * The PCI bus driver: finds the functions on bus 0 and behind bridges, in slot order, has the
  * supervisor start a driver for each that we have one for, and then serves those drivers (pci.h).
+ * Where no IDE controller is found there may be one that does not speak PCI.
  *
  * A function's place in the table plus one is the badge of its start key.
  *
@@ -17,10 +18,12 @@
 #define KR_REGISTERS 24
 #define KR_LINE      25
 #define KR_FUNCTION  26
+#define KR_CHANNEL   27 /* .. 30 */
 
 #define FUNCTIONS_MAX 64u
 #define BUS_DEPTH_MAX 8u
 
+#define CLASS_IDE           0x0101u
 #define CLASS_BRIDGE_PCI    0x0604u
 #define HEADER_MULTI        0x80u
 #define HEADER_TYPE         0x7fu
@@ -30,7 +33,7 @@
 
 static struct function {
     pci_address at;
-    bool is_virtio;
+    bool is_virtio, is_ide;
     struct pci_virtio virtio;
     uint64_t base; /* of its registers */
 } functions[FUNCTIONS_MAX];
@@ -46,6 +49,10 @@ static void add_function(pci_address at)
     }
     functions_count++;
     f->at = at;
+    f->is_ide = at == NO_FUNCTION || pci_read(at, PCI_CLASS, 2) == CLASS_IDE;
+    if (at == NO_FUNCTION) {
+        return;
+    }
     f->is_virtio = pci_find_virtio(at, &f->virtio, &f->base);
     if (f->virtio.device_type && !f->is_virtio) {
         bw_log("pci: %02x:%02x.%x is a virtio device in a form that we cannot use", at >> 8,
@@ -98,15 +105,16 @@ static int64_t machine_key(enum nucleus_order order, uint64_t w0, uint64_t w1, u
 static int64_t make_keys(unsigned n)
 {
     const struct function *f = &functions[n];
-    unsigned line = pci_read(f->at, PCI_INTERRUPT_LINE, 1);
+    unsigned line = f->is_virtio ? pci_read(f->at, PCI_INTERRUPT_LINE, 1) : 0;
     struct message m = {.code = DOMAIN_MAKE_START, .word = {n + 1}, .take = {KEY_AT(KR_FUNCTION)}};
     int64_t result = bw_call(KEY_AT(KR_SELF), &m);
 
     bw_drop_key(KEY_AT(KR_LINE));
-    if (result >= 0 && pci_read(f->at, PCI_INTERRUPT_PIN, 1) && line && line < 16) {
+    if (result >= 0 && line && line < 16 && pci_read(f->at, PCI_INTERRUPT_PIN, 1)) {
         result = machine_key(NUCLEUS_IRQ, line, 0, KR_LINE);
     }
-    if (result >= 0) {
+    bw_drop_key(KEY_AT(KR_REGISTERS));
+    if (result >= 0 && f->is_virtio) {
         result = machine_key(NUCLEUS_PHYSICAL, f->base, f->virtio.pages, KR_REGISTERS);
     }
     return result;
@@ -126,15 +134,37 @@ static int64_t spawn(const char *program, uint64_t word)
 static void start_driver(unsigned n, const char *program, uint64_t word)
 {
     const struct function *f = &functions[n];
-    uint32_t command = pci_read(f->at, PCI_COMMAND, 2);
     int64_t result = make_keys(n);
 
-    pci_write(f->at, PCI_COMMAND, 2, command | COMMAND_MEMORY);
+    if (f->at != NO_FUNCTION) {
+        uint32_t command = pci_read(f->at, PCI_COMMAND, 2);
+
+        pci_write(f->at, PCI_COMMAND, 2, command | (f->is_ide ? COMMAND_IO : COMMAND_MEMORY));
+    }
     if (result >= 0) {
         result = spawn(program, word);
     }
     bw_log("pci: %02x:%02x.%x is %s %llu%s\n", f->at >> 8, f->at >> 3 & 31, f->at & 7, program,
            (unsigned long long)word, result < 0 ? ": its driver could not be started" : "");
+}
+
+/* Disks at IDE controllers have the numbers behind the others', four for each controller. */
+static void start_ide(unsigned disks)
+{
+    bool any = false;
+
+    for (unsigned n = 0; n < functions_count; n++) {
+        any |= functions[n].is_ide;
+    }
+    if (!any) {
+        add_function(NO_FUNCTION);
+    }
+    for (unsigned n = 0; n < functions_count; n++) {
+        if (functions[n].is_ide) {
+            start_driver(n, "ata", disks);
+            disks += 4;
+        }
+    }
 }
 
 static void start_drivers(void)
@@ -153,6 +183,7 @@ static void start_drivers(void)
             entropy = true;
         }
     }
+    start_ide(disks);
     if (!entropy) {
         for (unsigned reg = KR_REGISTERS; reg <= KR_FUNCTION; reg++) {
             bw_drop_key(KEY_AT(reg));
@@ -164,8 +195,12 @@ static void start_drivers(void)
 
 static void set_master(const struct function *f, bool on)
 {
-    uint32_t command = pci_read(f->at, PCI_COMMAND, 2);
+    uint32_t command;
 
+    if (f->at == NO_FUNCTION) {
+        return;
+    }
+    command = pci_read(f->at, PCI_COMMAND, 2);
     command &= ~(COMMAND_MASTER | COMMAND_NO_INTX);
     command |= on ? COMMAND_MASTER | COMMAND_MEMORY : COMMAND_NO_INTX;
     pci_write(f->at, PCI_COMMAND, 2, command);
@@ -175,12 +210,39 @@ static void read_config(const struct function *f, struct message *m)
 {
     uint64_t offset = m->word[0], width = m->word[1];
 
-    if ((width != 1 && width != 2 && width != 4) || offset >= 256 || offset % width) {
+    if (f->at == NO_FUNCTION || (width != 1 && width != 2 && width != 4) || offset >= 256 ||
+        offset % width) {
         m->code = BW_ARGUMENT;
         return;
     }
     m->code = BW_OK;
     m->word[0] = pci_read(f->at, (unsigned)offset, (unsigned)width);
+}
+
+/* The keys of a channel: registers KR_CHANNEL and up are sent. */
+static void give_channel(const struct function *f, struct message *m)
+{
+    struct pci_channel c;
+
+    if (!f->is_ide || m->word[0] > 1 || !pci_find_channel(f->at, (unsigned)m->word[0], &c)) {
+        m->code = BW_ABSENT;
+        return;
+    }
+    bw_drop_key(KEY_AT(KR_CHANNEL + PCI_CHANNEL_MASTER));
+    if ((m->code = machine_key(NUCLEUS_PORTS, c.command, 8, KR_CHANNEL + PCI_CHANNEL_COMMAND)) <
+            0 ||
+        (m->code = machine_key(NUCLEUS_PORTS, c.control, 1, KR_CHANNEL + PCI_CHANNEL_CONTROL)) <
+            0 ||
+        (m->code = machine_key(NUCLEUS_IRQ, c.line, 0, KR_CHANNEL + PCI_CHANNEL_IRQ)) < 0) {
+        return;
+    }
+    if (c.master) {
+        m->code = machine_key(NUCLEUS_PORTS, c.master, 8, KR_CHANNEL + PCI_CHANNEL_MASTER);
+    }
+    m->word[0] = c.master != 0;
+    for (unsigned n = 0; n < 4; n++) {
+        m->send[n] = KEY_AT(KR_CHANNEL + n);
+    }
 }
 
 static void serve(const struct function *f, struct message *m)
@@ -197,6 +259,9 @@ static void serve(const struct function *f, struct message *m)
         m->code = f->is_virtio ? BW_OK : BW_ABSENT;
         m->string = f->is_virtio ? &f->virtio : NULL;
         m->length = sizeof(f->virtio);
+        break;
+    case PCI_CHANNEL:
+        give_channel(f, m);
         break;
     case PCI_QUIET:
         set_master(f, false);

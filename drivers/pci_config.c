@@ -28,11 +28,14 @@
 #define VIRTIO_CAP_LENGTH     12u
 #define VIRTIO_CAP_MULTIPLIER 16u
 
+#define INTERFACE_NATIVE 0x1u /* of an IDE controller: channel 0; 4 times that: channel 1 */
+
 #define BAR_IO    0x1u
 #define BAR_TYPE  0x6u
 #define BAR_64    0x4u
 #define BAR_COUNT 6u
 #define NO_BAR    0xffu
+#define BAR_PORT  0xfffcu
 #define PAGES_MAX 256u /* of a region that is mapped */
 
 static void select_register(pci_address at, unsigned offset)
@@ -150,4 +153,35 @@ bool pci_find_virtio(pci_address at, struct pci_virtio *v, uint64_t *base)
     pages = pages_used(v);
     v->pages = (uint32_t)pages;
     return *base != 0 && pages <= PAGES_MAX;
+}
+
+/* The PCI IDE Controller Specification: a channel is at its old place, or where regions 2n and 2n+1
+ * say; the bus master has 8 ports for each channel in region 4. */
+bool pci_find_channel(pci_address at, unsigned n, struct pci_channel *c)
+{
+    static const struct pci_channel old[2] = {{0x1f0, 0x3f6, 0, 14}, {0x170, 0x376, 0, 15}};
+    uint32_t region[2], master;
+
+    if (n > 1) {
+        return false;
+    }
+    *c = old[n];
+    if (at == NO_FUNCTION) {
+        return true;
+    }
+    if (pci_read(at, PCI_INTERFACE, 1) & INTERFACE_NATIVE << 2 * n) {
+        region[0] = pci_read(at, PCI_BAR + 8 * n, 4);
+        region[1] = pci_read(at, PCI_BAR + 8 * n + 4, 4);
+        c->command = (uint16_t)(region[0] & BAR_PORT);
+        c->control = (uint16_t)((region[1] & BAR_PORT) + 2);
+        c->line = (uint8_t)pci_read(at, PCI_INTERRUPT_LINE, 1);
+        if (!(region[0] & region[1] & BAR_IO) || !c->command || c->control == 2 || c->line >= 16) {
+            return false;
+        }
+    }
+    master = pci_read(at, PCI_BAR + 16, 4);
+    if (master & BAR_IO && master & BAR_PORT) {
+        c->master = (uint16_t)((master & BAR_PORT) + 8 * n);
+    }
+    return true;
 }

@@ -13,6 +13,7 @@
 #define PCI_DEVICE         0x02u
 #define PCI_COMMAND        0x04u
 #define PCI_STATUS         0x06u
+#define PCI_INTERFACE      0x09u
 #define PCI_CLASS          0x0au /* and subclass: 16 bits */
 #define PCI_HEADER         0x0eu
 #define PCI_BAR            0x10u
@@ -22,6 +23,7 @@
 #define PCI_INTERRUPT_LINE 0x3cu
 #define PCI_INTERRUPT_PIN  0x3du
 
+#define COMMAND_IO      0x0001u
 #define COMMAND_MEMORY  0x0002u
 #define COMMAND_MASTER  0x0004u
 #define COMMAND_NO_INTX 0x0400u
@@ -36,5 +38,15 @@ void pci_write(pci_address at, unsigned offset, unsigned width, uint32_t value);
  *  @param base the region's physical address
  *  @return false: it is none, or its structures are not where we can use them */
 bool pci_find_virtio(pci_address at, struct pci_virtio *v, uint64_t *base);
+
+#define NO_FUNCTION 0xffffu /* in place of a pci_address: the channels that a PC without PCI has   \
+                             */
+
+struct pci_channel {
+    uint16_t command, control, master; /* first ports; master 0: none */
+    uint8_t line;
+};
+/** Where channel `n` of an IDE controller is. @return false: it has none */
+bool pci_find_channel(pci_address at, unsigned n, struct pci_channel *c);
 
 #endif

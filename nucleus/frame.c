@@ -107,7 +107,8 @@ void *frame_allocate(enum frame_use use, bool common)
 void *frame_allocate_run(size_t count)
 {
     size_t run = 0;
-    for (size_t n = frame_limit; n-- > 1;) {
+    size_t limit = 1u << 20; /* 4 GiB: any device reaches it */
+    for (size_t n = frame_limit < limit ? frame_limit : limit; n-- > 1;) {
         run = frames[n].use == FRAME_FREE ? run + 1 : 0;
         if (run < count)
             continue;

@@ -9,7 +9,7 @@ import harness
 from machine import SCRATCH, TOP, Machine, make_store
 
 check = harness.Checks
-MOST = 26
+MOST = 24
 NAMES = ['d%d' % i for i in range(MOST)]
 
 

@@ -14,6 +14,7 @@
  *   clock        +0 KEY_NUCLEUS, +1 ports 0x70..0x71
  *   power        +0..+3 ports 0x604..0x605, 0xb004..0xb005, 0xcf9, 0x64
  *   virtio_blk   +0..+2 from pci (pci.h), +4 KEY_NUCLEUS; word: number of its disk
+ *   ata          the same; word: number of its first disk
  *   entropy      the same if pci started it; word: 1 if so
  *   others       nothing
  */
