@@ -239,30 +239,34 @@ static bool receptive(const struct activity *a)
     return f->state == DOMAIN_AVAILABLE && a->queue == NULL && !(f->flags & DOMAIN_POSTS_ONLY);
 }
 
-/** Target of a start key, which may be a link. @return BW_OK, BW_VOID, BW_SEVERED, WAIT_OBJECT */
-static int find_callee(struct district *d, struct key *k, struct activity **out)
+/** The domain that a key of `home` leads to. link: the key that d has, if it leads out of d.
+ * @return BW_OK, BW_VOID, BW_SEVERED, WAIT_OBJECT */
+static int callee_at(struct district *d, struct key link, struct district *home, struct key k,
+                     struct activity **out)
 {
-    struct district *home = d;
-    const struct key link = *k;
-    if (k->type == KEY_LINK) {
-        int r = link_resolve(d, *k, &home, k);
-        if (r != BW_OK)
-            return r;
-    }
     struct object *o;
     if (home != d) { /* never wait for another district's objects */
-        o = object_lookup(home, k->value);
+        o = object_lookup(home, k.value);
         if (o == NULL || o->type != OBJECT_DOMAIN)
-            return k->type == KEY_START ? named_lost(d, link) : BW_VOID;
-        if (k->type == KEY_START && o->version != k->version)
+            return k.type == KEY_START ? named_lost(d, link) : BW_VOID;
+        if (k.type == KEY_START && o->version != k.version)
             return named_lost(d, link);
     } else {
-        int r = object_find(d, *k, &o);
+        int r = object_find(d, k, &o);
         if (r != BW_OK)
             return r;
     }
     *out = object_activity(o);
     return BW_OK;
+}
+
+/** Target of a start key, which may be a link: *k becomes what it leads to. @return as callee_at */
+static int find_callee(struct district *d, struct key *k, struct activity **out)
+{
+    struct district *home = d;
+    const struct key link = *k;
+    int r = link.type == KEY_LINK ? link_resolve(d, link, &home, k) : BW_OK;
+    return r == BW_OK ? callee_at(d, link, home, *k, out) : r;
 }
 
 /** The current domain is put in a queue of the other one, to run its invocation again. */
@@ -371,11 +375,13 @@ static void reply_to_fault(struct activity *to, const struct parcel *p)
     domain_set_state(to, DOMAIN_RUNNING);
 }
 
-/** Sends the parcel through a resume key. @return BW_OK (*woken runs), BW_VOID, WAIT_* */
-static int reply(struct district *d, struct key k, struct key link, struct activity **woken)
+/** Sends the parcel through a resume key of `home`; link: the key that the sender has. @return
+ * BW_OK (*woken runs), BW_VOID, WAIT_* */
+static int reply(struct district *home, struct key k, struct key link, struct activity **woken)
 {
+    struct district *d = parcel.from;
     struct activity *to;
-    int r = find_callee(d, &k, &to);
+    int r = callee_at(d, link, home, k, &to);
     if (r != BW_OK && r != BW_VOID)
         return r;
     if (r == BW_VOID || activity_frame(to)->state != DOMAIN_WAITING ||
@@ -586,7 +592,8 @@ static int op_call(struct activity *a, const uint64_t words[4])
         return r;
     if (k.type != KEY_START)
         return BW_VOID; /* a link to a resume key cannot be called */
-    if (outside && (r = find_own_ends(a)) <= WAIT_OBJECT)
+    if (outside && (f->regs.rbx != 0 || (INVOKE_FLAGS(f->regs.rax) & INVOKE_RECEIVE)) &&
+        (r = find_own_ends(a)) <= WAIT_OBJECT)
         return r;
     parcel.badge = k.tag;
     r = send(a, callee, true, true);
@@ -613,15 +620,14 @@ static int op_send(struct activity *a, const uint64_t words[4])
         return r;
     struct key link = k;
     struct activity *to;
-    struct district *home;
+    struct district *home = d;
     if (k.type == KEY_LINK && (r = link_resolve(d, k, &home, &k)) != BW_OK)
         return r;
     if (k.type == KEY_RESUME) {
-        r = reply(d, link, link, &to);
+        r = reply(home, k, link, &to);
     } else if (k.type == KEY_START) {
         parcel.badge = k.tag;
-        k = link;
-        r = find_callee(d, &k, &to);
+        r = callee_at(d, link, home, k, &to);
         if (r == BW_OK)
             r = send(a, to, false, !(INVOKE_FLAGS(regs->rax) & INVOKE_NOBLOCK));
     } else {
@@ -664,7 +670,7 @@ static int op_return(struct activity *a, const uint64_t words[4])
         return r;
     struct activity *woken = NULL;
     struct key target = k;
-    struct district *home;
+    struct district *home = d;
     if (k.type == KEY_LINK && link_resolve(d, k, &home, &target) != BW_OK)
         target = key_void();
     if (target.type == KEY_RESUME || target.type == KEY_START) {
@@ -675,8 +681,9 @@ static int op_return(struct activity *a, const uint64_t words[4])
         if (target.type == KEY_START)
             parcel.badge = target.tag;
         if (target.type == KEY_RESUME)
-            r = reply(d, k, k, &woken);
-        else if ((r = find_callee(d, &k, &to)) == BW_OK && (r = send(a, to, false, true)) == BW_OK)
+            r = reply(home, target, k, &woken);
+        else if ((r = callee_at(d, k, home, target, &to)) == BW_OK &&
+                 (r = send(a, to, false, true)) == BW_OK)
             woken = to;
         if (r <= WAIT_OBJECT)
             return r; /* any other failure: the message is dropped */

@@ -13,20 +13,6 @@
 
 /* --- the table ----------------------------------------------------------------------------- */
 
-struct link_entry *link_entry_at(struct district *d, unsigned index)
-{
-    struct link_entry *chunk = d->links.chunk[index / LINK_CHUNK];
-    return chunk == NULL ? NULL : &chunk[index % LINK_CHUNK];
-}
-
-struct link_entry *link_entry(struct district *d, struct key link)
-{
-    if (link.value >= LINKS + LINK_NAMED_MAX)
-        return NULL;
-    struct link_entry *e = link_entry_at(d, (unsigned)link.value);
-    return e != NULL && e->version == link.version ? e : NULL;
-}
-
 int link_room(struct district *d, unsigned index)
 {
     struct link_entry **chunk = &d->links.chunk[index / LINK_CHUNK];
@@ -80,17 +66,17 @@ static uint16_t *peer_count(struct district *d, const struct district *to)
 
 /* --- equality: the same key again is the same link ------------------------------------------ */
 
-static uint16_t *hash_head(struct district *d, const struct link_entry *e)
+static uint16_t *hash_head(struct district *d, struct key target, unsigned district)
 {
-    uint64_t h = e->target.value ^ (uint64_t)e->target.tag << 24 ^ (uint64_t)e->district << 44 ^
-                 (uint64_t)(e->target.type << 8 | e->target.rights) << 52;
+    uint64_t h = target.value ^ (uint64_t)target.tag << 24 ^ (uint64_t)district << 44 ^
+                 (uint64_t)(target.type << 8 | target.rights) << 52;
     return &d->links.hash[h * 0x9e3779b97f4a7c15ull >> 53];
 }
 _Static_assert(HASHES == 1u << (64 - 53) && HASHES * 2 <= BW_PAGE_SIZE, "heads fill one frame");
 
 static void unchain(struct district *d, struct link_entry *e, unsigned index)
 {
-    uint16_t *at = hash_head(d, e);
+    uint16_t *at = hash_head(d, e->target, e->district);
     while (*at != index + 1u) {
         assert(*at != 0, "an interned link is in its chain");
         at = &link_entry_at(d, *at - 1u)->chain;
@@ -142,21 +128,23 @@ static void entry_free(struct district *d, struct link_entry *e, unsigned index)
         unchain(d, e, index);
     if (e->instance == to->instance)
         (*peer_count(d, to))--;
-    *e = (struct link_entry){.next = d->links.free};
+    e->target = key_void();
+    e->version = 0;
+    e->next = d->links.free;
     d->links.free = (uint16_t)(index + 1);
 }
 
 /** The link to the same key, if there is one. Those to an earlier run of its district go. */
-static struct key interned(struct district *d, const struct link_entry *like)
+static struct key interned(struct district *d, struct key target, const struct district *to)
 {
-    for (unsigned i = *hash_head(d, like), next; i != 0; i = next) {
+    for (unsigned i = *hash_head(d, target, to->slot), next; i != 0; i = next) {
         struct link_entry *e = link_entry_at(d, i - 1);
         next = e->chain;
-        if (e->district != like->district)
+        if (e->district != to->slot)
             continue;
-        if (e->instance != like->instance)
+        if (e->instance != to->instance)
             entry_free(d, e, i - 1);
-        else if (memcmp(&e->target, &like->target, sizeof e->target) == 0)
+        else if (memcmp(&e->target, &target, sizeof target) == 0)
             return (struct key){.type = KEY_LINK, .version = e->version, .value = i - 1};
     }
     return key_void();
@@ -213,10 +201,11 @@ static bool over_quota(struct district *d, const struct district *to)
 /** A free entry for a link to `to`: *index. False: there is none, or the quota is used up. */
 static bool take_entry(struct district *d, const struct district *to, unsigned *index)
 {
-    if (over_quota(d, to))
+    if (over_quota(d, to)) {
         sweep(d, to);
-    if (over_quota(d, to))
-        return false;
+        if (over_quota(d, to))
+            return false;
+    }
     if (d->links.free == 0)
         grow(d);
     for (unsigned n = 0; n < LINKS / SWEEP && d->links.free == 0; n++)
@@ -244,7 +233,7 @@ static void link_enter(struct district *d, struct district *to, struct link_entr
     if (e->target.type == KEY_RESUME) {
         waiter_add(d, e, index);
     } else {
-        uint16_t *head = hash_head(d, e);
+        uint16_t *head = hash_head(d, e->target, e->district);
         e->chain = *head;
         *head = (uint16_t)(index + 1);
     }
@@ -253,26 +242,29 @@ static void link_enter(struct district *d, struct district *to, struct link_entr
 
 static struct key link_make(struct district *d, struct district *to, struct key target)
 {
-    struct link_entry fresh = {.target = target,
-                               .instance = to->instance,
-                               .district = to->slot,
-                               .state = LINK_LIVE,
-                               .since = clock_now()};
     unsigned index;
+    uint32_t version;
     if (!hash_there(d))
         return key_void();
     if (target.type != KEY_RESUME) {
-        struct key known = interned(d, &fresh);
+        struct key known = interned(d, target, to);
         if (known.type != KEY_VOID)
             return known;
     }
-    if (!take_entry(d, to, &index) || link_next_version(d, &fresh.version) != BW_OK)
+    if (!take_entry(d, to, &index) || link_next_version(d, &version) != BW_OK)
         return key_void();
     struct link_entry *e = link_entry_at(d, index);
     d->links.free = e->next;
-    *e = fresh;
+    e->target = target;
+    e->version = version;
+    e->instance = to->instance;
+    e->district = to->slot;
+    e->state = LINK_LIVE;
+    e->held = false;
+    e->messages = 0;
+    e->since = clock_now();
     link_enter(d, to, e, index);
-    return (struct key){.type = KEY_LINK, .version = e->version, .value = index};
+    return (struct key){.type = KEY_LINK, .version = version, .value = index};
 }
 
 void link_free(struct district *d, struct key link)
@@ -304,20 +296,18 @@ void link_count_message(struct district *d, struct key link)
         e->messages++;
 }
 
-static bool crosses(const struct key *k)
+#define CROSSING (1u << KEY_START | 1u << KEY_RESUME | 1u << KEY_PAGE | 1u << KEY_SEGMENT)
+
+static bool crosses(struct key k)
 {
-    return k->type == KEY_START || k->type == KEY_RESUME || k->type == KEY_PAGE ||
-           k->type == KEY_SEGMENT;
+    return k.type < 32 && (CROSSING >> k.type & 1);
 }
 
-struct key link_cross(struct district *from, struct district *to, struct key k)
+/** A link that `from` has goes to `to`. Apart, since every call over a border comes by here, and
+ * few bring links. */
+static __attribute__((noinline)) struct key pass_on(struct district *from, struct district *to,
+                                                    struct key k)
 {
-    if (from == to || k.type == KEY_NUMBER)
-        return k;
-    if (crosses(&k))
-        return link_make(to, from, k);
-    if (k.type != KEY_LINK)
-        return key_void();
     struct district *home;
     struct key target;
     if (link_resolve(from, k, &home, &target) != BW_OK)
@@ -326,6 +316,15 @@ struct key link_cross(struct district *from, struct district *to, struct key k)
     if (target.type == KEY_RESUME && result.type != KEY_VOID)
         link_free(from, k); /* a resume link moves */
     return result;
+}
+
+struct key link_cross(struct district *from, struct district *to, struct key k)
+{
+    if (from == to || k.type == KEY_NUMBER)
+        return k;
+    if (crosses(k))
+        return link_make(to, from, k);
+    return k.type == KEY_LINK ? pass_on(from, to, k) : key_void();
 }
 
 /** The entry of a link that is to be put back: free, and of a version that there was. */
@@ -357,10 +356,11 @@ void link_put_back(struct district *d, struct district *to, const struct bonded_
                                .state = LINK_LIVE,
                                .messages = note->messages,
                                .since = clock_now()};
-    if (!crosses(&note->target) || !hash_there(d) || over_quota(d, to))
+    if (!crosses(note->target) || !hash_there(d) || over_quota(d, to))
         return;
     struct link_entry *e = vacant(d, note);
-    if (e == NULL || (note->target.type != KEY_RESUME && interned(d, &fresh).type != KEY_VOID))
+    if (e == NULL ||
+        (note->target.type != KEY_RESUME && interned(d, note->target, to).type != KEY_VOID))
         return;
     *e = fresh;
     link_enter(d, to, e, note->index);

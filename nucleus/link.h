@@ -38,9 +38,22 @@ struct key link_cross(struct district *from, struct district *to, struct key k);
 int link_resolve(struct district *d, struct key link, struct district **to, struct key *target);
 /** A message went through it. */
 void link_count_message(struct district *d, struct key link);
+
+static inline struct link_entry *link_entry_at(struct district *d, unsigned index)
+{
+    struct link_entry *chunk = d->links.chunk[index / LINK_CHUNK];
+    return chunk == NULL ? NULL : &chunk[index % LINK_CHUNK];
+}
+
 /** The entry that a link key names, NULL if there is none any more. */
-struct link_entry *link_entry(struct district *d, struct key link);
-struct link_entry *link_entry_at(struct district *d, unsigned index);
+static inline struct link_entry *link_entry(struct district *d, struct key link)
+{
+    if (link.value >= LINKS + LINK_NAMED_MAX)
+        return NULL;
+    struct link_entry *e = link_entry_at(d, (unsigned)link.value);
+    return e != NULL && e->version == link.version ? e : NULL;
+}
+
 /** Whether it leads to a district that has ended since. */
 bool link_cut(const struct link_entry *e);
 /** Makes sure that the chunk of an entry is there. */

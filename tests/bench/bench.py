@@ -5,8 +5,8 @@ the columns name,value,unit,machine.
 Instructions are counted with `qemu -icount shift=0`, under which the TSC counts them; wall times are of software
 emulation, the least of several, and mean something only as ratios within one run.
 
-    bench.py [NAME]...     only these groups: nucleus, store, linux, paging, bytes, cost, interval, commit, restart, boot,
-                         neighbour
+    bench.py [NAME]...     only these groups: nucleus, links, store, linux, paging, bytes, cost, interval, commit, restart,
+                           revive, boot, neighbour
 """
 import csv
 import json
@@ -133,6 +133,16 @@ def nucleus():
     result('stop_time_ratio_1000_to_1_processes', lines['stop_1000processes'] / lines['stop_1processes'], 'ratio', COUNTED)
 
 
+def links():
+    """Calls over a live link against calls at home, and severing the links to a district (links.c)."""
+    lines = counted_alone('links')
+    for name, value in lines.items():
+        result(name, value, 'instructions', COUNTED)
+    result('link_call_ratio', lines['link_call_instructions'] / lines['home_call_instructions'], 'ratio', COUNTED)
+    result('sever_ratio_10000_to_12_links', lines['sever_10000_links_instructions'] / lines['sever_12_links_instructions'],
+           'ratio', COUNTED)
+
+
 def store_library():
     """The store library over a disk in memory: write amplification, flushes, dropping, verification (store.c)."""
     for name, value in counted_alone('store').items():
@@ -205,7 +215,7 @@ def bytes_written():
 
 def cost():
     """Instructions of all programs together for each page that a checkpoint writes."""
-    pages, spin = 10000, 6000000000
+    pages, spin = 10000, 3000000000
     stolen = []
     with machine(store(), ICOUNT) as m:
         enter(m)
@@ -303,7 +313,7 @@ def commit():
 def restart_seconds(m):
     """From `restart` to the answer of the shell: the least of several, each after a power cut."""
     times = []
-    for _ in range(7):
+    for _ in range(5):
         m.unplug()
         m.start()
         m.login()
@@ -319,6 +329,68 @@ def resident_mib(m):
     time.sleep(0.5)
     with open('/proc/%d/status' % m.child.pid) as f:
         return int(re.search(r'VmRSS:\s+(\d+) kB', f.read()).group(1)) / 1024
+
+
+def probe_store():
+    return make_store(os.path.join(FOLDER, 'probe.district'), 'probe', '64M', root=tree(), interval='never')
+
+
+def kill_and_restart(m, again):
+    """From `kill` to the answer of the shell, while another district counts what it does not get of the processor.
+    again False: only what looking at both takes. @return instructions of all others, seconds"""
+    m.attach('probe')
+    m.send('/bench/bench steal %d 1\n' % 1200000000)
+    m.expect('bench spins', 120)
+    m.detach()
+    begin = time.monotonic()
+    if again:
+        m.command('kill ' + DISTRICT)
+        m.restart(DISTRICT)
+    else:
+        m.attach(DISTRICT)
+    m.sh('true')
+    seconds = time.monotonic() - begin
+    m.detach()
+    m.attach('probe')
+    m.expect(r'bench stolen (\d+)\s', 300)
+    stolen = int(m.match.group(1))
+    m.sh('true')
+    m.detach()
+    return stolen, seconds
+
+
+def revive():
+    """From the kill of a district to its answer, by the memory in it: instructions of all programs, and time."""
+    counted, seconds = {}, {}
+    for mib in (16, 256):
+        for extra in (ICOUNT, ()):
+            with Machine([store('1G'), probe_store()], memory=700, extra=extra, name='bench', kvm=False) as m:
+                m.login()
+                m.restart('probe')
+                m.sh('true')
+                m.detach()
+                m.restart(DISTRICT)
+                m.sh('true')
+                m.send('/bench/bench hold %d &\n' % mib)
+                m.expect('bench holds', 120)
+                m.detach()
+                m.checkpoint(DISTRICT)
+                if extra:
+                    counted[mib] = kill_and_restart(m, True)[0] - kill_and_restart(m, False)[0]
+                    result('revive_instructions_%dmib' % mib, counted[mib], 'instructions', COUNTED)
+                    continue
+                times = []
+                for _ in range(5):
+                    begin = time.monotonic()
+                    m.command('kill ' + DISTRICT)
+                    m.restart(DISTRICT)
+                    m.sh('true')
+                    times.append(time.monotonic() - begin)
+                    m.detach()
+                seconds[mib] = min(times)
+                result('revive_seconds_%dmib' % mib, seconds[mib], 'seconds', EMULATED)
+    result('revive_instructions_ratio_256_to_16', counted[256] / counted[16], 'ratio', COUNTED)
+    result('revive_seconds_ratio_256_to_16', seconds[256] / seconds[16], 'ratio', EMULATED)
 
 
 def verify_seconds(path):
@@ -397,13 +469,14 @@ def neighbour():
         n.close()
 
 
-GROUPS = {'nucleus': nucleus, 'store': store_library, 'linux': linux, 'paging': paging,
-          'bytes': bytes_written, 'cost': cost, 'interval': interval, 'commit': commit, 'restart': restart, 'boot': boot,
-          'neighbour': neighbour}
+GROUPS = {'nucleus': nucleus, 'links': links, 'store': store_library, 'linux': linux, 'paging': paging,
+          'bytes': bytes_written, 'cost': cost, 'interval': interval, 'commit': commit, 'restart': restart,
+          'revive': revive, 'boot': boot, 'neighbour': neighbour}
 # name, value, whether it is the most or the least
 TARGETS = (('stop_time_ratio_256_to_16', 1.5, 'most'), ('restart_ratio_256_to_16', 1.5, 'most'),
            ('restart_ratio_store_16gib_to_16mib', 1.5, 'most'), ('restart_memory_ratio_store_16gib_to_16mib', 1.1, 'most'),
-           ('call_return_instructions', 1500, 'most'), ('commit_fraction_of_raw', 0.85, 'least'),
+           ('call_return_instructions', 1500, 'most'), ('link_call_ratio', 1.3, 'most'),
+           ('sever_ratio_10000_to_12_links', 1.1, 'most'), ('commit_fraction_of_raw', 0.85, 'least'),
            ('device_flushes_per_commit', 2, 'most'), ('interval_10ms_cost', 0.1, 'most'),
            ('interval_10ms_generations_per_second', 80, 'least'), ('neighbour_of_forks_share', 0.4, 'least'))
 

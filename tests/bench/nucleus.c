@@ -5,20 +5,17 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <bailiwick/district.h>
-#include "counting.h"
+#include "supply.h"
 
 #define KR_PARTNER  KEY_AT(25)
 #define KR_DISTRICT KEY_AT(26)
-#define KR_OWN      KEY_AT(27)
 #define KR_WORK     KEY_AT(28)
 #define KR_SPACE_2  KEY_AT(29)
 
 #define ROUNDS    1000u
 #define MIB_PAGES 256u
 
-/* The code of other domains, a page each, mapped at address 0x1000 there. */
-#define CODE_ADDRESS 0x1000ul
+/* The code of other domains, a page each, mapped at CODE_ADDRESS there. */
 #define DATA_ADDRESS 0x10000000ul
 extern const uint8_t bw_partner_page[BW_PAGE_SIZE], bw_worker_page[BW_PAGE_SIZE];
 __asm__(".section .text.pages, \"ax\"\n"
@@ -132,93 +129,42 @@ static __attribute__((noinline)) void bw_measure_invocations(void)
 /* --- districts
  * --------------------------------------------------------------------------------------- */
 
-#define OID_CODE    ((oid_t)0x20000)
-#define OID_CODE_1  ((oid_t)0x20001)
-#define OID_CODE_2  ((oid_t)0x20002)
-#define OID_ROOT    ((oid_t)0x20003)
-#define OID_DATA_2  ((oid_t)0x20004)
-#define OID_DATA_1  ((oid_t)0x21000)
-#define OID_DATA    ((oid_t)0x100000)
-#define OID_DOMAINS ((oid_t)0x10000)
-
-static struct {
-    struct object_header header;
-    union {
-        uint8_t bytes[BW_PAGE_SIZE];
-        struct key keys[BW_NODE_SLOTS];
-        struct domain_frame domain;
-        struct system_page system;
-        oid_t oids[BW_PAGE_SIZE / sizeof(oid_t)];
-    };
-} object;
-
-static void object_begin(oid_t oid, unsigned type)
-{
-    memset(&object, 0, sizeof object);
-    object.header =
-        (struct object_header){.oid = oid, .type = type, .version = 1, .flags = OBJECT_BYTES};
-}
-
-static void supply(void)
-{
-    struct message m = {.code = DISTRICT_SUPPLY, .string = &object};
-    m.length = sizeof object.header + (object.header.flags & OBJECT_BYTES ? BW_PAGE_SIZE : 0);
-    must(bw_call(KR_DISTRICT, &m), "supply");
-}
-
-static struct key object_key(unsigned type, unsigned rights, unsigned height, oid_t oid)
-{
-    return (struct key){.type = (uint8_t)type,
-                        .rights = (uint8_t)rights,
-                        .tag = (uint16_t)height,
-                        .version = 1,
-                        .value = oid};
-}
-
-static void supply_system(unsigned domains)
-{
-    object_begin(OID_SYSTEM, OBJECT_PAGE);
-    object.system.magic = SYSTEM_MAGIC;
-    object.system.abi_version = NUCLEUS_ABI_VERSION;
-    object.system.domain_places = domains;
-    supply();
-    for (unsigned first = 0; first < domains; first += 512) {
-        object_begin(OID_DOMAIN_LIST + first / 512, OBJECT_PAGE);
-        for (unsigned i = 0; i < 512 && first + i < domains; i++)
-            object.oids[i] = OID_DOMAINS + first + i;
-        supply();
-    }
-}
+#define OID_CODE_1 ((oid_t)0x20001)
+#define OID_CODE_2 ((oid_t)0x20002)
+#define OID_ROOT   ((oid_t)0x20003)
+#define OID_DATA_2 ((oid_t)0x20004)
+#define OID_DATA_1 ((oid_t)0x21000)
+#define OID_DATA   ((oid_t)0x100000)
 
 static void supply_space(unsigned pages)
 {
     object_begin(OID_CODE, OBJECT_PAGE);
     memcpy(object.bytes, bw_worker_page, BW_PAGE_SIZE);
-    supply();
+    supply(KR_DISTRICT);
     object_begin(OID_CODE_1, OBJECT_NODE);
     object.keys[CODE_ADDRESS / BW_PAGE_SIZE] = object_key(KEY_PAGE, RIGHT_EXECUTE, 0, OID_CODE);
-    supply();
+    supply(KR_DISTRICT);
     object_begin(OID_CODE_2, OBJECT_NODE);
     object.keys[0] = object_key(KEY_SEGMENT, RIGHT_EXECUTE, 1, OID_CODE_1);
-    supply();
+    supply(KR_DISTRICT);
     object_begin(OID_ROOT, OBJECT_NODE);
     object.keys[0] = object_key(KEY_SEGMENT, RIGHT_EXECUTE, 2, OID_CODE_2);
     object.keys[1] = object_key(KEY_SEGMENT, RIGHT_WRITE, 2, OID_DATA_2);
-    supply();
+    supply(KR_DISTRICT);
     object_begin(OID_DATA_2, OBJECT_NODE);
     for (unsigned i = 0; i < pages / BW_NODE_SLOTS; i++)
         object.keys[i] = object_key(KEY_SEGMENT, RIGHT_WRITE, 1, OID_DATA_1 + i);
-    supply();
+    supply(KR_DISTRICT);
     for (unsigned n = 0; n < pages / BW_NODE_SLOTS; n++) {
         object_begin(OID_DATA_1 + n, OBJECT_NODE);
         for (unsigned i = 0; i < BW_NODE_SLOTS; i++)
             object.keys[i] = object_key(KEY_PAGE, RIGHT_WRITE, 0, OID_DATA + n * BW_NODE_SLOTS + i);
-        supply();
+        supply(KR_DISTRICT);
     }
     for (unsigned i = 0; i < pages; i++) {
         object_begin(OID_DATA + i, OBJECT_PAGE);
         object.header.flags = 0;
-        supply();
+        supply(KR_DISTRICT);
     }
 }
 
@@ -240,7 +186,7 @@ static void supply_domains(unsigned domains, unsigned pages, unsigned dirty)
             f->regs.r15 = dirty;
             f->regs.r14 = pages / dirty * BW_PAGE_SIZE;
         }
-        supply();
+        supply(KR_DISTRICT);
     }
 }
 
@@ -279,31 +225,17 @@ static uint64_t pull_all(void)
     }
 }
 
-static void kill_district(void)
-{
-    struct message m;
-    do {
-        m = (struct message){.code = DISTRICT_KILL};
-    } while (bw_call(KR_DISTRICT, &m) == BW_AGAIN);
-    must(m.code, "kill");
-}
-
 static uint64_t snapshot_call; /* instructions of the last DISTRICT_SNAPSHOT, with the call */
 
 /** One district; reports how long its snapshot stopped it. @return instructions a page pulled */
 static uint64_t measure_stop(const char *name, unsigned pages, unsigned dirty, unsigned domains)
 {
-    struct district_params p = {.incarnation = 1, .name = "bench"};
-    struct message m = {
-        .code = NUCLEUS_DISTRICT, .string = &p, .length = sizeof p, .take = {KR_DISTRICT}};
-    must(bw_call(KR_NUCLEUS, &m), "district");
-    m = (struct message){.code = DISTRICT_BIND, .send = {KR_OWN}};
-    must(bw_call(KR_DISTRICT, &m), "bind");
-    supply_system(domains);
+    struct message m;
+    district_new(KR_DISTRICT, "bench");
+    supply_system(KR_DISTRICT, domains, 0);
     supply_space(pages);
     supply_domains(domains, pages, dirty);
-    m = (struct message){.code = DISTRICT_START};
-    must(bw_call(KR_DISTRICT, &m), "start");
+    district_start(KR_DISTRICT);
     settle(dirty + domains);
     m = (struct message){.code = DISTRICT_SNAPSHOT};
     uint64_t asked = ticks();
@@ -314,7 +246,7 @@ static uint64_t measure_stop(const char *name, unsigned pages, unsigned dirty, u
     uint64_t begin = ticks(), pulled = pull_all(), per_page = (ticks() - begin) / pulled;
     m = (struct message){.code = DISTRICT_COMMITTED, .word = {epoch}};
     must(bw_call(KR_DISTRICT, &m), "committed");
-    kill_district();
+    district_kill(KR_DISTRICT);
     return per_page;
 }
 
@@ -342,10 +274,8 @@ static void measure_stops(void)
 
 int main_native(uint64_t word)
 {
-    struct message m = {.code = DOMAIN_MAKE_START, .word = {1}, .take = {KR_OWN}};
-
     (void)word;
-    must(bw_call(KEY_AT(KR_SELF), &m), "own start key");
+    supply_open();
     report_open();
     bw_measure_invocations();
     measure_stops();
