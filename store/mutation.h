@@ -47,7 +47,11 @@ enum mutation {
     MUTATION_NOT_REMOVED = 31,        /* its roots are replaced in order of place */
     MUTATION_OLDER_TWIN = 32,         /* with them, the newest brings what else is in its slot */
     MUTATION_NOT_KEPT = 33,           /* what one in doubt grew from may be dropped */
-    MUTATION_LAST = 32,
+    /* of the simulated bond (tests/crash/bonds.c) */
+    MUTATION_BOND_EARLY = 34,     /* the home commits before all have prepared */
+    MUTATION_BOND_FORGOTTEN = 35, /* a new coordinator does not ask what the home has */
+    MUTATION_BOND_NEWEST = 36,    /* a restart takes what each store has newest */
+    MUTATION_LAST = 36,
 };
 
 #endif

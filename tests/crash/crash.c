@@ -8,6 +8,7 @@
  *   crash --mutations                          each fault in turn
  *   crash --mutation NUMBER                    that fault, to look at
  *   crash --lies [--seed N] [--rounds N]       disks that lie and fail
+ *   crash --bonds [--seed N] [--rounds N]      bonded districts
  *   crash --allocations                        each allocation fails in turn
  *   crash --forge [--seconds N] [--seed N]     index blocks and roots with anything in them
  */
@@ -94,6 +95,17 @@ static int lies(const struct options *o)
     return 0;
 }
 
+static int bonds(const struct options *o)
+{
+    double start = workload_now();
+
+    for (uint64_t s = o->seed; s < o->seed + o->rounds; s++)
+        workload_bonds(s, 3, 3000);
+    report(start);
+    printf("1 passed, 0 failed\n");
+    return 0;
+}
+
 /** Hostile stores: there is nothing to compare, but sanitizers are watching. */
 static int forge(uint64_t seed, double seconds)
 {
@@ -160,6 +172,7 @@ int main(int argc, char **argv)
                                           {"lies", no_argument, NULL, 'l'},
                                           {"mirror", no_argument, NULL, 'd'},
                                           {"quick", no_argument, NULL, 'q'},
+                                          {"bonds", no_argument, NULL, 'b'},
                                           {"rounds", required_argument, NULL, 'R'},
                                           {0}};
     struct options o = {2, 1, 100000, 1, 1000, 20, false, false, {16, 16, 6, 24}};
@@ -201,6 +214,8 @@ int main(int argc, char **argv)
         return fail_allocations(o.seed);
     case 'f':
         return forge(o.seed, o.seconds);
+    case 'b':
+        return bonds(&o);
     case 'l':
         return lies(&o);
     default:

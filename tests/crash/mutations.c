@@ -51,12 +51,22 @@ static const struct {
     [MUTATION_NOT_REMOVED] = {"a copy that comes back has old roots without its newer ones", 4},
     [MUTATION_OLDER_TWIN] = {"a copy that comes back has an older root beside its newest", 5},
     [MUTATION_SYNC_EARLY] = {"a copy called up to date before it is", 1},
+    [MUTATION_NOT_KEPT] = {"what one in doubt grew from may be dropped", 1},
+    [MUTATION_BOND_EARLY] = {"the home of a bond commits before all have prepared", 1},
+    [MUTATION_BOND_FORGOTTEN] = {"a new coordinator does not ask what the home of a bond has", 1},
+    [MUTATION_BOND_NEWEST] = {"bonded districts restart each from its newest generation", 1},
 };
 
 #define FIRST_OF_MIRRORS MUTATION_NOT_RECORDED
+#define FIRST_OF_BONDS   MUTATION_NOT_KEPT
 #define LENGTH           50u    /* operations of a workload */
 #define IMAGES           30000u /* and different images, after which it may end earlier */
 #define SEEDS            8u     /* that are tried, from that one on */
+#define BOND_STEPS       3000u
+
+enum kind { ALONE, MIRROR, BONDS, KINDS };
+
+static const char *const kind_option[KINDS] = {"        ", "--mirror", "--bonds "};
 
 /** Exit status of a child: with the seed after that one, something was found. */
 enum { CAUGHT = 16 };
@@ -69,18 +79,20 @@ static void caught(void)
     _exit(CAUGHT + (int)tried);
 }
 
-static void run_workload(bool mirror, unsigned seed)
+static void run_workload(enum kind kind, unsigned seed)
 {
     distinct_begin(IMAGES, 1);
     distinct_goal(IMAGES);
-    if (mirror)
+    if (kind == BONDS)
+        workload_bonds(seed, 2, BOND_STEPS);
+    else if (kind == MIRROR)
         workload_mirror(seed, &effort_quick, LENGTH);
     else
         workload_random(seed, &effort_quick, LENGTH);
 }
 
 /** @return exit status of a child that runs so many workloads with that fault (0: none) */
-static int child_status(int fault, bool mirror, unsigned seed, unsigned seeds)
+static int child_status(int fault, enum kind kind, unsigned seed, unsigned seeds)
 {
     int status = 0;
     pid_t child;
@@ -93,7 +105,7 @@ static int child_status(int fault, bool mirror, unsigned seed, unsigned seeds)
         if (fault && !freopen("/dev/null", "w", stderr))
             _exit(4);
         for (; tried < seeds; tried++)
-            run_workload(mirror, seed + tried);
+            run_workload(kind, seed + tried);
         _exit(0);
     }
     return child < 0 || waitpid(child, &status, 0) < 0 || !WIFEXITED(status) ? -1
@@ -101,23 +113,23 @@ static int child_status(int fault, bool mirror, unsigned seed, unsigned seeds)
 }
 
 /** Which workloads have caught something. */
-static bool used[2][64];
+static bool used[KINDS][64];
 
 /** Runs with one fault until it is caught. @return 0 if it was */
 static int run_mutated(int fault)
 {
-    bool mirror = fault >= FIRST_OF_MIRRORS;
+    enum kind kind = fault >= FIRST_OF_BONDS ? BONDS : fault >= FIRST_OF_MIRRORS ? MIRROR : ALONE;
     double start = workload_now();
-    int status = child_status(fault, mirror, mutation[fault].seed, SEEDS);
+    int status = child_status(fault, kind, mutation[fault].seed, SEEDS);
     unsigned seed = mutation[fault].seed + (unsigned)(status - CAUGHT);
 
     if (status < CAUGHT) {
         printf("NOT CAUGHT: %s (status %d)\n", mutation[fault].name, status);
         return 1;
     }
-    used[mirror][seed] = true;
-    printf("caught after %4.1f s, %s --seed %u: %s\n", workload_now() - start,
-           mirror ? "--mirror" : "        ", seed, mutation[fault].name);
+    used[kind][seed] = true;
+    printf("caught after %4.1f s, %s --seed %u: %s\n", workload_now() - start, kind_option[kind],
+           seed, mutation[fault].name);
     return 0;
 }
 
@@ -127,11 +139,11 @@ static int run_control(void)
     double start = workload_now();
     unsigned count = 0, found = 0;
 
-    for (int mirror = 0; mirror < 2; mirror++)
-        for (unsigned seed = 0; seed < sizeof(used[mirror]); seed++)
-            if (used[mirror][seed]) {
+    for (int kind = 0; kind < KINDS; kind++)
+        for (unsigned seed = 0; seed < sizeof(used[kind]); seed++)
+            if (used[kind][seed]) {
                 count++;
-                found += child_status(0, mirror, seed, 1) != 0;
+                found += child_status(0, (enum kind)kind, seed, 1) != 0;
             }
     printf("%s in %.0f s without a fault, in the same %u workloads\n",
            found ? "SOMETHING FOUND" : "nothing found", workload_now() - start, count);

@@ -10,7 +10,7 @@
 
 #define SECTOR            512u
 #define SECTORS_PER_BLOCK (STORE_BLOCK / SECTOR)
-#define COPIES_MAX        2u
+#define COPIES_MAX        3u
 
 /** A block written, and not flushed yet. */
 struct flight {

@@ -17,6 +17,9 @@ void workload_random(uint64_t seed, const struct effort *e, unsigned length);
 /** One on a mirror, whose copies are lost and come back. */
 void workload_mirror(uint64_t seed, const struct effort *e, unsigned length);
 
+/** One of bonded districts; `effort` images at each flush. */
+void workload_bonds(uint64_t seed, unsigned effort, unsigned length);
+
 extern const struct effort effort_quick; /* for finding faults */
 /** Each fault in turn. @return exit status */
 int mutations_run(void);
