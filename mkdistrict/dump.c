@@ -155,8 +155,25 @@ static void dump_generation(const struct disk_generation *g)
     number("changed", g->changed);
     reference("index", &g->root);
     number("reason", g->reason);
-    dump_field("flags", "%#x", g->flags);
+    dump_field("flags", "%#x%s", g->flags, g->flags & GENERATION_BONDED ? ": bonded" : "");
     number("index blocks", g->nodes);
+}
+
+static void dump_bond(const struct disk_bond *b)
+{
+    char id[40];
+
+    number("bonded districts", b->members);
+    if (b->members == 0 || b->members > STORE_BOND_MAX)
+        return;
+    dump_field("bond id", "%s", show_id(b->id, id));
+    dump_field("of which it is", "%u%s", b->self, b->self == 0 ? ": the home" : "");
+    moment("last instant", b->last);
+    number_or_none("prepared", b->prepared);
+    for (unsigned i = 0; i < b->members - 1; i++) {
+        dump_field("bonded with", "%s", show_id(b->other[i].id, id));
+        words("its name", b->other[i].name, sizeof(b->other[i].name));
+    }
 }
 
 static void dump_head(const struct disk_root *r, uint64_t found)
@@ -198,6 +215,7 @@ static void dump_head(const struct disk_root *r, uint64_t found)
     number("mirror history", r->mirror_history);
     dump_field("journal", "%u bytes, number %llu", r->journal,
                (unsigned long long)r->journal_sequence);
+    dump_bond(&r->bond);
     words("ran by", r->ran_by, sizeof(r->ran_by));
 }
 

@@ -125,6 +125,11 @@ void edit_begin(struct edit *e, struct opened *o)
         fail("%s: what is put makes a new generation after the current one, %llu; it cannot change "
              "an older one",
              o->path, (unsigned long long)o->info.current);
+    if (o->info.in_doubt)
+        fail("%s: it is bonded with %.*s, which knows whether generation %llu counts; restart them "
+             "once, together",
+             o->path, (int)STORE_NAME_MAX, o->info.bond.member[0].name,
+             (unsigned long long)o->info.current);
     files_open(&e->t, o);
     if (e->t.state != DOMAIN_AVAILABLE && !is_new(&e->t))
         fail("%s: in generation %llu its Linux personality is in the middle of something; let the "

@@ -57,8 +57,29 @@ static void show_generations(struct store *st)
                g.reason < sizeof(reason) / sizeof(reason[0]) ? reason[g.reason] : "unknown reason");
         if (g.parent != STORE_NEWEST && g.parent + 1 != g.number)
             printf(", from generation %llu", (unsigned long long)g.parent);
+        if (g.instant)
+            printf(", bonded");
         printf("\n");
     }
+}
+
+static void show_bond(const struct store_info *i)
+{
+    const struct store_bond *b = &i->bond;
+    const char *before = "bonded with   ";
+
+    if (b->members == 0 || i->instant == 0)
+        return;
+    for (unsigned k = 0; k < b->members; k++)
+        if (memcmp(b->member[k].id, i->id, sizeof(i->id)) != 0) {
+            printf("%s%.*s", before, (int)STORE_NAME_MAX, b->member[k].name);
+            before = ", ";
+        }
+    printf("; at instant %llu; the home is %.*s\n", (unsigned long long)i->instant,
+           (int)STORE_NAME_MAX, b->member[0].name);
+    if (i->in_doubt)
+        printf("in doubt      generation %llu counts only if %.*s is at that instant as well\n",
+               (unsigned long long)i->current, (int)STORE_NAME_MAX, b->member[0].name);
 }
 
 static void show_copies(const struct store_info *i)
@@ -113,6 +134,7 @@ static int show(struct store *st)
            show_bytes(i.blocks * STORE_BLOCK, all));
     if (i.copies > 1)
         show_copies(&i);
+    show_bond(&i);
     show_generations(st);
     return r;
 }

@@ -1,7 +1,8 @@
-// sources: ../../store/bond.c ../../store/check.c ../../store/checksum.c ../../store/damage.c ../../store/generation.c
+// sources: ../../store/check.c ../../store/checksum.c ../../store/damage.c ../../store/generation.c
 // sources: ../../store/io.c ../../store/map.c ../../store/node.c ../../store/points.c
 // sources: ../../store/commit.c ../../store/policy.c ../../store/reclaim.c ../../store/retain.c
 // sources: ../../store/room.c
+// sources: ../../store/bond.c
 // sources: ../../store/root.c ../../store/scrub.c ../../store/store.c ../../store/super.c
 // sources: ../../store/tree.c ../../store/update.c ../../store/verify.c
 // sources: ../../store/server/disk.c ../../store/server/history.c ../../store/server/whole.c
