@@ -345,8 +345,14 @@ static int read_ahead(struct disk *d, uint64_t block, unsigned wanted_at)
     if (n > d->blocks - block) {
         n = (unsigned)(d->blocks - block);
     }
-    if (!await_writes(d, block, n) || read_pages(d, block, page, n) != 0) {
+    if (!await_writes(d, block, n)) {
         return -1;
+    }
+    if (read_pages(d, block, page, n) != 0) {
+        d->ahead.pages = 1; /* what fails may be one of those that nobody has asked for */
+        if (n == 1 || read_pages(d, block, page, n = 1) != 0) {
+            return -1;
+        }
     }
     d->ahead.block = block;
     d->ahead.page = page;

@@ -123,7 +123,9 @@ static int64_t drop_now(uint64_t generation, uint64_t *freed)
         return server_changed(error);
     }
     store_info(server.store, &after);
-    *freed = (after.free_blocks - before.free_blocks) * STORE_BLOCK;
+    if (after.free_blocks > before.free_blocks) { /* it may have been claimed first */
+        *freed = (after.free_blocks - before.free_blocks) * STORE_BLOCK;
+    }
     server_event(EVENT_DROPPED, false, "generation %llu dropped, as asked",
                  (unsigned long long)generation);
     if (server.running) {

@@ -83,7 +83,7 @@ void server_ended(enum ended_why why, uint64_t object, const char *format, ...)
 {
     va_list list;
 
-    if (server.ended) {
+    if (server.ended && server.doomed) { /* of a crash that it survives, worse may come */
         return;
     }
     va_start(list, format);

@@ -418,6 +418,7 @@ static bool serve(const struct message *m, const void *string, struct message *r
 static void look_for_crash(const struct district_status *status)
 {
     struct store_info info;
+    bool doomed = server.doomed;
 
     if (!status->crashed || status->crash_oid == server.crash_told) {
         return;
@@ -425,7 +426,7 @@ static void look_for_crash(const struct district_status *status)
     server.crash_told = status->crash_oid;
     store_info(server.store, &info);
     server_ended(ENDED_CRASHED, status->crash_oid, "a domain stopped at a fault");
-    server.doomed = info.crash_policy != POLICY_CONTINUES;
+    server.doomed = doomed || info.crash_policy != POLICY_CONTINUES;
 }
 
 bool server_look_for_crash(void)

@@ -167,13 +167,13 @@ void supply_wanted(void)
         if (bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK || m.word[0] == 0) {
             return;
         }
-        for (size_t i = 0; i < m.length / sizeof(oid_t) && !server.ended; i++) {
+        for (size_t i = 0; i < m.length / sizeof(oid_t) && !server.doomed; i++) {
             if (!supply(wanted[i], true) && kept_count < KEPT_MAX) {
                 kept[kept_count++] = wanted[i];
                 server.short_of_memory = true;
             }
         }
-        if (server.ended) {
+        if (server.doomed) {
             return;
         }
     }

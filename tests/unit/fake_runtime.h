@@ -39,6 +39,7 @@ struct fake_driver {
     bool small;    /* smaller than what is on it */
     int fail_from; /* from the how manieth request on everything fails; < 0: it does; 0: none */
     int fail_write, fail_flush; /* the how manieth from now on fails; 0: none */
+    uint64_t bad_block;         /* every read of it fails; 0: none */
 };
 
 static struct fake_driver driver, second_driver; /* the second one: disk_open_second */
@@ -90,6 +91,9 @@ static void driver_do(struct fake_driver *d, struct block_request *r)
     if (d->fail_from > 0 && --d->fail_from == 0)
         d->fail_from = -1;
     if (d->fail_from < 0) {
+        r->status = BW_IO;
+    } else if (r->operation == BLOCK_READ && d->bad_block &&
+               d->bad_block - r->sector / 8 < r->sectors / 8) {
         r->status = BW_IO;
     } else if (r->operation == BLOCK_READ) {
         memcpy(memory, disk, (size_t)r->sectors * BLOCK_SECTOR);

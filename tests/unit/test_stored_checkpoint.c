@@ -30,6 +30,7 @@ static struct {
     bool broken; /* pulling finds it out */
     bool crashed;
     bool full;
+    unsigned wanted, supplied; /* objects from FIRST on */
     uint64_t committed;
     struct state durable[OBJECTS]; /* as of `committed` */
 } district;
@@ -168,6 +169,18 @@ static int64_t order_status(struct message *m)
     return BW_OK;
 }
 
+static int64_t order_wanted(struct message *m)
+{
+    oid_t *oids = m->buffer;
+    unsigned n = 0;
+
+    for (; district.wanted > 0 && (n + 1) * sizeof(*oids) <= m->size; n++)
+        oids[n] = FIRST + 2 * --district.wanted; /* no row, so that each is supplied alone */
+    m->word[0] = n;
+    m->length = n * sizeof(*oids);
+    return BW_OK;
+}
+
 static int64_t fake_call(uint16_t key, struct message *m)
 {
     if (key == KEY_AT(KR_RANGE))
@@ -188,6 +201,11 @@ static int64_t fake_call(uint16_t key, struct message *m)
         return order_drop();
     case DISTRICT_STATUS:
         return order_status(m);
+    case DISTRICT_WANTED:
+        return order_wanted(m);
+    case DISTRICT_SUPPLY:
+        district.supplied += (unsigned)m->word[0];
+        return BW_OK;
     case DISTRICT_BUDGET:
         district.full = m->word[1] == SPACE_FULL;
         return BW_OK;
@@ -457,6 +475,17 @@ START_TEST(what_is_frozen_after_a_crash_is_not_committed)
 }
 END_TEST
 
+/** A district whose policy is to continue, while districtd does not listen. */
+START_TEST(a_crash_that_is_survived_loses_no_faults)
+{
+    district.wanted = 100;
+    server.ended = ENDED_CRASHED;
+    supply_wanted();
+    ck_assert_uint_eq(district.wanted, 0);
+    ck_assert_uint_eq(district.supplied, 100);
+}
+END_TEST
+
 /** A disk on which nothing works for a while, from some request on. */
 START_TEST(a_disk_that_comes_back_gets_everything)
 {
@@ -526,6 +555,7 @@ int main(void)
     tcase_add_test(tests, a_broken_district_is_not_committed);
     tcase_add_test(tests, failing_writes_lose_nothing);
     tcase_add_test(tests, what_is_frozen_after_a_crash_is_not_committed);
+    tcase_add_test(tests, a_crash_that_is_survived_loses_no_faults);
     tcase_add_test(tests, a_disk_that_comes_back_gets_everything);
     tcase_add_test(tests, old_generations_make_room);
     suite_add_tcase(suite, tests);

@@ -129,6 +129,21 @@ START_TEST(failures_are_told_once)
 }
 END_TEST
 
+START_TEST(what_is_read_ahead_may_be_bad)
+{
+    static uint8_t buf[STORE_BLOCK];
+
+    write_heap(100, 64);
+    ck_assert_int_eq(io.flush(io.ctx), 0);
+    driver.bad_block = 130;
+    for (uint64_t block = 100; block < 164; block++)
+        if (block == driver.bad_block)
+            ck_assert_int_ne(io.read(io.ctx, block, buf, 1), 0);
+        else
+            read_heap(block, 1);
+}
+END_TEST
+
 START_TEST(the_ends_of_the_disk_are_kept)
 {
     static uint8_t buf[2 * STORE_BLOCK];
@@ -167,6 +182,7 @@ int main(void)
     tcase_add_test(tests, what_is_written_is_read);
     tcase_add_test(tests, rows_become_one_request);
     tcase_add_test(tests, failures_are_told_once);
+    tcase_add_test(tests, what_is_read_ahead_may_be_bad);
     tcase_add_test(tests, the_ends_of_the_disk_are_kept);
     tcase_add_test(tests, a_silent_driver_is_given_up);
     suite_add_tcase(suite, tests);
