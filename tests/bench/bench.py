@@ -469,9 +469,30 @@ def neighbour():
         n.close()
 
 
+def gated():
+    """Calls in a second, one after the other, over a gated link and over a plain one, by the interval of both districts."""
+    stores = [make_store(os.path.join(FOLDER, name + '.district'), name, '32M', native=[program])
+              for name, program in (('callee', 'account'), ('caller', 'bench_caller callee'))]
+    with Machine(stores, name='bench', kvm=False) as m:
+        m.login()
+        for name in ('callee', 'caller'):
+            m.restart(name)
+            m.detach()
+        for interval in (10, 100, 1000):
+            for name in ('callee', 'caller'):
+                m.command('interval %s %dms' % (name, interval))
+            rounds = len(re.findall(r'round', m.command('log caller')))
+            while len(lines := re.findall(r'round \d+: (\d+) plain, (\d+) gated', m.command('log caller'))) < rounds + 2:
+                time.sleep(1)  # the round under way is not counted
+            plain, slow = (int(n) / 1000 for n in lines[-1])
+            result('calls_plain_%dms' % interval, plain, 'calls/s', EMULATED)
+            result('calls_gated_%dms' % interval, slow, 'calls/s', EMULATED)
+            result('call_gated_%dms_in_intervals' % interval, 1000 / slow / interval, 'intervals', EMULATED)
+
+
 GROUPS = {'nucleus': nucleus, 'links': links, 'store': store_library, 'linux': linux, 'paging': paging,
           'bytes': bytes_written, 'cost': cost, 'interval': interval, 'commit': commit, 'restart': restart,
-          'revive': revive, 'boot': boot, 'neighbour': neighbour}
+          'revive': revive, 'boot': boot, 'gated': gated, 'neighbour': neighbour}
 # name, value, whether it is the most or the least
 TARGETS = (('stop_time_ratio_256_to_16', 1.5, 'most'), ('restart_ratio_256_to_16', 1.5, 'most'),
            ('restart_ratio_store_16gib_to_16mib', 1.5, 'most'), ('restart_memory_ratio_store_16gib_to_16mib', 1.1, 'most'),

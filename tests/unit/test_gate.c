@@ -520,6 +520,50 @@ START_TEST(what_is_not_a_frame)
 }
 END_TEST
 
+/** A gate that says anything: the queue stays one. */
+START_TEST(what_a_forged_gate_says)
+{
+    static struct gate_queue q;
+    static struct gate_frame f;
+    struct gate_run me = {1, 2}, you = {3, 4};
+
+    srandom((unsigned)_i);
+    memset(&q, 0, sizeof(q));
+    gate_queue_begin(&q, me);
+    for (unsigned n = 0; n < 3000; n++) {
+        uint64_t *number[] = {&f.conversation,   &f.durable,     &f.delivered, &f.tag,
+                              &f.message.number, &f.message.tag, &f.message.to};
+
+        f.kind = GATE_HELLO + chance(3);
+        f.agreed = chance(2);
+        f.from = chance(20) ? you : me;
+        f.to = chance(20) ? me : you;
+        f.message.kind = 1 + chance(2);
+        for (unsigned i = 0; i < sizeof(number) / sizeof(*number); i++) {
+            unsigned kind = chance(8);
+
+            *number[i] = kind == 0   ? UINT64_MAX - chance(2)
+                         : kind == 1 ? 1ull << chance(64)
+                         : kind == 2 ? chance(40)
+                         : i == 0    ? q.conversation
+                         : i == 4    ? q.delivered + chance(3)
+                                     : q.acked + chance(GATE_OUTBOX);
+        }
+        gate_queue_receive(&q, &f, n / 20 + 1);
+        if (chance(3) == 0 && gate_queue_room(&q)) {
+            gate_queue_put(&q, n / 20 + 1);
+        }
+        gate_queue_committed(&q, n / 20);
+        while (gate_queue_next(&q, &f)) {
+            ck_assert(gate_frame_valid(&f, gate_frame_length(&f)) || f.kind == GATE_DATA);
+            gate_queue_sent(&q, &f);
+        }
+        ck_assert(q.acked <= q.sent && q.sent <= q.last && q.last <= q.acked + GATE_OUTBOX);
+        ck_assert(q.durable <= q.delivered);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("gate");
@@ -527,6 +571,7 @@ int main(void)
 
     tcase_set_timeout(t, 100);
     tcase_add_test(t, what_is_not_a_frame);
+    tcase_add_loop_test(t, what_a_forged_gate_says, 0, 100);
     tcase_add_loop_test(t, restarts_are_only_a_delay, 0, 400);
     tcase_add_loop_test(t, going_back_severs, 1000, 1800);
     tcase_add_loop_test(t, a_kill_at_each_step, 0, 4);

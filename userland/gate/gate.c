@@ -164,7 +164,7 @@ static void severed(unsigned p)
     }
 }
 
-static unsigned calls_unsent(const struct gate_queue *q)
+static unsigned calls_unacknowledged(const struct gate_queue *q)
 {
     unsigned n = 0;
 
@@ -209,7 +209,7 @@ static int64_t call(unsigned link, const struct message *m, const uint8_t *bytes
     while (i < GATE_CALLS && peer[p]->call[i].number) {
         i++;
     }
-    if (i == GATE_CALLS || !room || calls_unsent(q) >= GATE_CALLS) {
+    if (i == GATE_CALLS || !room || calls_unacknowledged(q) >= GATE_CALLS) {
         return BW_LIMIT;
     }
     *room =
@@ -288,6 +288,9 @@ static int64_t find_server(const char *name, const char *district)
                         .size = LINK_ACCESS_MAX,
                         .take = {KR_SERVER}};
 
+    if (name[0] == '.') { /* those of gates and relays, who answer no calls */
+        return BW_REFUSED;
+    }
     if (bw_call(KEY_AT(KR_NAMES), &m) != BW_OK) {
         return m.code;
     }

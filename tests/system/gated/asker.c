@@ -13,6 +13,7 @@
 #define KR_PRIVATE KEY_AT(25)
 #define KR_NOTHING KEY_AT(26)
 #define KR_OWN     KEY_AT(27)
+#define KR_RELAY   KEY_AT(28)
 
 static const struct image_arguments *const arguments =
     (const struct image_arguments *)IMAGE_WINDOW(1);
@@ -76,6 +77,7 @@ static void ask(const char *district)
     bw_assert(bw_link_open(district, "echo", LINK_GATED, 0, KR_ECHO) == BW_OK);
     bw_assert(bw_link_open(district, "private", LINK_GATED, 0, KR_PRIVATE) == BW_OK);
     bw_assert(bw_link_open(district, "nothing", LINK_GATED, 0, KR_NOTHING) == BW_OK);
+    bw_assert(bw_link_open(district, ".relay", LINK_GATED, 0, KR_RELAY) == BW_OK);
     say("own district", bw_link_open(own, "echo", LINK_GATED, 0, KR_OWN));
     while (call(KR_ECHO, 0, 0) == BW_ABSENT) { /* it has not published yet */
     }
@@ -86,6 +88,7 @@ static void ask(const char *district)
     say("a key", call(KR_ECHO, 0, KEY_AT(KR_SELF)));
     say("refused", call(KR_PRIVATE, 0, 0));
     say("not published", call(KR_NOTHING, 0, 0));
+    say("its relay", call(KR_RELAY, 0, 0));
     say("behind others", call_behind_others());
     while (call(KR_ECHO, 0, 0) == BW_LIMIT) {
         bw_wait(bw_monotonic() + 10000000);
