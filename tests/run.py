@@ -162,7 +162,10 @@ def jobs(long):
     yield 'neighbour', system('neighbour')
     yield 'model', counting('/usr/bin/python3', os.path.join(HERE, 'model', 'check.py'))
     yield 'sockets', system('sockets')
-    yield 'bochs', system('bochs')
+    yield 'ata', system('ata', '--seed', str(SEED))
+    yield 'ata', system('ioerrors', 'a_district_is_made', 'writes_fail', 'flushes_fail', 'reads_fail', '--disk', 'ide',
+                        '--seed', str(SEED), '--sessions', '4' if long else '1')
+    yield 'bochs', system('bochs', '--seed', str(SEED))
     yield 'host', system('host')
     yield 'locks', system('locks')
     yield 'fuzz', system('fuzz', *(['--long'] if long else []), '--seed', str(SEED))

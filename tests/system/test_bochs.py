@@ -1,37 +1,79 @@
 #!/usr/bin/python3
 """The second machine: Bochs, an x86 by others, stricter than QEMU and with a PC's classic devices only, that GRUB boots
-from a CD."""
+from a CD. A district with all workloads goes on there after power cuts, and its store moves between the machines
+while they are half done.
+
+    test_bochs.py [--seed N]
+"""
+import argparse
 import os
 import subprocess
+import sys
 
 import harness
-from machine import MKDISTRICT, SCRATCH, Machine, make_store, verify_store
+from machine import MKDISTRICT
+from test_powercut import Story
 
 check = harness.Checks
-NAME = 'traveller'
+BOCHS = {'emulator': 'bochs'}
+CUTS = 3
 
-store = make_store(os.path.join(SCRATCH, 'bochs', NAME + '.district'), NAME, size='64M')
-machine = Machine([store], name='bochs', emulator='bochs')
+parser = argparse.ArgumentParser()
+parser.add_argument('--seed', type=int, default=int(os.environ.get('BW_SEED', 1)))
+options, sys.argv[1:] = parser.parse_known_args()
+
+story = Story(options.seed, name='bochs', **BOCHS)
 
 
-def test_login():
-    machine.login(120)
-    check.contains(machine.command('help'), 'districts')
+def move(**kind):
+    """The plug is pulled in the middle of it all; the store goes on in another machine."""
+    story.machine.attach('my-district')
+    story.mark()
+    story.watch(1)
+    story.machine.unplug()
+    story.use(**kind)
+    story.come_back()
+    story.mark()
+    story.checkpoint()
+
+
+def test_workloads_begin():
+    story.begin()
 
 
 def test_the_store_is_held():
-    done = subprocess.run([MKDISTRICT, '--info', store], capture_output=True, text=True)
-    check.contains(done.stderr, 'in use by bochs-bin, process %d' % machine.child.pid)
-    machine.unplug()
-    verify_store(store)
+    done = subprocess.run([MKDISTRICT, '--info', story.store], capture_output=True, text=True)
+    check.contains(done.stderr, 'in use by bochs-bin, process %d' % story.machine.child.pid)
+
+
+def test_power_cuts():
+    for n in range(CUTS):
+        how = story.cut_somewhere()
+        try:
+            story.come_back()
+        except Exception as error:
+            raise AssertionError('cut %d (%s), seed %d: %s' % (n + 1, how, options.seed, error)) from error
+    story.mark()
+    story.checkpoint()
+    print('       %d power cuts' % CUTS)
+
+
+def test_to_qemu():
+    move(disk='virtio')
+
+
+def test_to_qemu_with_its_ata_disk():
+    move(disk='ide')
+
+
+def test_back_to_bochs():
+    move(**BOCHS)
 
 
 def test_poweroff():
-    machine.start()
-    machine.login(120)
-    machine.send('poweroff\r')
-    machine.wait_off()
+    story.machine.send('poweroff\r')
+    story.machine.wait_off()
 
 
 if __name__ == '__main__':
-    harness.main(globals(), machine.close)
+    harness.main(globals(), story.close)

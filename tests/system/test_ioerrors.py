@@ -4,7 +4,7 @@ district goes on or ends with a reason, and nothing else is disturbed: the machi
 its own. What was acknowledged has reached the disk (the record of the writes is replayed, tests/recorded), and
 is there when the disk works again.
 
-    test_ioerrors.py [--sessions N] [--seed N]
+    test_ioerrors.py [--sessions N] [--seed N] [--disk virtio | ide]
 """
 import argparse
 import os
@@ -26,10 +26,10 @@ NEIGHBOUR = 'neighbour'
 parser = argparse.ArgumentParser()
 parser.add_argument('--sessions', type=int, default=4, help='of each kind of request (at most 12)')
 parser.add_argument('--seed', type=int, default=int(os.environ.get('BW_SEED', 1)))
-options = parser.parse_args()
-sys.argv[1:] = []
+parser.add_argument('--disk', choices=('virtio', 'ide'), default='virtio')
+options, sys.argv[1:] = parser.parse_known_args()
 
-folder = os.path.join(SCRATCH, 'ioerrors-%d' % options.seed)
+folder = os.path.join(SCRATCH, 'ioerrors-%s-%d' % (options.disk, options.seed))
 chance = random.Random(options.seed)
 
 
@@ -78,7 +78,7 @@ class Session:
         self.log = at(name + '.log')
         self.marks = [(0, prepared.acknowledged)]
         self.reasons = []
-        self.machine = FaultyMachine([self.store, neighbour()], self.log, kind, numbers, name=name)
+        self.machine = FaultyMachine([self.store, neighbour()], self.log, kind, numbers, name=name, disk=options.disk)
 
     def start_neighbour(self):
         if self.machine.restart(NEIGHBOUR) == 0:

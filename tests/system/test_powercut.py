@@ -32,19 +32,28 @@ check = harness.Checks
 class Story:
     """One district with its workloads, cut again and again."""
 
-    def __init__(self, seed, nucleus):
+    def __init__(self, seed, nucleus=None, name='powercut', **kind):
         self.random = random.Random(seed)
-        folder = os.path.join(SCRATCH, 'powercut-%d' % seed)
+        folder = os.path.join(SCRATCH, '%s-%d' % (name, seed))
         tree = make_tree(os.path.join(folder, 'tree.tar'), os.path.join(HERE, 'workload'))
         self.store = make_store(os.path.join(folder, 'my-district.district'), DISTRICT, root=tree)
         self.acknowledged = 0  # generation
         self.acknowledged_marker = 0
         self.marker = 0
         self.last_tick = 0
-        self.machine = Machine([self.store], name='powercut-%d' % seed, nucleus=nucleus)
+        self.nucleus = nucleus
+        self.name = '%s-%d' % (name, seed)
+        self.machine = None
+        self.use(**kind)
 
     def close(self):
         self.machine.close()
+
+    def use(self, **kind):
+        """Another kind of machine from now on, with the same store."""
+        if self.machine:
+            self.machine.close()
+        self.machine = Machine([self.store], name=self.name, nucleus=self.nucleus, **kind)
 
     # -- watching --------------------------------------------------------------------------------------
 
@@ -82,7 +91,7 @@ class Story:
     # -- steps -----------------------------------------------------------------------------------------
 
     def begin(self):
-        self.machine.login()
+        self.machine.login(120)
         check.equal(self.machine.restart(DISTRICT), 0, 'generation of a new district')
         self.machine.send('sh /workload/run.sh &\n')
         self.await_progress(20)
@@ -137,7 +146,7 @@ class Story:
     def come_back(self):
         verify_store(self.store)
         self.machine.start()
-        self.machine.login()
+        self.machine.login(120)
         generation = self.machine.restart(DISTRICT)
         check.true(generation >= self.acknowledged,
                    'restarted from generation %d, but %d was acknowledged' % (generation, self.acknowledged))
