@@ -198,14 +198,14 @@ static void begin(struct group *g)
     }
     instant = next_instant(g);
     result = freeze(g, frozen);
-    g->retry = result == BW_AGAIN || result == BW_NOMEM;
+    /* Who is busy says when he is not. Else something is being fetched, or one still loads. */
+    g->retry = result != BW_OK && result != BW_CLEAN && result != BW_BUSY;
+    g->again = g->retry || result == BW_BUSY;
     next_retry = bw_monotonic() + RETRY_NS;
-    if (g->retry || result == BW_BUSY) { /* who is busy says when he is not */
-        return;
-    }
-    g->again = false;
-    if (result != BW_OK) {
+    if (result == BW_CLEAN) {
         tell_all(g, STORE_BOND_CLEAN, 0, 0);
+    }
+    if (result != BW_OK) {
         return;
     }
     bond_step(&g->round, BOND_FROZEN, 0, instant);

@@ -9,11 +9,11 @@ import sys
 import time
 
 import harness
-from machine import MKDISTRICT, SCRATCH, Machine, make_store, verify_store
+from machine import BUILD, MKDISTRICT, SCRATCH, Machine, make_store, verify_store, with_mutant
 
 check = harness.Checks
 seed = int(sys.argv[sys.argv.index('--seed') + 1]) if '--seed' in sys.argv else 1
-cuts = int(sys.argv[sys.argv.index('--cuts') + 1]) if '--cuts' in sys.argv else 8
+cuts = int(sys.argv[sys.argv.index('--cuts') + 1]) if '--cuts' in sys.argv else 6
 
 
 def path(name):
@@ -117,20 +117,64 @@ def test_one_alone_does_not_go_back_behind_the_bond():
     more_payments()
 
 
+def test_restarted_from_an_older_one():
+    connection = link()[1]
+    old = machine.checkpoint('shop')
+    more_payments()
+    machine.checkpoint('bank')
+    machine.command('kill bank')
+    machine.restart('shop', '--generation %d' % old)
+    machine.detach()
+    check.true(running('bank'), 'the other one was started with it')
+    check.contains(machine.command('events shop'), 'restarted from generation %d' % old)
+    unbroken(connection)
+
+
 def test_power_cuts():
+    """While they are checkpointed all the time, so that many cuts are between two commits of one checkpoint."""
     connection = link()[1]
     numbers = random.Random(seed)
+    doubts = 0
+    machine.command('interval bank 10ms')
     for _ in range(cuts):
         acknowledged = link()[2]
         machine.checkpoint(numbers.choice(['bank', 'shop']))
         time.sleep(numbers.random())
         machine.unplug()
+        doubts += 'in doubt' in info(shop)
         for store in (bank, shop):
             verify_store(store)
         boot()
         start(numbers.choice(['bank', 'shop']))
         check.true(link()[2] >= acknowledged, 'what was committed is there')
         unbroken(connection)
+    machine.command('interval bank 100ms')
+    print('%d power cuts, %d of them with a checkpoint in doubt' % (cuts, doubts))
+
+
+def test_started_by_themselves():
+    machine.command('autostart shop on')
+    machine.checkpoint('bank')
+    boot()
+    wait_for('both run', lambda: running('bank') and running('shop'))
+    machine.command('autostart shop off')
+    more_payments()
+
+
+def test_one_that_breaks_takes_the_other_back():
+    machine.checkpoint('bank')
+    machine.command('kill bank')
+    machine.unplug()
+    text = subprocess.run([MKDISTRICT, 'dump', bank, 'object', '16'], capture_output=True, text=True).stdout
+    domain = re.findall(r'domain (0x[0-9a-f]+)', text)[0]
+    poked = subprocess.run([os.path.join(BUILD, 'bin', 'poke'), bank, domain, 'rip'], capture_output=True, text=True)
+    check.equal(poked.returncode, 0, poked.stderr)
+    boot()
+    start('shop')
+    wait_for('they went back', lambda: 'rolled back' in machine.command('events bank'))
+    check.contains(machine.command('events shop'), 'ended with bank')
+    wait_for('both run', lambda: running('bank') and running('shop'))
+    more_payments()
 
 
 def test_a_store_that_is_missing():
@@ -201,6 +245,52 @@ def test_given_up():
     start('bank')
     check.true(not running('shop'), 'the bond is over')
     check.contains(machine.command('bond bank'), 'in no bond')
+
+
+def mutated(name):
+    """Both are bonded, in a machine in which this program has a fault put in."""
+    global machine
+    machine.close()
+    for store, words in ((bank, 'account'), (shop, 'payer bank 3 20')):
+        make_store(store, os.path.basename(store).split('.')[0], size='32M', native=[words])
+    machine = Machine([bank, shop], name='bonds', boot=with_mutant(os.path.join(SCRATCH, 'bonds'), name))
+    machine.login()
+    for district in ('bank', 'shop'):
+        start(district)
+        machine.command('interval %s off' % district)
+    check.contains(machine.command('bond bank shop', 60), 'bonded with shop')
+    more_payments()
+
+
+def test_store_servers_that_fail():
+    """They end when the fourth generation is committed: one when it has decided, the other when it is told."""
+    mutated('stored')
+    connection = link()[1]
+    for _ in range(10):
+        wait_for('a checkpoint', lambda: 'committed' in machine.command('checkpoint bank', 60))
+    text = machine.command('events')
+    for name in ('bank', 'shop'):
+        check.contains(text, name)
+    check.true(text.count('its store server failed and was started again') == 2, text)
+    unbroken(connection)
+    machine.command('kill shop')
+    start('bank')
+    unbroken(connection)
+
+
+def test_districtd_that_fails():
+    """It ends when a store has been scrubbed."""
+    mutated('districtd')
+    connection = link()[1]
+    machine.command('scrub bank', 60)
+    wait_for('the next one has found them', lambda: running('bank') and running('shop'))
+    machine.checkpoint('shop')
+    machine.checkpoint('bank')
+    unbroken(connection)
+    check.contains(machine.command('kill bank'), 'with it shop')
+    check.true(not running('shop'), 'both have ended')
+    start('shop')
+    unbroken(connection)
 
 
 def finish():
