@@ -160,6 +160,7 @@ def jobs(long):
     yield 'storm', system('storm', '--seed', str(SEED), '--faults', '1000' if long else '50')
     yield 'many', system('many')
     yield 'neighbour', system('neighbour')
+    yield 'screen', system('screen')
     yield 'model', counting('/usr/bin/python3', os.path.join(HERE, 'model', 'check.py'))
     yield 'sockets', system('sockets')
     yield 'ata', system('ata', '--seed', str(SEED))

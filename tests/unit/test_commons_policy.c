@@ -67,7 +67,8 @@ static bool lists(const char *list, const char *pattern, size_t length)
         /* 'store*' is what 'store#' publishes, whichever it is */
         if (n == length && strncmp(list, pattern, length - 1) == 0 &&
             (list[n - 1] == pattern[length - 1] ||
-             (list[n - 1] == '#' && pattern[length - 1] == '*'))) {
+             (list[n - 1] == '#' && pattern[length - 1] == '*') ||
+             (list[n - 1] == '*' && pattern[length - 1] == '#'))) {
             return true;
         }
         list += n + strspn(list + n, " ");

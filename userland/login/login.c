@@ -1,6 +1,6 @@
 /*
- * login: shows who we are, asks who is there, and starts the shell for `guest`, the one account.
- * When the shell ends it asks again.
+ * login: at one terminal, its word, it shows who we are, asks who is there, and starts the shell
+ * for `guest`, the one account. When the shell ends it asks again.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -30,17 +30,19 @@ static bool ask(char *name, size_t size)
     return event == LINE_DONE && name[0] != 0;
 }
 
-static void run_shell(void)
+static void run_shell(uint64_t terminal)
 {
-    struct message m = {.code = NAMES_SPAWN, .string = "shell", .length = strlen("shell")};
+    struct message m = {.code = NAMES_SPAWN, .word = {terminal}, .string = "shell"};
 
+    m.length = strlen("shell");
     if (bw_call(KEY_AT(KR_NAMES), &m) < 0) {
         screen_print("login: the shell cannot be started (%lld)\n", (long long)m.code);
         return;
     }
-    m = (struct message){.code = NAMES_WAIT, .string = "shell", .length = strlen("shell")};
+    m = (struct message){.code = NAMES_WAIT, .word = {terminal}, .string = "shell"};
+    m.length = strlen("shell");
     bw_call(KEY_AT(KR_NAMES), &m);
-    screen_open();
+    screen_open(terminal);
 }
 
 int main_native(uint64_t word)
@@ -48,8 +50,7 @@ int main_native(uint64_t word)
     struct message ready = {.code = NAMES_READY};
     char name[32];
 
-    (void)word;
-    screen_open();
+    screen_open(word);
     line.columns = screen_columns();
     bw_call(KEY_AT(KR_NAMES), &ready);
     screen_print(BANNER);
@@ -61,7 +62,7 @@ int main_native(uint64_t word)
             screen_print("Login incorrect\n\n");
             continue;
         }
-        run_shell();
+        run_shell(word);
         screen_print(BANNER);
     }
 }

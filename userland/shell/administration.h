@@ -28,8 +28,7 @@ int64_t admin_link(const char *name, uint64_t *index, struct link_line *line);
 bool admin_event(uint64_t number, struct event *e);
 /** Sends an order, with one word, to the store server of a district. @return the result */
 int64_t admin_store(const char *name, enum store_order order, struct message *m);
-/** Lets the console show a session until the user leaves. @return 0 he left, 1 it was closed, or <
- * 0 */
+/** Lets the terminal show a session until the user leaves. @return enum console_detached, or < 0 */
 int64_t admin_attach(uint64_t session);
 /** Asks the "power" server. Returns only if it fails. */
 int64_t admin_power(uint64_t order);

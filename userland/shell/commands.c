@@ -5,6 +5,7 @@
 #include "commands.h"
 #include <stdio.h>
 #include <string.h>
+#include <bailiwick/console.h>
 #include <bailiwick/names.h>
 #include "administration.h"
 #include "bonds.h"
@@ -126,8 +127,9 @@ static void attach_to(const char *name, uint64_t session)
 
     for (;;) {
         result = admin_attach(session);
-        if (result == 0) {
-            screen_print("\n[detached from %s; it runs on]\n", name);
+        if (result == DETACHED_BY_USER || result == DETACHED_ELSEWHERE) {
+            screen_print("\n[detached from %s; it runs on%s]\n", name,
+                         result == DETACHED_BY_USER ? "" : ", attached at another terminal");
             return;
         }
         if (result < 0) {

@@ -1,22 +1,27 @@
 /*
- * Session 0 of the console. The console never waits; we do, for its posts.
+ * The session of one terminal. The console never waits; we do, for its posts.
  */
 #include "screen.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <bailiwick/console.h>
+#include <bailiwick/names.h>
 
 #define LINE_MAX_SHOWN 1024
 #define RETRY_NS       1000000000ull
 
+static uint64_t terminal;
 static unsigned columns = 80;
 
-void screen_open(void)
+void screen_open(uint64_t which)
 {
     struct message m = {.code = DOMAIN_MAKE_START, .word = {1}, .take = {KR_SCREEN_OWN}};
+    char name[NAME_MAX_LENGTH + 1];
 
-    bw_assert(bw_find("console", KR_CONSOLE) == BW_OK);
+    terminal = which;
+    snprintf(name, sizeof(name), "console%llu", (unsigned long long)terminal);
+    bw_assert(bw_find(name, KR_CONSOLE) == BW_OK);
     bw_assert(bw_call(KEY_AT(KR_SELF), &m) == BW_OK);
     m = (struct message){.code = CONSOLE_LISTEN, .send = {KR_SCREEN_OWN}};
     bw_call(KR_CONSOLE, &m);
@@ -35,7 +40,7 @@ unsigned screen_columns(void)
 static void reopen(void)
 {
     bw_wait(bw_monotonic() + RETRY_NS);
-    screen_open();
+    screen_open(terminal);
 }
 
 void screen_put(void *ctx, const char *text, size_t n)

@@ -1,5 +1,5 @@
 /*
- * Session 0 of the console as login and shell use it: text out, bytes in, both waiting.
+ * A terminal's own session of the console as login and shell use it: text out, bytes in, both waiting.
  */
 #ifndef SHELL_SCREEN_H
 #define SHELL_SCREEN_H
@@ -11,8 +11,8 @@
 #define KR_CONSOLE    KEY_AT(24)
 #define KR_SCREEN_OWN KEY_AT(25)
 
-/** Finds the console and asks for posts. */
-void screen_open(void);
+/** Finds the console of that terminal and asks for posts. */
+void screen_open(uint64_t terminal);
 unsigned screen_columns(void);
 /** Shows the bytes as they are; returns when the console has them. ctx is not used (lineedit.h). */
 void screen_put(void *ctx, const char *text, size_t n);

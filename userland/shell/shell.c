@@ -52,8 +52,7 @@ int main_native(uint64_t word)
 {
     struct message ready = {.code = NAMES_READY};
 
-    (void)word;
-    screen_open();
+    screen_open(word);
     line.columns = screen_columns();
     bw_call(KEY_AT(KR_NAMES), &ready);
     screen_print(

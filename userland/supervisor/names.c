@@ -25,6 +25,7 @@ static struct {
 static struct {
     uint8_t kind; /* enum waiter_kind */
     char name[NAME_MAX_LENGTH + 1];
+    uint64_t word; /* WAITER_END: of the program */
     unsigned caller;
 } waiters[WAITERS_MAX];
 
@@ -47,7 +48,8 @@ static void answer(unsigned n, struct message *m)
 }
 
 /* Keeps the caller, whose resume key is in KR_CALLER, until what it waits for is there. */
-static bool keep(enum waiter_kind kind, const char *name, unsigned caller, struct message *m)
+static bool keep(enum waiter_kind kind, const char *name, uint64_t word, unsigned caller,
+                 struct message *m)
 {
     unsigned n = 0;
 
@@ -61,6 +63,7 @@ static bool keep(enum waiter_kind kind, const char *name, unsigned caller, struc
     bw_copy_key(KEY_AT(KR_CALLER), KEY_IN_NODE(KR_WAITER_KEYS, n));
     bw_drop_key(KEY_AT(KR_CALLER));
     waiters[n].kind = (uint8_t)kind;
+    waiters[n].word = word;
     waiters[n].caller = caller;
     snprintf(waiters[n].name, sizeof(waiters[n].name), "%s", name);
     return false;
@@ -103,23 +106,23 @@ bool names_find(const char *name, unsigned caller, struct message *m)
     int n = name_index(name);
 
     if (n < 0) {
-        return keep(WAITER_NAME, name, caller, m);
+        return keep(WAITER_NAME, name, 0, caller, m);
     }
     m->code = BW_OK;
     m->send[0] = KEY_IN_NODE(KR_NAME_KEYS, n);
     return true;
 }
 
-bool names_wait(const char *program, unsigned caller, struct message *m)
+bool names_wait(const char *program, uint64_t word, unsigned caller, struct message *m)
 {
-    const struct program *p = program_named(program);
+    const struct program *p = program_named(program, word);
 
     if (!p) {
         m->code = BW_ABSENT;
         return true;
     }
     if (p->state == PROGRAM_RUNNING || p->state == PROGRAM_SILENCING) {
-        return keep(WAITER_END, program, caller, m);
+        return keep(WAITER_END, program, word, caller, m);
     }
     m->code = BW_OK;
     m->word[0] = p->exit_word;
@@ -129,7 +132,7 @@ bool names_wait(const char *program, unsigned caller, struct message *m)
 void names_ended(const struct program *p)
 {
     for (unsigned n = 0; n < WAITERS_MAX; n++) {
-        if (waiters[n].kind == WAITER_END && program_named(waiters[n].name) == p) {
+        if (waiters[n].kind == WAITER_END && program_named(waiters[n].name, waiters[n].word) == p) {
             struct message m = {.word = {p->exit_word}};
 
             answer(n, &m);

@@ -33,10 +33,16 @@ static uint16_t program_key(unsigned index, unsigned key)
                : KEY_IN_NODE(KR_HANDED_KEYS, index * BW_MESSAGE_KEYS + key - PKEY_HANDED);
 }
 
+/* Whether it is for a disk. */
+static bool is_of_a_disk(const struct policy *policy)
+{
+    return policy->publish && strchr(policy->publish, '#');
+}
+
 /* Whether several of it run at once, told apart by their words. */
 static bool has_instances(const struct policy *policy)
 {
-    return policy->publish && strchr(policy->publish, '#');
+    return is_of_a_disk(policy) || (policy->find && strchr(policy->find, '#'));
 }
 
 const char *program_title(const struct program *p)
@@ -50,10 +56,13 @@ const char *program_title(const struct program *p)
     return p->policy->program;
 }
 
-struct program *program_named(const char *name)
+struct program *program_named(const char *name, uint64_t word)
 {
     for (unsigned n = 0; n < PROGRAMS_MAX; n++) {
-        if (programs[n].policy && strcmp(programs[n].policy->program, name) == 0) {
+        const struct policy *policy = programs[n].policy;
+
+        if (policy && strcmp(policy->program, name) == 0 &&
+            (programs[n].word == word || !has_instances(policy))) {
             return &programs[n];
         }
     }
@@ -99,6 +108,9 @@ static int64_t give_grant(unsigned index, unsigned place)
         return give_machine_key(reg, NUCLEUS_PORTS, grant->first, grant->count);
     case GRANT_IRQ:
         return give_machine_key(reg, NUCLEUS_IRQ, grant->first, 0);
+    case GRANT_PHYSICAL:
+        return give_machine_key(reg, NUCLEUS_PHYSICAL, (uint64_t)grant->first * BW_PAGE_SIZE,
+                                grant->count);
     case GRANT_HANDED:
         return give(reg, program_key(index, PKEY_HANDED + place));
     default:
@@ -256,7 +268,7 @@ _Static_assert(PROGRAMS_MAX *PKEY_HANDED <= BW_NODE_SLOTS &&
  * leave some to others. */
 static int place_for(const struct policy *policy, uint64_t word)
 {
-    unsigned end = PROGRAMS_MAX - (has_instances(policy) ? PROGRAMS_KEPT : 0);
+    unsigned end = PROGRAMS_MAX - (is_of_a_disk(policy) ? PROGRAMS_KEPT : 0);
     int place = -1;
 
     for (unsigned n = 0; n < PROGRAMS_MAX; n++) {

@@ -110,7 +110,7 @@ static bool serve(unsigned index, struct message *m)
         m->code = spawn(p, string, word);
         return true;
     case NAMES_WAIT:
-        return names_wait(string, index, m);
+        return names_wait(string, word, index, m);
     case NAMES_EXIT:
         program_exit(index, word);
         return false;

@@ -36,9 +36,10 @@
 enum grant_kind {
     GRANT_NOTHING = 0,
     GRANT_NUCLEUS,
-    GRANT_PORTS, /* first, count */
-    GRANT_IRQ,   /* line */
-    GRANT_HANDED /* the key that came with NAMES_SPAWN in this place */
+    GRANT_PORTS,    /* first, count */
+    GRANT_IRQ,      /* line */
+    GRANT_PHYSICAL, /* first page, count */
+    GRANT_HANDED    /* the key that came with NAMES_SPAWN in this place */
 };
 struct grant {
     uint8_t kind; /* enum grant_kind */
@@ -116,8 +117,8 @@ void program_exit(unsigned index, uint64_t word);
 void program_silent(unsigned index);
 /** Tells pci again where it was busy. @return when to call this again, BW_NO_DEADLINE: never */
 bw_time_t program_tick(void);
-/** The program with that name (and the caller's choice of word, if several). NULL: none */
-struct program *program_named(const char *name);
+/** The program with that name, of several the one with that word. NULL: none */
+struct program *program_named(const char *name, uint64_t word);
 /** One line for each program. @return length */
 size_t program_list(char *buffer, size_t size);
 const char *program_title(const struct program *p);
@@ -128,7 +129,7 @@ const char *program_title(const struct program *p);
 bool names_publish(const char *name, unsigned owner);
 /** @return true if the caller is to be answered now with *m; else it waits */
 bool names_find(const char *name, unsigned caller, struct message *m);
-bool names_wait(const char *program, unsigned caller, struct message *m);
+bool names_wait(const char *program, uint64_t word, unsigned caller, struct message *m);
 /** `p` has ended: answers who waits for that. */
 void names_ended(const struct program *p);
 /** The names and waits of a program that is gone. */

@@ -1,9 +1,11 @@
 /*
- * Consoles. The console server owns the machine's terminal (the serial line) and has sessions:
- * session 0 is the login and shell, session d a district's console. One session has the terminal
- * (the focus). What the others write is kept in a ring (the last CONSOLE_BACKLOG bytes) and shown
- * when they get the focus. Each session has its own start key, so that the badge says which. The
- * "serial" driver answers the same orders, with one session.
+ * Consoles. The console server shares the machine's terminals, which are the serial line (terminal
+ * 0) and, if there is a screen, four on it (1 to 4). It has sessions: one for the login and shell
+ * of each terminal, its home, and session d for district d's console. Each terminal shows one
+ * session, and a session is shown at one terminal at most. What the others write is kept in a ring
+ * (the last CONSOLE_BACKLOG bytes) and shown when a terminal turns to them. Each session has its
+ * own start key, so that the badge says which. What drives a terminal, "serial" or the
+ * program screens, answers CONSOLE_WRITE and READ likewise, as one session for each terminal.
  *
  * Bytes are passed as they are: no line discipline here (the shell edits lines itself, a district
  * has its own tty in its personality). A gated session is one whose district holds its output until
@@ -22,16 +24,26 @@ enum console_order {
     CONSOLE_LISTEN =
         3, /* k0 start key: posted when there is input, room, or the size or focus changed */
     CONSOLE_SIZE = 4,   /* -> w0 rows, w1 columns, w2 1: the session is gated */
-    CONSOLE_ATTACH = 5, /* shell only, w0 session: gives it the focus; the reply comes when the user
-                           has typed Ctrl-] (w0 0) or the session has been closed (w0 1) */
+    CONSOLE_ATTACH = 5, /* shell only, w0 session: its terminal shows that; the reply comes with w0
+                           enum console_detached. It is taken away from where it was shown */
     CONSOLE_OPEN = 6,   /* districtd only, w0 session 1..63, w1 1: gated -> k0: start key of that
                            session, emptied;   a gated one has the output of the last one */
     CONSOLE_CLOSE = 7,  /* districtd only, w0 session: its district has ended */
-    CONSOLE_DETACH = 8, /* a session gives the focus back, as if Ctrl-] had been typed */
+    CONSOLE_DETACH = 8, /* a session gives its terminal back, as if Ctrl-] had been typed */
     CONSOLE_SHOWN = 9, /* -> w0 mark of the last CONSOLE_WRITE of this session or the one before it,
                           w1 number of the byte behind it; 0: none */
-    CONSOLE_GATED = 10, /* districtd only, w0 session, w1 1: it is gated from now on, 0: not */
+    CONSOLE_GATED = 10,   /* districtd only, w0 session, w1 1: it is gated from now on, 0: not */
+    CONSOLE_SCREENS = 11, /* "terminals": w0 rows, w1 columns, k0..k3 a start key of each screen
+                             -> k0..k3 what is to be posted when a screen has input */
 };
+
+enum console_detached {
+    DETACHED_BY_USER = 0,   /* he typed Ctrl-] */
+    DETACHED_ENDED = 1,     /* the session has been closed */
+    DETACHED_ELSEWHERE = 2, /* another terminal was attached to it */
+};
+
+#define CONSOLE_TERMINALS 5u /* the serial line and four screens */
 
 #define CONSOLE_BACKLOG   16384u
 #define CONSOLE_WRITE_MAX 4096u

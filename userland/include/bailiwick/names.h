@@ -16,13 +16,14 @@ enum names_order {
         4, /* string: a program of the boot archive that this one may start (login: "shell";
               pci: drivers, with k0..k3 handed over in KR_PROGRAM..+3; w0 handed in rdi)
               -> when it has started */
-    NAMES_WAIT = 5, /* string: program -> w0 its exit word, when it has ended */
+    NAMES_WAIT = 5, /* string: program, w0 its word -> w0 its exit word, when it has ended */
     NAMES_EXIT = 6, /* w0: this program is done */
     NAMES_LIST = 7, /* -> string: one line for each program: name, state, restarts */
 };
 
 /*
- * Names published: "serial" (console's raw terminal), "console", "disk0".. (block.h), "store0"..
+ * Names published: "serial" and "vga" (drivers), "keys" (screens), "terminals", "consoles",
+ * "console0".. (console.h, one for each terminal), "disk0".. (block.h), "store0"..
  * (admin.h, one for each disk that is a district store), "districts" (admin.h), "entropy", "clock",
  * "power", "pci".
  */

@@ -1,0 +1,143 @@
+#!/usr/bin/python3
+"""The screen and the keyboard: text is compared with what is seen on pictures of the screen, and typed with keys."""
+import os
+import re
+
+import harness
+from machine import PROMPT, SCRATCH, Machine, make_store
+from screen import COLUMNS, ROWS, Screen
+
+check = harness.Checks
+FOLDER = os.path.join(SCRATCH, 'screen')
+MONITOR = os.path.join(FOLDER, 'monitor')
+AT_PROMPT = re.escape(PROMPT.rstrip()) + r'\s*\Z'
+
+store = make_store(os.path.join(FOLDER, 'a.district'), size='64M')
+machine = Machine([store], name='screen', extra=Screen.arguments(MONITOR))
+screen = Screen(MONITOR)
+
+
+def recover():
+    screen.close()
+    machine.start()
+    machine.login()
+    log_in()
+
+
+def log_in():
+    screen.expect(r'^login:\s*\Z', 60)
+    screen.type('guest\r')
+    screen.expect(AT_PROMPT)
+
+
+def run(line):
+    """Runs a command of the shell at the screen that leaves less than a screenful; returns the lines it printed."""
+    screen.press('ctrl-l')
+    screen.expect(r'\A' + AT_PROMPT)
+    screen.type(line + '\r')
+    lines = screen.expect(AT_PROMPT).lines
+    check.equal(lines[0], PROMPT + line)
+    return [l for l in lines[1:] if l][:-1]
+
+
+def folded(text):
+    """Text as a terminal shows it, without empty lines."""
+    return [l[i:i + COLUMNS].rstrip() for l in text.split('\n') if l.strip() for i in range(0, len(l), COLUMNS)]
+
+
+def test_login():
+    picture = screen.expect('login:', 60)
+    check.contains(picture.text, 'Bailiwick, an operating system')
+    screen.type('Nobody\r')
+    screen.expect('Login incorrect')
+    log_in()
+
+
+def test_what_is_printed_is_seen():
+    machine.login()
+    for command in 'help restart', 'help generations', 'districts --help':
+        check.equal(run(command), folded(machine.command(command)))
+
+
+def test_all_characters_can_be_typed():
+    characters = ''.join(chr(c) for c in range(0x21, 0x7f) if chr(c) not in '\'"\\')
+    for line in characters[:45], characters[45:]:
+        check.contains(run(line)[0], 'unknown command' if len(line) < 60 else line)
+
+
+def test_keys_that_edit_a_line():
+    screen.press('caps_lock')
+    screen.type('xHELP')
+    screen.press('home', 'delete', 'end')
+    screen.type('QRSt')
+    screen.press('left', 'backspace', 'backspace', 'backspace', 'ctrl-e', 'backspace', 'caps_lock')
+    screen.type(' Exit')
+    screen.press('home')
+    screen.type('#')
+    screen.expect(re.escape(PROMPT) + r'#help Exit$')
+    screen.press('ctrl-c', 'up')
+    screen.expect(re.escape(PROMPT) + r'\S+\}~$')
+    screen.press('ctrl-u')
+    screen.expect(AT_PROMPT)
+
+
+def test_the_number_pad():
+    screen.press('num_lock', 'kp_1', 'kp_subtract', 'kp_2', 'kp_add', 'num_lock', 'kp_4', 'kp_3', 'kp_divide')
+    screen.expect(re.escape(PROMPT) + r'1-2/\+?$')
+    screen.press('ctrl-c')
+
+
+def test_lines_that_have_left_are_seen_again():
+    text = folded(machine.command('help'))
+    expected = text + [PROMPT + 'help'] + text + [PROMPT.rstrip()]
+    screen.type('help\r')
+    screen.expect(AT_PROMPT)
+    screen.type('help\r')
+    screen.expect_lines(expected[-ROWS:])
+    screen.press('shift-pgup', 'shift-pgup')
+    half = ROWS // 2
+    screen.expect_lines(expected[-2 * half - ROWS:-2 * half])
+    screen.press('shift-pgdn')
+    screen.expect_lines(expected[-half - ROWS:-half])
+    screen.press('shift-pgup', 'x')  # what is typed brings the end back
+    screen.expect(re.escape(PROMPT) + r'x\Z')
+    screen.press('ctrl-c')
+
+
+def test_another_login():
+    before = run('help exit')
+    screen.press('alt-f2')
+    log_in()
+    check.contains('\n'.join(run('districts')), 'stopped')
+    screen.press('alt-f1')
+    screen.expect(re.escape(before[0]))
+    screen.press('alt-left')
+    screen.expect('login:')
+    screen.press('alt-left', 'alt-left')
+    screen.expect('stopped')
+    screen.press('ctrl-alt-f4')
+    screen.expect('login:')
+    screen.press('alt-f1')
+
+
+def test_a_district_at_the_screen():
+    screen.type('restart my-district\r')
+    screen.expect(r'^\[attached to my-district')
+    screen.type('for i in 1 2 3; do echo $((i*7)) $COLUMNS; done; tty\n')
+    picture = screen.expect(r'/dev/')
+    check.contains(picture.text, '\n7\n14\n21\n')
+
+
+def test_a_district_is_at_one_terminal_at_a_time():
+    machine.attach('my-district')
+    screen.expect(r'^\[detached from my-district; it runs on, attached at another terminal\]')
+    check.equal(machine.sh('echo at the line')[1], 'at the line')
+    screen.type('attach my-district\r')
+    machine.expect('attached at another terminal')
+    screen.type('stty size\r')
+    screen.expect('^25 80$')
+    check.contains(machine.command('districts'), 'running')
+
+
+if __name__ == '__main__':
+    harness.main(globals(), machine.close, recover)
