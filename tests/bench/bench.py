@@ -6,7 +6,7 @@ Instructions are counted with `qemu -icount shift=0`, under which the TSC counts
 emulation, the least of several, and mean something only as ratios within one run.
 
     bench.py [NAME]...     only these groups: nucleus, links, store, linux, paging, bytes, cost, interval, commit, restart,
-                           revive, boot, neighbour
+                           revive, boot, gated, neighbour
 """
 import csv
 import json

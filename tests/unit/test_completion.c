@@ -90,6 +90,7 @@ START_TEST(each_place_has_its_words)
     check_choice("rollback alpha --back ", "");
     check_choice("autostart beta ", "on off");
     check_choice("autostart beta of", "off");
+    check_choice("gated beta o", "on off");
     check_choice("poweroff ", "--force");
     check_choice("poweroff al", "");
     check_choice("help ro", "rollback");

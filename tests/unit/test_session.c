@@ -144,6 +144,35 @@ START_TEST(opening_again_empties)
 }
 END_TEST
 
+/** What a gated district has shown is known when it comes again, and is not shown again. */
+START_TEST(opening_a_gated_one_goes_on)
+{
+    char text[16];
+
+    ck_assert(session_open(&session, true));
+    ck_assert_uint_eq(session_write(&session, "shown", 5, false), 5);
+    session_mark(&session, 7, 100 + 5);
+    ck_assert_uint_eq(show(text), 5);
+    session_write(&session, "kept", 4, false);
+    session_mark(&session, 8, 105 + 4);
+    session_type(&session, 'x');
+    session_close(&session);
+    ck_assert(!session.open);
+    ck_assert(session_open(&session, true));
+    ck_assert_uint_eq(session.mark, 8);
+    ck_assert_uint_eq(session.number, 109);
+    ck_assert_uint_eq(session_read(&session, text, sizeof(text)), 0);
+    ck_assert_uint_eq(show(text), 4);
+    ck_assert_str_eq(text, "kept");
+    session_mark(&session, 0, 50); /* history */
+    ck_assert_uint_eq(session.number, 109);
+    session_close(&session);
+    ck_assert(session_open(&session, false));
+    ck_assert_uint_eq(session.mark, 0);
+    ck_assert_uint_eq(show(text), 0);
+}
+END_TEST
+
 START_TEST(rings_keep_order)
 {
     static struct terminal_rings rings;
@@ -183,6 +212,7 @@ int main(void)
     tcase_add_test(tests, the_terminal_is_not_asked_again);
     tcase_add_test(tests, input_is_bounded);
     tcase_add_test(tests, opening_again_empties);
+    tcase_add_test(tests, opening_a_gated_one_goes_on);
     tcase_add_test(tests, rings_keep_order);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

@@ -523,12 +523,35 @@ static void look_at_links(void)
     }
 }
 
+/** A store that is full from the start may be made larger later. */
+static void wait_for_room(void)
+{
+    bw_wait(bw_monotonic() + 1000000000ull);
+}
+
 static void make_node(uint16_t place)
 {
-    struct message m = {
-        .code = RANGE_CREATE, .word = {bw_next_id(1), OBJECT_NODE}, .take = {place}};
+    uint64_t id = bw_next_id(1);
+    struct message m;
 
-    bw_assert(bw_call(KEY_AT(KR_RANGE), &m) == BW_OK);
+    for (;;) {
+        m = (struct message){.code = RANGE_CREATE, .word = {id, OBJECT_NODE}, .take = {place}};
+        if (bw_call(KEY_AT(KR_RANGE), &m) != BW_NOSPACE) {
+            break;
+        }
+        wait_for_room();
+    }
+    bw_assert(m.code == BW_OK);
+}
+
+static void publish(void)
+{
+    int64_t result;
+
+    while ((result = bw_publish_name(NAME, "*", BADGE_GATES)) == BW_NOSPACE) {
+        wait_for_room();
+    }
+    bw_assert(result == BW_OK);
 }
 
 int main_native(uint64_t word)
@@ -542,9 +565,9 @@ int main_native(uint64_t word)
     (void)word;
     make_node(KEY_AT(KR_PEERS));
     make_node(KEY_AT(KR_CALLS));
-    worker_open();
+    make_node(KEY_AT(KR_WORKERS));
     look_at_incarnation();
-    bw_assert(bw_publish_name(NAME, "*", BADGE_GATES) == BW_OK);
+    publish();
     for (;;) {
         deadline = BW_NO_DEADLINE;
         pump();

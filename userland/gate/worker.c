@@ -3,7 +3,6 @@
 #include <bailiwick/image.h>
 #include <bailiwick/runtime.h>
 
-#define KR_WORKERS    26 /* node: start keys to them */
 #define KEY_WORKER(w) KEY_IN_NODE(KR_WORKERS, (w))
 #define KR_MADE       KEY_AT(27)
 #define KR_POSTS      KEY_AT(28)
@@ -46,14 +45,6 @@ static void work(void)
         __atomic_store_n(&busy[w], 0, __ATOMIC_RELEASE);
         bw_post(KEY_AT(KR_GATE));
     }
-}
-
-void worker_open(void)
-{
-    struct message m = {
-        .code = RANGE_CREATE, .word = {bw_next_id(1), OBJECT_NODE}, .take = {KEY_AT(KR_WORKERS)}};
-
-    bw_assert(bw_call(KEY_AT(KR_RANGE), &m) == BW_OK);
 }
 
 static int64_t order(uint16_t key, struct message m)

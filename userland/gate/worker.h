@@ -9,6 +9,7 @@
 #include "queue.h"
 
 #define WORKERS      32u
+#define KR_WORKERS   26 /* node for keys to them, which the gate makes */
 #define WORKER_POSTS 3u /* post bit of the gate: a request is done */
 
 enum request_state {
@@ -24,8 +25,6 @@ struct request {
     struct gate_message message;
 };
 
-/** Makes the node for the workers' keys. */
-void worker_open(void);
 /** Has a worker call the key at `server` with the request. @return false: all are busy, or no more
  * can be made; again later */
 bool worker_call(struct request *r, uint16_t server);
