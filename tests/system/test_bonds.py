@@ -263,7 +263,8 @@ def mutated(name):
 
 
 def test_store_servers_that_fail():
-    """They end when the fourth generation is committed: one when it has decided, the other when it is told."""
+    """They end when the fourth generation is committed (one when it has decided, the other when it is told), and in the
+    seventh snapshot if that is large."""
     mutated('stored')
     connection = link()[1]
     for _ in range(10):
@@ -271,7 +272,7 @@ def test_store_servers_that_fail():
     text = machine.command('events')
     for name in ('bank', 'shop'):
         check.contains(text, name)
-    check.true(text.count('its store server failed and was started again') == 2, text)
+    check.true(text.count('its store server failed and was started again') >= 2, text)
     unbroken(connection)
     machine.command('kill shop')
     start('bank')

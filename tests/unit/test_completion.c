@@ -18,6 +18,8 @@ static const struct {
     {"rollback", "NAME [N | --back K]"},
     {"autostart", "NAME [on|off]"},
     {"gated", "NAME [on|off]"},
+    {"bond", "NAME NAME..."},
+    {"unbond", "NAME [NAME]"},
     {"poweroff", "[--force]"},
     {"help", "[COMMAND]"},
 };
@@ -91,6 +93,10 @@ START_TEST(each_place_has_its_words)
     check_choice("autostart beta ", "on off");
     check_choice("autostart beta of", "off");
     check_choice("gated beta o", "on off");
+    check_choice("bond al", "alpha alpine");
+    check_choice("bond alpha ", "alpha alpine beta");
+    check_choice("bond alpha beta alp", "alpha alpine");
+    check_choice("unbond alpha be", "beta");
     check_choice("poweroff ", "--force");
     check_choice("poweroff al", "");
     check_choice("help ro", "rollback");
