@@ -7,8 +7,8 @@
  *   its server or districtd was restarted       does not: the district runs on, or was ended
  *   started or asked for by somebody            waits no more
  *
- * Each is tried once, when what districts are granted is there; while disks may still turn up (the
- * store server answers BW_AGAIN) it waits. What goes wrong is told, and left to the user: a
+ * Each is tried once, but while disks or what districts are granted may still turn up (BW_AGAIN) it
+ * waits. What goes wrong is told, and left to the user: a
  * mirrored store that has to be decided about is not started.
  */
 #include "autostart.h"
@@ -16,8 +16,7 @@
 #include "events.h"
 #include "lifecycle.h"
 
-#define RETRY_NS    50000000ull
-#define PATIENCE_NS 10000000000ull /* so long after the start a driver may still turn up */
+#define RETRY_NS 50000000ull
 
 static bw_time_t next_try = 1;
 
@@ -62,10 +61,6 @@ static void start(unsigned slot)
 
 void autostart_run(void)
 {
-    if (!lifecycle_ready() && bw_monotonic() < PATIENCE_NS) {
-        next_try = bw_monotonic() + RETRY_NS;
-        return;
-    }
     for (unsigned slot = 1; slot < REGISTRY_MAX; slot++) {
         if (registry_entry(slot)->waits) {
             start(slot);

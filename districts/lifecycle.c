@@ -18,7 +18,16 @@
 #define KR_ENTROPY  KEY_AT(27)
 #define KR_SESSION  KEY_AT(28)
 
-static bool found_services;
+/* Granted to each district, besides its console. */
+static const struct service {
+    const char *name;
+    uint16_t key;
+} services[] = {{"clock", KR_CLOCK}, {"entropy", KR_ENTROPY}};
+#define SERVICES (sizeof(services) / sizeof(services[0]))
+
+static unsigned found; /* of them */
+
+#define PATIENCE_NS 10000000000ull /* so long after the start one may still turn up */
 
 void lifecycle_open(void)
 {
@@ -30,13 +39,13 @@ void lifecycle_open(void)
     bw_assert(bw_find("consoles", KR_CONSOLES) == BW_OK);
 }
 
-bool lifecycle_ready(void)
+/** Finds what is granted to districts; each is there soon after the machine has started. */
+static bool ready(void)
 {
-    if (!found_services) {
-        found_services =
-            bw_find("clock", KR_CLOCK) == BW_OK && bw_find("entropy", KR_ENTROPY) == BW_OK;
+    while (found < SERVICES && bw_find_now(services[found].name, services[found].key) == BW_OK) {
+        found++;
     }
-    return found_services;
+    return found == SERVICES;
 }
 
 /** Calls a service; one that was restarted meanwhile is found again. */
@@ -54,7 +63,7 @@ static int64_t call_service(const char *name, uint16_t key, struct message *m)
 int64_t lifecycle_random(uint64_t random[2])
 {
     struct message m = {.code = ENTROPY_GET};
-    int64_t result = lifecycle_ready() ? call_service("entropy", KR_ENTROPY, &m) : BW_ABSENT;
+    int64_t result = ready() ? call_service("entropy", KR_ENTROPY, &m) : BW_ABSENT;
 
     memcpy(random, m.word, 2 * sizeof(*random));
     return result;
@@ -108,31 +117,31 @@ static int64_t grant(unsigned slot, const char *name, uint16_t key)
     return bw_call(KEY_DISTRICT_OF(slot), &m);
 }
 
-static int64_t grant_all(unsigned slot)
+/** Grants all that it needs. @param name what is missing, if not all could be */
+static int64_t grant_all(unsigned slot, const char **name)
 {
     struct message m = {.code = CONSOLE_OPEN,
                         .word = {slot, registry_entry(slot)->line.gated},
                         .take = {KR_SESSION}};
     int64_t result = call_service("consoles", KR_CONSOLES, &m);
 
+    *name = "console";
     if (result == BW_OK) {
-        result = grant(slot, "console", KR_SESSION);
+        result = grant(slot, *name, KR_SESSION);
     }
-    if (result == BW_OK) {
-        result = grant(slot, "clock", KR_CLOCK);
-    }
-    if (result == BW_OK) {
-        result = grant(slot, "entropy", KR_ENTROPY);
+    for (unsigned i = 0; result == BW_OK && i < SERVICES; i++) {
+        *name = services[i].name;
+        result = grant(slot, *name, services[i].key);
     }
     return result;
 }
 
 /** One that cannot be given what it needs is not started. */
-static int64_t or_end(unsigned slot, int64_t result)
+static int64_t or_end(unsigned slot, int64_t result, const char *what)
 {
     if (result != BW_OK) {
         lifecycle_end(slot);
-        registry_say(registry_entry(slot), "it could not be given what it needs (%lld)",
+        registry_say(registry_entry(slot), "it could not be given its %s (%lld)", what,
                      (long long)result);
     }
     return result;
@@ -142,28 +151,38 @@ int64_t lifecycle_create(unsigned slot, const uint64_t *generation, enum start_r
 {
     struct entry *e = registry_entry(slot);
     struct district_params params = {.reason = reason};
+    const char *missing;
     int64_t result;
 
     e->waits = false;
     memcpy(params.name, e->name, sizeof(params.name));
-    result = lifecycle_ready() ? fill_random(&params) : BW_ABSENT;
+    if (!ready()) {
+        registry_say(e, "this machine has no %s that it could be given", services[found].name);
+        return bw_monotonic() < PATIENCE_NS ? BW_AGAIN : BW_ABSENT;
+    }
+    result = fill_random(&params);
     if (result != BW_OK) {
-        registry_say(e, "this machine has no source of randomness");
+        registry_say(e, "this machine's source of randomness does not answer (%lld)",
+                     (long long)result);
         return result;
     }
     result = start_store(slot, &params, generation);
     if (result != BW_OK) {
         return result;
     }
-    result = grant_all(slot);
-    return or_end(slot, result == BW_OK ? broker_watch(slot) : result);
+    result = grant_all(slot, &missing);
+    if (result == BW_OK) {
+        missing = "broker of links";
+        result = broker_watch(slot);
+    }
+    return or_end(slot, result, missing);
 }
 
 int64_t lifecycle_begin(unsigned slot)
 {
     struct message m = {.code = DISTRICT_START};
 
-    return or_end(slot, bw_call(KEY_DISTRICT_OF(slot), &m));
+    return or_end(slot, bw_call(KEY_DISTRICT_OF(slot), &m), "first instruction");
 }
 
 void lifecycle_end(unsigned slot)

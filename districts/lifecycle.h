@@ -17,11 +17,9 @@
 
 /** Makes the node and finds the console. */
 void lifecycle_open(void);
-/** Whether what is granted to districts has been found; it is there soon after the machine has
- * started. */
-bool lifecycle_ready(void);
 /** Makes the district from a generation (NULL: the current one), with all that it is granted.
- * @return BW_OK, or why not (then the entry's message says it in words) */
+ * @return BW_OK, or why not (then the entry's message says it in words); BW_AGAIN: soon after the
+ * start of the machine something may still turn up */
 int64_t lifecycle_create(unsigned slot, const uint64_t *generation, enum start_reason reason);
 /** Has it run. @return BW_OK, or why not (the same; it has been ended) */
 int64_t lifecycle_begin(unsigned slot);

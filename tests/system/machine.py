@@ -99,6 +99,15 @@ def on_ide(argument):
     return 'ide-hd,drive=store%d,bus=ide.%d,unit=%d' % (n, n // 2, n % 2)
 
 
+def without(folder, name):
+    """A boot folder in which this program is missing, below a folder."""
+    place = os.path.join(folder, 'boot-without-' + name)
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(BOOT, place)
+    os.remove(os.path.join(place, name + '.elf'))
+    return place
+
+
 class Machine:
     """emulator: 'qemu' or 'bochs'. disk, of QEMU: 'virtio' or 'ide'."""
 
@@ -116,7 +125,7 @@ class Machine:
             command += ['--store', store]
         if not kvm:
             command.append('--no-kvm')
-        environment = dict(os.environ, BW_BUILT='1')
+        environment = dict(os.environ, BW_BUILT='1', BW_BOOT=boot)
         if nucleus:
             environment['BW_NUCLEUS'] = nucleus
         done = subprocess.run(command + ['--', *extra], capture_output=True, text=True, env=environment)

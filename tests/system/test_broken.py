@@ -6,7 +6,7 @@ import re
 import subprocess
 
 import harness
-from machine import BUILD, MKDISTRICT, PROMPT, SCRATCH, Machine, make_store, verify_store, with_mutant
+from machine import BUILD, MKDISTRICT, PROMPT, SCRATCH, Machine, make_store, verify_store, with_mutant, without
 
 check = harness.Checks
 folder = os.path.join(SCRATCH, 'broken')
@@ -246,6 +246,18 @@ def test_a_districtd_that_fails_still_makes_links():
         machine.attach('beta')
         check.equal(machine.sh('wait; cat /tmp/got'), (0, 'hello'))
         machine.detach()
+
+
+def test_a_start_that_lacks_a_grant_names_it():
+    path = store('ungranted')
+    for name in ('clock', 'entropy'):
+        with Machine([path], name='broken', boot=without(folder, name)) as machine:
+            machine.login()
+            check.contains(machine.command('restart alpha'), 'restart: alpha: this machine has no %s' % name)
+            check.true(re.search(r'alpha +stopped', machine.command('districts')), 'it is stopped')
+    with Machine([path], name='broken') as machine:
+        machine.login()
+        check.equal(machine.restart('alpha'), 0)
 
 
 if __name__ == '__main__':

@@ -166,6 +166,33 @@ def test_channels_come_back():
     wait_for('here', 'wc -l < /tmp/got', '41')
 
 
+def test_who_may_connect():
+    """/etc/district.allow says it, and is asked at each new connection; those that are there stay."""
+    says('here', 'echo "private nobody" > /etc/district.allow; echo "* there" >> /etc/district.allow', '')
+    says('here', '(sleep 1000 | %s -lU /district/here/private > /tmp/private) &' % NC, '')
+    says('here', '(sleep 1000 | %s -lkU /district/here/public > /tmp/public) &' % NC, '')
+    wait_for('there', 'echo 1 | %s -NU /district/here/public' % NC, '')
+    for _ in range(2):
+        status, text = sh('there', 'echo 2 | %s -NU /district/here/private' % NC)
+        check.true(status != 0, 'status of a connect() that is not allowed')
+        check.contains(text, 'Permission denied')
+    says('here', 'cat /tmp/public /tmp/private', '1')
+    says('here', 'echo "private there" > /etc/district.allow', '')
+    wait_for('there', 'mkfifo /tmp/way; (%s -U /district/here/private < /tmp/way) & exec 8> /tmp/way; echo $?' % NC, '0')
+    says('there', 'echo 3 >&8', '')
+    wait_for('here', 'cat /tmp/private', '3')
+    says('here', 'echo > /etc/district.allow', '')  # nobody
+    status, text = sh('there', 'echo 4 | %s -NU /district/here/public' % NC)
+    check.contains(text, 'Permission denied')
+    says('there', 'echo 5 >&8', '')
+    wait_for('here', 'cat /tmp/private', '3\n5')
+    says('here', 'rm /etc/district.allow', '')
+    wait_for('there', 'echo 6 | %s -NU /district/here/public' % NC, '')
+    wait_for('here', 'cat /tmp/public', '1\n6')
+    sh('there', 'exec 8>&-; rm /tmp/way; kill $(pidof %s); wait' % NC)
+    sh('here', 'kill $(pidof sleep) $(pidof %s); wait; rm /tmp/public /tmp/private' % NC)
+
+
 def finish():
     machine.close()
     for store in stores:

@@ -85,6 +85,14 @@ int64_t bw_find(const char *name, uint16_t place)
     return bw_call(KEY_AT(KR_NAMES), &m);
 }
 
+int64_t bw_find_now(const char *name, uint16_t place)
+{
+    struct message m = {
+        .code = NAMES_FIND, .word = {1}, .take = {place}, .string = name, .length = strlen(name)};
+
+    return bw_call(KEY_AT(KR_NAMES), &m);
+}
+
 int64_t bw_publish(const char *name, uint16_t badge)
 {
     struct message start = {

@@ -101,10 +101,14 @@ bool names_publish(const char *name, unsigned owner)
     return true;
 }
 
-bool names_find(const char *name, unsigned caller, struct message *m)
+bool names_find(const char *name, unsigned caller, bool wait, struct message *m)
 {
     int n = name_index(name);
 
+    if (n < 0 && !wait) {
+        m->code = BW_ABSENT;
+        return true;
+    }
     if (n < 0) {
         return keep(WAITER_NAME, name, 0, caller, m);
     }

@@ -63,14 +63,15 @@ static int64_t publish(const struct program *p, unsigned index, const char *name
     return BW_OK;
 }
 
-static bool find(const struct program *p, unsigned index, const char *name, struct message *m)
+static bool find(const struct program *p, unsigned index, const char *name, bool wait,
+                 struct message *m)
 {
     if (!policy_allows(p->policy->find, name, p->word)) {
         bw_log("supervisor: %s may not find \"%s\"\n", program_title(p), name);
         m->code = BW_REFUSED;
         return true;
     }
-    return names_find(name, index, m);
+    return names_find(name, index, wait, m);
 }
 
 static int64_t spawn(const struct program *p, const char *name, uint64_t word)
@@ -100,7 +101,7 @@ static bool serve(unsigned index, struct message *m)
     }
     switch (order) {
     case NAMES_FIND:
-        return find(p, index, string, m);
+        return find(p, index, string, word != 1, m);
     case NAMES_PUBLISH:
         m->code = strlen(string) > NAME_MAX_LENGTH ? BW_ARGUMENT : publish(p, index, string);
         return true;

@@ -128,7 +128,7 @@ const char *program_title(const struct program *p);
 /** The key is in KR_ARGUMENT. @return false: the table is full */
 bool names_publish(const char *name, unsigned owner);
 /** @return true if the caller is to be answered now with *m; else it waits */
-bool names_find(const char *name, unsigned caller, struct message *m);
+bool names_find(const char *name, unsigned caller, bool wait, struct message *m);
 bool names_wait(const char *program, uint64_t word, unsigned caller, struct message *m);
 /** `p` has ended: answers who waits for that. */
 void names_ended(const struct program *p);

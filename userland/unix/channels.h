@@ -13,7 +13,7 @@
  *   CONNECT                 OPEN or FAILED       bytes flow; or `error` says why not
  *   NOTHING                 INCOMING             somebody has connected to the listening channel
  *                                                `listener`; the personality is to take it
- *   DATA                    INCOMING             bytes flow
+ *   DATA                    INCOMING             bytes flow; who connects is told so
  *   DONE                    any                  the personality is through with it
  *   DONE                    IDLE                 the relay is too; the personality frees it
  *
@@ -38,8 +38,8 @@ struct channel {
     /* by the personality */
     uint32_t want;
     uint32_t out_head, in_tail;
-    uint32_t out_over; /* nothing comes behind out_head */
-    char district[DISTRICT_NAME_MAX];
+    uint32_t out_over;                /* nothing comes behind out_head */
+    char district[DISTRICT_NAME_MAX]; /* below CHANNELS_OURS; else by the relay: who connects */
     char name[LINK_NAME_MAX];
     /* by the relay */
     uint32_t state;
@@ -49,7 +49,8 @@ struct channel {
     uint32_t reset;    /* the other side is lost */
     uint32_t error;    /* FAILED: an errno */
     uint32_t listener; /* INCOMING: the channel that listens */
-    uint32_t reserved[16];
+    uint32_t refusal;  /* by the personality: DONE with INCOMING: the errno for who connects */
+    uint32_t reserved[15];
 };
 _Static_assert(sizeof(struct channel) == 256, "two pages of channels");
 

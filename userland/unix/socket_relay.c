@@ -9,7 +9,9 @@
 #include <sys/epoll.h>
 #include <bailiwick/image.h>
 #include <bailiwick/runtime.h>
+#include "access.h"
 #include "channels.h"
+#include "filetree.h"
 #include "pipe.h"
 #include "process.h"
 #include "socket.h"
@@ -135,6 +137,41 @@ void relay_unbind(struct listener *l)
     set(&channel_of(l->channel - 1)->want, WANT_DONE);
 }
 
+/** Reads /etc/district.allow. @return its length, -ENOENT: there is none; or why it cannot be used
+ */
+static long read_lists(char lists[ACCESS_MAX])
+{
+    long etc = directory_lookup((uint32_t)path_root().id, "etc", 3);
+    long ino = etc < 0 ? etc : directory_lookup((uint32_t)etc, ACCESS_FILE, strlen(ACCESS_FILE));
+    struct filetree_inode *n = ino < 0 ? NULL : filetree_inode((uint32_t)ino);
+
+    if (n == NULL) {
+        return ino < 0 ? ino : -EIO;
+    }
+    if (!S_ISREG(n->mode) || n->size > ACCESS_MAX) {
+        return -EFBIG;
+    }
+    return filetree_read_memory((uint32_t)ino, 0, lists, n->size);
+}
+
+/** Whether a district may connect to a socket of ours: asked anew each time. */
+static bool allowed(const char *name, const char *district)
+{
+    static char lists[ACCESS_MAX];
+    long n = read_lists(lists);
+
+    if (n == -ENOENT || n == -ENOTDIR) {
+        return true;
+    }
+    return n >= 0 && access_allows(lists, (size_t)n, name, district);
+}
+
+static void refuse(unsigned c, int error)
+{
+    channel_of(c)->refusal = (uint32_t)error;
+    set(&channel_of(c)->want, WANT_DONE);
+}
+
 /** Makes both halves of a connection that came in. */
 static void take_incoming(unsigned c)
 {
@@ -143,8 +180,16 @@ static void take_incoming(unsigned c)
     struct file *half, *other;
 
     in_use++;
-    if (l == NULL || !l->listening || l->count > l->backlog) {
-        set(&ch->want, WANT_DONE);
+    if (l == NULL || !l->listening) {
+        refuse(c, ECONNREFUSED);
+        return;
+    }
+    if (!allowed(channel_of(ch->listener)->name, ch->district)) {
+        refuse(c, EACCES);
+        return;
+    }
+    if (l->count > l->backlog) {
+        refuse(c, EAGAIN);
         return;
     }
     half = file_new(&file_socket, O_RDWR, NULL);
@@ -153,7 +198,7 @@ static void take_incoming(unsigned c)
         listener_add(l, other) != 0) {
         file_release(half);
         file_release(other);
-        set(&ch->want, WANT_DONE);
+        refuse(c, EAGAIN);
         return;
     }
     relayed[c].half = half;

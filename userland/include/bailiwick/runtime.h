@@ -56,6 +56,8 @@ void bw_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 uint64_t bw_wait(bw_time_t deadline);
 /** Commons: finds `name` (NAMES_FIND) into place; district: GRANT_FIND. */
 int64_t bw_find(const char *name, uint16_t place);
+/** The same, but of the commons only, and BW_ABSENT if it is not there now. */
+int64_t bw_find_now(const char *name, uint16_t place);
 /** Commons: publishes a start key to ourselves with that badge. */
 int64_t bw_publish(const char *name, uint16_t badge);
 /** Ends this program: commons: NAMES_EXIT; district: stops the domain. */

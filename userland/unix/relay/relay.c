@@ -296,7 +296,7 @@ static void carry(unsigned c)
     uint32_t taken = channel_load(&ch->in_tail);
 
     if (c >= CHANNELS_OURS && !s->answered) {
-        s->answered = tell(c, RELAY_OPENED, c, NULL, 0);
+        s->answered = channel_load(&ch->want) == WANT_DATA && tell(c, RELAY_OPENED, c, NULL, 0);
         if (!s->answered) {
             return;
         }
@@ -321,6 +321,10 @@ static void finish(unsigned c)
 {
     struct channel *ch = channel_of(c);
 
+    if (c >= CHANNELS_OURS && side[c].token && !side[c].answered &&
+        !tell(c, RELAY_REFUSED, ch->refusal, NULL, 0) && side[c].token) {
+        return; /* it was busy */
+    }
     if (known_there(c) && !tell(c, begins(c) ? RELAY_RESET : RELAY_CLOSED, 0, NULL, 0) &&
         known_there(c)) {
         return; /* it was busy */
@@ -426,6 +430,7 @@ static void opened_by(unsigned p, const struct message *m, const char *name)
     }
     side[c] = (struct side){.token = m->word[1], .peer = p, .theirs = (uint32_t)m->word[0]};
     channel_of(c)->listener = listener;
+    memcpy(channel_of(c)->district, peer[p].name, sizeof(peer[p].name));
     set(&channel_of(c)->state, CHANNEL_INCOMING);
 }
 
@@ -464,7 +469,7 @@ static void serve_channel(unsigned c, const struct message *m, const uint8_t *by
         break;
     case RELAY_REFUSED:
         if (begins(c)) {
-            fail(c, m->word[2] == EAGAIN ? EAGAIN : ECONNREFUSED);
+            fail(c, m->word[2] == EAGAIN || m->word[2] == EACCES ? (int)m->word[2] : ECONNREFUSED);
         }
         break;
     case RELAY_DATA:
