@@ -528,9 +528,10 @@ static bool write_batch(void)
         if (m.code == BW_BROKEN) {
             uint64_t oid = m.word[0];
             give_up();
-            answer(WAITER_CURRENT, BW_BROKEN, 0, 0, 0);
             server_ended(ENDED_BROKEN, oid, "the check before a commit failed: object %llu",
                          (unsigned long long)oid);
+            server_report(); /* first: who is answered may ask districtd what happened */
+            answer(WAITER_CURRENT, BW_BROKEN, 0, 0, 0);
         } else {
             checkpoint_reset(); /* it was killed meanwhile */
         }

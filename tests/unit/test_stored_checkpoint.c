@@ -282,6 +282,11 @@ void server_ended(enum ended_why why, uint64_t object, const char *format, ...)
     server.doomed = true;
 }
 
+bool server_report(void)
+{
+    return true;
+}
+
 void server_event(enum event_kind kind, bool important, const char *format, ...)
 {
     (void)format;

@@ -65,15 +65,22 @@ enum command_result watch_events(int count, char **words)
 {
     struct district_line line;
     struct event e;
-    bool any = false;
+    bool any = false, unseen = false;
 
     if (count == 2 && !command_district("events", words[1], &line)) {
         return COMMAND_DONE;
     }
     for (uint64_t n = 0; admin_event(n, &e); n = e.number + 1) {
-        if (count == 1 || strncmp(e.name, words[1], sizeof(e.name)) == 0) {
+        bool shown = count == 1 || strncmp(e.name, words[1], sizeof(e.name)) == 0;
+
+        if (shown) {
             print_event(&e);
             any = true;
+        }
+        if (e.number >= news && (shown || !e.important) && !unseen) {
+            news = e.number + 1; /* what was listed is no news any more */
+        } else if (e.number >= news) {
+            unseen = true;
         }
     }
     if (!any) {
