@@ -189,8 +189,8 @@ def test_who_may_connect():
     says('here', 'rm /etc/district.allow', '')
     wait_for('there', 'echo 6 | %s -NU /district/here/public' % NC, '')
     wait_for('here', 'cat /tmp/public', '1\n6')
-    sh('there', 'exec 8>&-; rm /tmp/way; kill $(pidof %s); wait' % NC)
-    sh('here', 'kill $(pidof sleep) $(pidof %s); wait; rm /tmp/public /tmp/private' % NC)
+    sh('there', 'exec 8>&-; rm /tmp/way; kill $(pidof %s)' % NC)
+    sh('here', 'kill $(pidof sleep) $(pidof %s); rm /tmp/public /tmp/private' % NC)
 
 
 def finish():
