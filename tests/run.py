@@ -19,10 +19,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 BUILD = os.path.join(TOP, 'build')
 SEED = int(os.environ.get('BW_SEED', int(time.time()) % 1000000))
-THROUGH_SCONS = ('unit', 'crash', 'formats')
-LONG = ('crash-long', 'libfuzzer')
+THROUGH_SCONS = ('unit', 'crash', 'sim', 'formats')
+LONG = ('crash-long', 'sim-long', 'libfuzzer')
 FUZZ_SECONDS = 600
-TRIED = re.compile(r'.*\b(images|power cuts|faults|invocations|reasons|\d+ runs|executed_units|disks that lied)\b.*')
+TRIED = re.compile(r'.*\b(images|power cuts|faults|invocations|reasons|\d+ runs|\d+ seeds|executed_units|disks that lied)\b.*')
 
 
 def scons(target):
@@ -120,6 +120,8 @@ def long_jobs():
     yield 'crash-long', program(crash, '--mirror', '--sequences', '2', '--images', '1000000', '--workers', '2',
                                 '--seed', str(SEED))
     yield 'crash-long', program(crash, '--lies', '--rounds', '200000', '--seed', str(SEED))
+    yield 'sim-long', program('/usr/bin/env', 'SIM_SEEDS=5000', 'SIM_SEED=%d' % SEED,
+                              os.path.join(BUILD, 'bin', 'sim_links'))
     for target in ('store', 'stream', 'files'):
         yield 'libfuzzer', libfuzzer(target)
 
@@ -138,6 +140,7 @@ def jobs(long):
     yield 'unit', through_scons('unit', os.path.join(BUILD, 'check', 'tests', 'unit'))
     if os.path.exists(os.path.join(HERE, 'crash', 'SConscript')):
         yield 'crash', through_scons('crash', os.path.join(BUILD, 'fast', 'tests', 'crash'))
+    yield 'sim', through_scons('sim', os.path.join(BUILD, 'fast', 'tests', 'sim'))
     yield 'formats', through_scons('formats', os.path.join(BUILD, 'check', 'tests', 'fuzz'))
     yield 'powercut', system('powercut', '--cuts', cuts, '--seed', str(SEED))
     yield 'powercut', system('powercut', '--cuts', cuts, '--seed', str(SEED + 1))
