@@ -4,9 +4,10 @@ nucleus with a fault put in, whose snapshots the check before a commit must reje
 import os
 import re
 import subprocess
+import time
 
 import harness
-from machine import BUILD, MKDISTRICT, PROMPT, SCRATCH, Machine, make_store, verify_store, with_mutant, without
+from machine import BUILD, MKDISTRICT, PROMPT, SCRATCH, SLOW, Machine, make_store, verify_store, with_mutant, without
 
 check = harness.Checks
 folder = os.path.join(SCRATCH, 'broken')
@@ -145,8 +146,10 @@ def test_the_check_before_a_commit_rejects_what_is_broken():
                 continue
             check.contains(text, 'not checkpointed: its state is broken')
             rejected += 1
-            text = machine.command('events alpha')
-            back = re.findall(r'the check before a commit failed: object \d+; rolled back to generation (\d+)', text)
+            back, end = [], time.monotonic() + 30 * SLOW
+            while len(back) < rejected and time.monotonic() < end:  # who asked is told before it has gone back
+                back = re.findall(r'the check before a commit failed: object \d+; rolled back to generation (\d+)',
+                                  machine.command('events alpha'))
             check.equal(len(back), rejected, 'rollbacks')
             check.equal(state(machine), known[int(back[-1])], 'exactly what was committed')
         check.true(rejected >= 2, 'only %d broken snapshots' % rejected)
