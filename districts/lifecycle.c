@@ -208,12 +208,13 @@ void lifecycle_end(unsigned slot)
 int64_t lifecycle_gated(unsigned slot, bool on)
 {
     struct message m = {.code = STORE_GATED, .word = {on}};
+    int64_t kept = bw_call(KEY_STORE(slot), &m);
 
-    if (bw_call(KEY_STORE(slot), &m) == BW_OK && registry_entry(slot)->running) {
+    if (registry_entry(slot)->running && (kept == BW_OK || !on)) { /* off, as it may be needed */
         m = (struct message){.code = CONSOLE_GATED, .word = {slot, on}};
         call_service("consoles", KR_CONSOLES, &m);
     }
-    return m.code;
+    return kept;
 }
 
 bool lifecycle_whole(unsigned slot, uint64_t bound, uint64_t *generation, char *choice)

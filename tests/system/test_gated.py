@@ -83,6 +83,12 @@ def test_what_is_taken_and_what_is_not():
                           'done': '0'})
 
 
+def test_idle_districts_stay_clean():
+    """When everything is acknowledged nothing is looked for any more."""
+    wait_for('nothing changes', lambda: all('nothing has changed' in machine.command('checkpoint ' + name)
+                                            for name in ('asker', 'echo', 'asker', 'echo')))
+
+
 def test_a_call_waits_for_a_district_that_does_not_run():
     start('shop')
     wait_for('the link is there', lambda: 'that district does not run' in machine.command('links shop'))
