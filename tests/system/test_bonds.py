@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Bonded districts, with the example programs: a payer in one pays into an account of another. Whatever happens to one
 happens to both: they are always of one instant, so that the link between them never breaks and no payment is lost."""
+import argparse
 import os
 import random
 import re
@@ -12,8 +13,13 @@ import harness
 from machine import BUILD, MKDISTRICT, SCRATCH, Machine, make_store, verify_store, with_mutant
 
 check = harness.Checks
-seed = int(sys.argv[sys.argv.index('--seed') + 1]) if '--seed' in sys.argv else 1
-cuts = int(sys.argv[sys.argv.index('--cuts') + 1]) if '--cuts' in sys.argv else 6
+parser = argparse.ArgumentParser()
+parser.add_argument('--cuts', type=int, default=6)
+parser.add_argument('--seed', type=int, default=1)
+parser.add_argument('tests', nargs='*')
+options = parser.parse_args()
+cuts, seed = options.cuts, options.seed
+sys.argv[1:] = options.tests
 
 
 def path(name):
