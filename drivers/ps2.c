@@ -12,6 +12,10 @@
 #include <bailiwick/screen.h>
 #include <stdbool.h>
 
+#ifndef BW_MUTATION
+#define BW_MUTATION 0 /* tests: take_bytes() */
+#endif
+
 #define KR_DATA   KR_PROGRAM       /* 0x60 */
 #define KR_STATUS (KR_PROGRAM + 1) /* 0x64: status; commands when written */
 #define KR_IRQ    (KR_PROGRAM + 2)
@@ -43,6 +47,8 @@ enum keyboard_command {
     KEYBOARD_ACKNOWLEDGED = 0xfa, /* answers */
     KEYBOARD_RESEND = 0xfe,
 };
+
+#define MUTATION_KEY 0x58u /* F12 */
 
 #define PATIENCE 100000000ull /* ns for the controller to take or give a byte */
 #define ROUNDS   64u
@@ -147,6 +153,8 @@ static size_t take_bytes(void)
         if (byte == KEYBOARD_ACKNOWLEDGED) {
             acknowledged();
         } else if (byte != KEYBOARD_RESEND) {
+            bw_assert(BW_MUTATION != 1 ||
+                      byte != MUTATION_KEY); /* the mutation that ends it then */
             typed[count++] = byte;
         }
     }

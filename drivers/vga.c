@@ -12,6 +12,10 @@
 #include <stdbool.h>
 #include <string.h>
 
+#ifndef BW_MUTATION
+#define BW_MUTATION 0 /* tests: draw() */
+#endif
+
 #define KR_PORTS  KR_PROGRAM       /* 0x3c0 .. 0x3df */
 #define KR_MEMORY (KR_PROGRAM + 1) /* 0xb8000 .. 0xbffff */
 
@@ -96,6 +100,8 @@ static int64_t draw(uint64_t first, size_t bytes)
 {
     size_t count = bytes / sizeof(drawn[0]);
 
+    /* the mutation that ends it when this is typed */
+    bw_assert(BW_MUTATION != 1 || count != 1 || (drawn[0] & 0xff) != '~');
     if (first > CELLS || count > CELLS - first) {
         return BW_ARGUMENT;
     }

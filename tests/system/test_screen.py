@@ -4,7 +4,7 @@ import os
 import re
 
 import harness
-from machine import PROMPT, SCRATCH, Machine, make_store
+from machine import PROMPT, SCRATCH, Machine, make_store, with_mutant
 from screen import COLUMNS, ROWS, Screen
 
 check = harness.Checks
@@ -137,6 +137,80 @@ def test_a_district_is_at_one_terminal_at_a_time():
     screen.type('stty size\r')
     screen.expect('^25 80$')
     check.contains(machine.command('districts'), 'running')
+
+
+def leave_insertion():
+    """Escape; what follows at once would be taken for the rest of a key's sequence."""
+    screen.press('esc')
+    screen.expect(r'^- /tmp/verse')
+
+
+def test_an_editor():
+    machine.attach('my-district')
+    screen.type('attach my-district\r')
+    screen.expect('attached to my-district')
+    screen.type('TERM=linux vi /tmp/verse\n')
+    screen.expect(r'/tmp/verse.*1/1')
+    screen.type('iroses are red\nviolets are blu')
+    leave_insertion()
+    screen.type('ae')
+    leave_insertion()
+    screen.press('up', 'home')
+    screen.type('xiR')
+    leave_insertion()
+    screen.type(':wq\n')
+    screen.expect(r'^/ #\Z')
+    screen.type('cat /tmp/verse\n')
+    screen.expect(r'/verse\nRoses are red\nviolets are blue\n/ #\Z')
+
+
+def test_colours_and_lines():
+    screen.type("clear; printf '\\033[31mred\\033[0m \\033[7mpaper\\033[0m \\342\\224\\214\\303\\244\\033(0q\\033(B\\n'\n")
+    picture = screen.expect('^red paper ┌ä─$')
+    row = next(n for n, line in enumerate(picture.lines) if line.startswith('red paper'))
+    red, paper = picture.cells[row][0], picture.cells[row][4]
+    check.true(red.ink[0] > 100 and red.ink[1:] == (0, 0) and red.paper == (0, 0, 0), 'red: %s' % (red.ink,))
+    check.true(paper.ink == (0, 0, 0) and min(paper.paper) > 100, 'reverse: %s' % (paper.paper,))
+
+
+def test_the_line_and_the_screen_at_once():
+    screen.type('i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo counted $i; done\n')
+    for _ in range(5):
+        check.contains(machine.command('districts'), 'running')
+    screen.expect('^counted 3000$')
+
+
+def test_power_cut():
+    screen.type('remembered=yes\n')
+    machine.checkpoint('my-district')
+    machine.unplug()
+    screen.close()
+    machine.start()
+    log_in()
+    screen.type('restart my-district\r')
+    screen.expect(r'remembered=yes\n/ #\Z')
+    screen.type('echo remembered: $remembered\n')
+    screen.expect('^remembered: yes$')
+
+
+def test_what_fails_is_started_again():
+    """Mutants of each part, which end at some key."""
+    machine.unplug()
+    screen.close()
+    for program, key, lost in (('vga', 'shift-grave_accent', ''), ('ps2', 'f12', ''), ('screens', 'shift-pgup', ''),
+                               ('console', 'ctrl-backslash', '')):
+        with Machine([store], name='screen', extra=Screen.arguments(MONITOR),
+                     boot=with_mutant(FOLDER, program)) as broken:
+            log_in()
+            screen.press('a', key)
+            screen.type('b')
+            screen.press('ctrl-c')
+            broken.login()
+            check.contains(run('districts')[1], 'my-district')
+            broken.command('districts')
+            with open(broken.log_path.replace('.log', '.nucleus')) as log:
+                check.contains(log.read(), 'supervisor: %s is started again' % program)
+        screen.close()
 
 
 if __name__ == '__main__':

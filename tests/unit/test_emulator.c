@@ -1,5 +1,5 @@
-// sources: ../../userland/screens/emulator.c ../../userland/screens/grid.c
-//          ../../userland/screens/cp437.c
+// sources: ../../userland/screens/emulator.c ../../userland/screens/csi.c
+//          ../../userland/screens/grid.c ../../userland/screens/cp437.c
 /*
  * The terminal of a screen: what bytes leave on the grid, what it answers, what has left it; and
  * that no bytes, in whatever pieces, leave it in a state that is none.

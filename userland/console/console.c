@@ -22,6 +22,10 @@
 #include <bailiwick/runtime.h>
 #include "session.h"
 
+#ifndef BW_MUTATION
+#define BW_MUTATION 0 /* tests: deliver() */
+#endif
+
 #define KR_OFFERED   KEY_AT(KR_ARGUMENT)
 #define KR_LISTENERS 25 /* node: slot s holds session s's key for posts */
 #define KR_TERMINALS 26 /* node: slots TERMINAL_KEY + t, ATTACHED_KEY + t */
@@ -38,6 +42,7 @@
 #define BADGE_TERMINAL  192u /* + t: its posts, bit t */
 
 #define KEY_DETACH 0x1d /* Ctrl-] */
+#define KEY_QUIT   0x1c /* Ctrl-\ */
 #define STALL_NS   2000000000ull
 
 static struct session sessions[SESSIONS];
@@ -177,6 +182,7 @@ static bool deliver(unsigned t, uint8_t c)
 {
     struct terminal *terminal = &terminals[t];
 
+    bw_assert(BW_MUTATION != 1 || c != KEY_QUIT); /* the mutation that ends it then */
     if (c == KEY_DETACH && terminal->focus != HOME(t)) {
         return_focus(t, DETACHED_BY_USER);
         return true;

@@ -10,7 +10,6 @@
 
 #define BLINK        0x80u
 #define BRIGHT       0x08u
-#define DEFAULT      0x07u
 #define UNDERLINED   0x0fu
 #define DIM          0x08u
 #define COLOURS_ONLY 0x77u

@@ -25,6 +25,18 @@ void grid_move(struct emulator *e, unsigned row, unsigned column);
 /** Moves the cursor by so many rows and columns, as far as there are any. */
 void grid_move_by(struct emulator *e, int rows, int columns);
 
+/** A control sequence begins, and its next byte. */
+void csi_begin(struct emulator *e);
+void csi_byte(struct emulator *e, uint8_t c);
+
+/** The colours of a new pen. */
+#define DEFAULT_COLOURS 0x07u
+
+/** Adds to what the terminal has to say; what does not fit is left out whole. */
+void emulator_answer(struct emulator *e, const char *text);
+void emulator_save(struct emulator *e);
+void emulator_restore(struct emulator *e);
+
 /** The character of code page 437 for a code of Unicode, or a box. */
 uint8_t cp437(uint32_t code);
 

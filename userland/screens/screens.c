@@ -21,6 +21,10 @@
 #include "emulator.h"
 #include "keys.h"
 
+#ifndef BW_MUTATION
+#define BW_MUTATION 0 /* tests: type() */
+#endif
+
 #define KR_VGA       24
 #define KR_TERMINALS 25
 #define KR_POSTS     26 /* .. 29: one for each terminal */
@@ -185,6 +189,8 @@ static void type(const uint8_t *codes, size_t n)
     for (size_t i = 0; i < n; i++) {
         struct stroke key = keys_step(&keys, codes[i], screens[visible].emulator.cursor_keys);
 
+        /* the mutation that ends it at a key that it is then told again */
+        bw_assert(BW_MUTATION != 1 || key.kind != KEY_SCROLL || screens[visible].typed == 0);
         act(&key);
     }
 }

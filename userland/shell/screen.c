@@ -10,6 +10,7 @@
 
 #define LINE_MAX_SHOWN 1024
 #define RETRY_NS       1000000000ull
+#define LOOK_NS        2000000000ull
 
 static uint64_t terminal;
 static unsigned columns = 80;
@@ -94,7 +95,10 @@ int screen_poll(bw_time_t until)
         } else if (until != BW_NO_DEADLINE && bw_monotonic() >= until) {
             return -1;
         } else {
-            bw_wait(until);
+            /* A console that was restarted knows nothing of us, and posts nothing. */
+            bw_time_t look = bw_monotonic() + LOOK_NS;
+
+            bw_wait(until < look ? until : look);
         }
     }
 }
