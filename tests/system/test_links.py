@@ -74,9 +74,8 @@ def check_agreements():
 
 def test_waits_for_a_district_that_does_not_run():
     start('shop')
-    state, connection, _, why = link()
-    check.equal((state, connection), ('waits', 0))
-    check.contains(why, 'that district does not run')
+    wait_for('the broker has looked', lambda: 'that district does not run' in link()[3])
+    check.equal(link()[:2], ('waits', 0))
     start('bank')
     wait_for('the link is established', live_and_paying)
     check.equal(link()[1], 1)
