@@ -1,18 +1,18 @@
 /*
- * Power: switches the machine off or resets it. There is no ACPI interpreter here; the ports are
- * those where QEMU's and Bochs' chip sets have their ACPI registers, and the reset ways that every
- * PC has.
+ * Power: switches the machine off as its ACPI tables say, and resets it in the ways that every PC
+ * has.
  */
+#include "acpi.h"
 #include "ports.h"
 
 #include <bailiwick/names.h>
 
-#define KR_QEMU_ACPI  KR_PROGRAM       /* 0x604: PM1a control of QEMU's pc and q35 */
-#define KR_BOCHS_ACPI (KR_PROGRAM + 1) /* 0xb004: of Bochs and old QEMU */
-#define KR_RESET      (KR_PROGRAM + 2) /* 0xcf9: the chip set's reset control */
-#define KR_KEYBOARD   (KR_PROGRAM + 3) /* 0x64: the keyboard controller's command port */
+#define KR_NUCLEUS  KR_PROGRAM
+#define KR_RESET    (KR_PROGRAM + 1) /* 0xcf9: the chip set's reset control */
+#define KR_KEYBOARD (KR_PROGRAM + 2) /* 0x64: the keyboard controller's command port */
+#define KR_MEMORY   24               /* the page that is being read */
+#define KR_CONTROL  25               /* a port being written */
 
-#define ACPI_SLEEP_S5      0x2000u /* SLP_EN, SLP_TYP 0 */
 #define RESET_FULL         0x02u
 #define RESET_NOW          0x06u
 #define KEYBOARD_PULSE_CPU 0xfeu
@@ -27,13 +27,47 @@ static void settle(void)
     }
 }
 
+uint8_t acpi_byte(uint64_t address)
+{
+    static uint64_t known; /* page that KR_MEMORY is for */
+    uint64_t page = address & ~(uint64_t)(BW_PAGE_SIZE - 1);
+    struct message m = {.code = NUCLEUS_PHYSICAL, .word = {page, 1}, .take = {KEY_AT(KR_MEMORY)}};
+
+    if (page != known && bw_call(KEY_AT(KR_NUCLEUS), &m) < 0) {
+        return 0xff; /* RAM: no table lies there */
+    }
+    known = page;
+    m = (struct message){.code = PHYSICAL_READ, .word = {address - page, 1}};
+    return bw_call(KEY_AT(KR_MEMORY), &m) < 0 ? 0xff : (uint8_t)m.word[0];
+}
+
+static void write_port(uint16_t port, unsigned width, uint32_t value)
+{
+    struct message m = {.code = NUCLEUS_PORTS, .word = {port, width}, .take = {KEY_AT(KR_CONTROL)}};
+
+    if (port && bw_call(KEY_AT(KR_NUCLEUS), &m) >= 0) {
+        port_out(KEY_AT(KR_CONTROL), 0, width, value);
+    }
+}
+
+/* Most machines are in ACPI mode already, or do not care. */
 static void power_off(void)
 {
-    port_out(KEY_AT(KR_QEMU_ACPI), 0, 2, ACPI_SLEEP_S5);
-    settle();
-    port_out(KEY_AT(KR_BOCHS_ACPI), 0, 2, ACPI_SLEEP_S5);
-    settle();
-    bw_log("power: the machine cannot be switched off from here\n");
+    struct acpi_off off;
+
+    if (!acpi_find_off(&off)) {
+        bw_log("power: the machine has no ACPI tables that tell how to switch it off\n");
+        return;
+    }
+    for (unsigned tries = 0; tries < 2; tries++) {
+        for (unsigned n = 0; n < 2; n++) {
+            write_port(off.control[n], 2, off.value[n]);
+        }
+        settle();
+        write_port(off.enable_port, 1, off.enable_value);
+        settle();
+    }
+    bw_log("power: the machine does not switch itself off\n");
 }
 
 static void reboot(void)

@@ -144,6 +144,7 @@ static void memory_init(const struct multiboot_info *info)
     assert(limit > 16u << 20, "there are 16 MiB of memory");
     uint64_t floor = table + frame_table_size(limit);
     frame_init(table, limit);
+    frame_hole(0xa0000, 1u << 20); /* the screen and the BIOS */
     frame_hole((highest_ram(info, 1ull << 32) + 4095) & ~(uint64_t)4095, 1ull << 32);
     frame_hole(0xa0000, 0xc0000); /* a PC's video memory */
     add_ram(info, floor, 1u << 20, 1ull << 32);

@@ -14,7 +14,7 @@
  *   vga          +0 ports 0x3c0..0x3df, +1 physical pages 0xb8000..0xbffff
  *   ps2          +0 port 0x60, +1 port 0x64, +2 interrupt line 1
  *   clock        +0 KEY_NUCLEUS, +1 ports 0x70..0x71
- *   power        +0..+3 ports 0x604..0x605, 0xb004..0xb005, 0xcf9, 0x64
+ *   power        +0 KEY_NUCLEUS, +1 and +2 ports 0xcf9, 0x64
  *   virtio_blk   +0..+2 from pci (pci.h), +4 KEY_NUCLEUS; word: number of its disk
  *   ata          the same; word: number of its first disk
  *   entropy      the same if pci started it; word: 1 if so
