@@ -146,7 +146,6 @@ static void memory_init(const struct multiboot_info *info)
     frame_init(table, limit);
     frame_hole(0xa0000, 1u << 20); /* the screen and the BIOS */
     frame_hole((highest_ram(info, 1ull << 32) + 4095) & ~(uint64_t)4095, 1ull << 32);
-    frame_hole(0xa0000, 0xc0000); /* a PC's video memory */
     add_ram(info, floor, 1u << 20, 1ull << 32);
     /* The loader's map may lie where frames are now: nothing has been handed out that was written
      * yet, but the part above 4 GiB is read first. */

@@ -62,6 +62,14 @@ void log_line(const char *format, ...)
     put('\n');
 }
 
+void cannot_run(const char *why, const char *what)
+{
+    last_words = true;
+    log_line("\r\nBailiwick cannot run here: %s %s\r", why, what);
+    for (;;)
+        __asm__ volatile("cli; hlt");
+}
+
 void panic_at(const char *file, int line, const char *invariant)
 {
     __asm__ volatile("cli");

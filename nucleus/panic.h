@@ -12,6 +12,9 @@ void panic_at(const char *file, int line, const char *invariant) __attribute__((
 #define panic(invariant)     panic_at(__FILE__, __LINE__, invariant)
 #define assert(e, invariant) ((e) ? (void)0 : panic_at(__FILE__, __LINE__, invariant))
 
+/** The machine is not one for us: says so on the serial port, and stops. */
+void cannot_run(const char *why, const char *what) __attribute__((noreturn));
+
 /** The log goes to the emulator's debug console (port 0xe9). Knows %s %d %u %x %lu %lx. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_bytes(const char *bytes, unsigned n);

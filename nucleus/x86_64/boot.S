@@ -3,6 +3,8 @@
  * protected mode with eax = 0x2badb002 and ebx = the information structure. The a.out fields of the header
  * make loaders take this ELF64 file as it is.
  *
+ * A processor without long mode or no-execute is told so here, on the serial line; cpu_init looks for the rest.
+ *
  * Here the first 4 GiB are mapped three times, writable and executable, just to get going: at 0 (for these
  * instructions), at DIRECT_MAP, and the first GiB at -2 GiB. paging_init replaces all of it.
  */
@@ -22,6 +24,45 @@ boot_start:
         cld
         movl $boot_stack_top, %esp
         movl %eax, %ebp
+        movl %ebx, %edi
+
+        movw $0x3fb, %dx                /* the serial line: 115200 baud, 8N1 */
+        movb $0x80, %al
+        outb %al, %dx
+        movw $0x3f8, %dx
+        movb $1, %al
+        outb %al, %dx
+        incw %dx
+        movb $0, %al
+        outb %al, %dx
+        movw $0x3fb, %dx
+        movb $3, %al
+        outb %al, %dx
+
+        movl $no_long_mode, %esi
+        pushfl
+        popl %eax
+        movl %eax, %ecx
+        xorl $0x200000, %eax            /* who can change this flag has CPUID */
+        pushl %eax
+        popfl
+        pushfl
+        popl %eax
+        xorl %ecx, %eax
+        testl $0x200000, %eax
+        jz lacking
+        movl $0x80000000, %eax
+        cpuid
+        cmpl $0x80000001, %eax
+        jb lacking
+        movl $0x80000001, %eax
+        cpuid
+        btl $29, %edx
+        jnc lacking
+        movl $no_execute, %esi
+        btl $20, %edx
+        jnc lacking
+        movl %edi, %ebx
 
         /* Four page directories of 2 MiB pages map 4 GiB. */
         movl $boot_directories, %edi
@@ -57,10 +98,40 @@ boot_start:
         orl $0x80010001, %eax           /* PG, WP, PE */
         movl %eax, %cr0
         lgdt boot_gdt_pointer
-        ljmp $8, $1f
+        ljmp $8, $in_long_mode
+
+lacking: /* esi: what */
+        movl $lacking_words, %edi
+1:      movb (%edi), %al
+        incl %edi
+        testb %al, %al
+        jnz 2f
+        movl %esi, %edi                 /* then what it is, then the end */
+        xorl %esi, %esi
+        testl %edi, %edi
+        jnz 1b
+3:      hlt
+        jmp 3b
+2:      outb %al, $0xe9
+        movb %al, %ah
+        movw $0x3fd, %dx
+4:      inb %dx, %al
+        testb $0x20, %al
+        jz 4b
+        movw $0x3f8, %dx
+        movb %ah, %al
+        outb %al, %dx
+        jmp 1b
+lacking_words:
+        .asciz "\r\nBailiwick cannot run here: the processor lacks "
+no_long_mode:
+        .asciz "long mode (it is not an x86-64)\r\n"
+no_execute:
+        .asciz "no-execute pages (NX), or they are switched off\r\n"
 
         .code64
-1:      xorl %eax, %eax
+in_long_mode:
+        xorl %eax, %eax
         movw %ax, %ds
         movw %ax, %es
         movw %ax, %ss

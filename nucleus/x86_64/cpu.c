@@ -77,8 +77,29 @@ static void load_descriptors(void)
     __asm__ volatile("lidt %0" : : "m"(t));
 }
 
+/** What is used without asking again; boot.S has looked for what it takes to come so far. */
+static void require_features(void)
+{
+    static const struct {
+        uint32_t leaf;
+        uint8_t bit; /* of edx */
+        const char *name;
+    } needed[] = {{1, 4, "a time stamp counter"},
+                  {1, 9, "a local APIC"},
+                  {1, 24, "FXSAVE"},
+                  {1, 26, "SSE2"},
+                  {0x80000001, 11, "SYSCALL"}};
+    for (unsigned i = 0; i < sizeof needed / sizeof *needed; i++) {
+        uint32_t r[4];
+        cpuid(needed[i].leaf, 0, r);
+        if (!(r[3] & 1u << needed[i].bit))
+            cannot_run("the processor lacks", needed[i].name);
+    }
+}
+
 void cpu_init(void)
 {
+    require_features();
     cpu0.self = &cpu0;
     cpu0.stack = cpu_stack_top;
     load_descriptors();

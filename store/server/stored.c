@@ -158,6 +158,31 @@ static int64_t refused(int64_t result, const char *text)
     return result;
 }
 
+/** XCR0 bits that programs can use here, as the nucleus stamps them (struct system_page). */
+static uint64_t processor_features(void)
+{
+    uint32_t a = 1, b, c = 0, d;
+
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    if (!(c & 1u << 27)) {
+        return 3;
+    }
+    __asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+    return a;
+}
+
+/** Whether the programs of a generation find all registers of the processor again. What cannot be
+ * read is told of later. */
+static bool fits_processor(uint64_t generation)
+{
+    static uint8_t bytes[STORE_BLOCK];
+    const struct system_page *system = (const struct system_page *)bytes;
+    struct store_object o;
+
+    return store_get(server.store, generation, OID_SYSTEM, &o, bytes) != STORE_OK ||
+           (system->cpu_features & ~processor_features()) == 0;
+}
+
 /** Opens the store if need be, and starts a new incarnation that continues from a generation. */
 static int64_t claim(struct district_params *params, uint64_t generation)
 {
@@ -174,6 +199,10 @@ static int64_t claim(struct district_params *params, uint64_t generation)
         !whole_generation(info.current)) {
         whole_choice(server.line.message, sizeof(server.line.message));
         return BW_DAMAGED;
+    }
+    if (!fits_processor(generation)) {
+        return refused(BW_REFUSED, "its programs have used registers that the processor of this "
+                                   "machine lacks");
     }
     error = store_claim(server.store, generation, params->incarnation_random, "Bailiwick",
                         bw_realtime(), &params->incarnation);
