@@ -22,6 +22,7 @@
 
 #define KR_CALLED KEY_AT(29) /* for a moment */
 
+static uint64_t unnamed;
 static struct district_line line; /* of the one who registers, or as answered */
 
 /** 1 + which copy of a mirrored store; 0: it is not mirrored. */
@@ -134,6 +135,12 @@ void registration_serve(struct message *reply, const uint64_t *word, const void 
     memcpy(&line, string, sizeof(line));
     line.name[sizeof(line.name) - 1] = 0;
     line.message[sizeof(line.message) - 1] = 0;
+    if (!registry_name_valid(line.name)) {
+        snprintf(line.name, sizeof(line.name), "unnamed%llu", (unsigned long long)unnamed++);
+        snprintf(line.message, sizeof(line.message),
+                 "its store has a name that no district may have");
+        line.error = BW_DAMAGED;
+    }
     slot = registry_find(line.name);
     if (slot && registry_entry(slot)->error) {
         slot = 0;

@@ -76,6 +76,15 @@ void registry_say(struct entry *e, const char *format, ...)
     va_end(list);
 }
 
+bool registry_name_valid(const char *name)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    size_t n = strnlen(name, DISTRICT_NAME_MAX);
+
+    return n > 0 && n < DISTRICT_NAME_MAX && strspn(name, allowed) == n && !strchr("-_.", name[0]);
+}
+
 unsigned registry_add(const struct district_line *line, unsigned other, uint64_t wish)
 {
     struct entry *e;

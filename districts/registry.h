@@ -35,6 +35,8 @@ unsigned registry_by_id(const uint64_t id[2]);
 /** The slot of the index-th entry, or 0. */
 unsigned registry_at(uint64_t index);
 struct entry *registry_entry(unsigned slot);
+/** Whether a store may call its district so: mkdistrict's rule, which others need not keep to. */
+bool registry_name_valid(const char *name);
 /** Enters what a store server said. @param other the slot of another store with that name, or 0
  *  @param wish the slot that it would like to have, or 0 @return the slot, or 0 if there is no room
  */

@@ -251,6 +251,33 @@ START_TEST(access_lists)
 }
 END_TEST
 
+START_TEST(names_of_districts)
+{
+    static const struct {
+        const char *name;
+        bool valid;
+    } row[] = {
+        {"a", true},
+        {"my-district.2_x", true},
+        {"", false},
+        {"-a", false},
+        {".", false},
+        {"a b", false},
+        {"*", false},
+        {"a/b", false},
+        {"a\x1b[2J", false},
+        {"a\nb", false},
+        {"\xc3\xa4", false},
+        {"0123456789012345678901234567890", true},
+        {"01234567890123456789012345678901", false},
+    };
+
+    for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        ck_assert_msg(registry_name_valid(row[i].name) == row[i].valid, "'%s'", row[i].name);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("broker");
@@ -259,6 +286,7 @@ int main(void)
     tcase_add_loop_test(t, each_link_gets_its_answer, 0, 200);
     tcase_add_loop_test(t, tried_again, 0, 20);
     tcase_add_test(t, access_lists);
+    tcase_add_test(t, names_of_districts);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

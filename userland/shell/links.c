@@ -65,11 +65,22 @@ static const char *reason_text(const struct link_line *line)
     }
 }
 
+/** Programs of a district choose names and say what they like: none of it commands the terminal. */
+static void make_plain(char *text)
+{
+    for (; *text; text++) {
+        if (((unsigned char)*text < 0x20 && *text != '\n') || *text == 0x7f) {
+            *text = '?';
+        }
+    }
+}
+
 static void print_link(const struct link_line *line, bw_time_t now)
 {
     char to[DISTRICT_NAME_MAX + LINK_NAME_MAX + 1], age[FORMAT_SIZE] = "-";
 
     snprintf(to, sizeof(to), "%.31s%s%.111s", line->district, line->name[0] ? "/" : "", line->name);
+    make_plain(to);
     if (line->since && line->since <= now) {
         format_time(age, now - line->since);
     }
@@ -127,6 +138,7 @@ enum command_result links_log(int count, char **words)
         screen_print("log: %s: %s\n", words[1], admin_reason(result));
     } else {
         text[m.length] = 0;
+        make_plain(text);
         screen_print("%s%s", text, m.length && text[m.length - 1] != '\n' ? "\n" : "");
     }
     return COMMAND_DONE;
