@@ -274,6 +274,16 @@ void link_free(struct district *d, struct key link)
         entry_free(d, e, (unsigned)link.value);
 }
 
+int link_drop(struct district *d, struct key link)
+{
+    struct link_entry *e = link.value < LINKS ? link_entry(d, link) : NULL;
+    struct activity *a = e != NULL && e->target.type == KEY_RESUME ? waiter(e) : NULL;
+    if (a != NULL && !invoke_answer(a, BW_VOID))
+        return WAIT_MEMORY;
+    link_free(d, link);
+    return BW_OK;
+}
+
 /* --- use ---------------------------------------------------------------------------------------
  */
 

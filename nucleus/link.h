@@ -58,8 +58,11 @@ static inline struct link_entry *link_entry(struct district *d, struct key link)
 bool link_cut(const struct link_entry *e);
 /** Makes sure that the chunk of an entry is there. */
 int link_room(struct district *d, unsigned index);
-/** A resume link was used, or moved on, or somebody does without it. */
+/** A resume link was used, or moved on. */
 void link_free(struct district *d, struct key link);
+/** Its holder does without it: who waits for a reply through it gets BW_VOID. @return BW_OK,
+ * WAIT_MEMORY */
+int link_drop(struct district *d, struct key link);
 /** `d` ends: those outside who wait for a reply from it get BW_SEVERED, a bounded number at a time.
  * Its other links are severed by its end itself. @return true when nobody waits any more */
 bool link_sever_waiters(struct district *d);

@@ -183,8 +183,7 @@ int order_self(struct call *c)
             return BW_ARGUMENT;
         if (c->k[0].value >= LINKS)
             return named_drop(c->d, c->k[0]);
-        link_free(c->d, c->k[0]);
-        return BW_OK;
+        return link_drop(c->d, c->k[0]);
     default:
         return BW_ORDER;
     }

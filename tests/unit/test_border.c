@@ -76,6 +76,23 @@ START_TEST(servers_that_fail_let_go)
 }
 END_TEST
 
+/** A server that does without the link to its caller tells him so. */
+START_TEST(who_is_dropped_is_told)
+{
+    set_up();
+    struct activity *client = program(&districts[1]), *server = program(&districts[2]);
+    receive(server, 0);
+    call(client, link_cross(&districts[2], &districts[1], start_key(server, 0)), 1);
+    ck_assert_uint_eq(frame(client)->state, DOMAIN_WAITING);
+    for (unsigned i = 0; i < 2; i++) { /* the second time there is nothing to drop */
+        prepare(server, OP_SELF, 0, 0, SELF_LINK_DROP)->r10 = 1;
+        ck_assert_int_eq(go(server), BW_OK);
+        ck_assert_uint_eq(frame(client)->state, DOMAIN_RUNNING);
+        ck_assert_int_eq((int64_t)frame(client)->regs.rdi, BW_VOID);
+    }
+}
+END_TEST
+
 static struct key open_and_establish(struct district *d, struct district *to, struct key target)
 {
     struct link_params p = {.district = "c", .name = "bank", .mode = LINK_NOTIFY};
@@ -124,6 +141,7 @@ int main(void)
     TCase *t = tcase_create("border");
     tcase_add_test(t, name_of_a_past_sender);
     tcase_add_test(t, servers_that_fail_let_go);
+    tcase_add_test(t, who_is_dropped_is_told);
     tcase_add_test(t, what_is_published_is_replaced);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

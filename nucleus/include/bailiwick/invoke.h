@@ -100,7 +100,8 @@ enum self_order {
     SELF_LINK_ACK = 15,    /* k0 named link, w0 connection number: RELINKED -> LIVE. BW_AGAIN: there
                               is a newer connection */
     SELF_LINK_REOPEN = 16, /* k0 named link: asks for it to be established (LINK_MANUAL, or at once) */
-    SELF_LINK_DROP = 17,   /* k0 link: its entry is free again; all keys to it are void */
+    SELF_LINK_DROP = 17,   /* k0 link: its entry is free again; all keys to it are void. Who waits
+                              for a reply through it gets BW_VOID */
     SELF_BARRIER = 19, /* w0 epoch, of now or earlier: returns when a generation that has what
                           happened in it is committed, after asking for a checkpoint if need be ->
                           w0 the last generation */
