@@ -2,6 +2,7 @@
 """Debian's netcat in one district talks to netcat in another, by socket paths /district/NAME/PATH; and what both see
 when one of the two is killed, goes back in time, or the power goes."""
 import os
+import re
 import time
 
 import harness
@@ -26,8 +27,9 @@ def boot():
     machine.start()
     machine.login()
     for name in ('here', 'there'):
-        machine.restart(name)
-        machine.detach()
+        if not re.search(r'^%s +running' % name, machine.command('districts'), re.MULTILINE):  # with one it is bonded with
+            machine.restart(name)
+            machine.detach()
 
 
 def go(name):
@@ -65,6 +67,14 @@ def connect(target, options='-NU'):
     """netcat that connects once the other one listens, which may take it a moment to do."""
     return ('e=$(mktemp); for i in $(seq 100); do %s %s /district/%s 2> $e; r=$?; grep -q refused $e || break; '
             'sleep 0.1; done; cat $e; rm $e; (exit $r)' % (NC, options, target))
+
+
+def wait_for_more(lines):
+    """Numbers that have come over the connection of bonded districts."""
+    end = time.monotonic() + 30
+    while int(sh('here', 'wc -l < /tmp/counted')[1]) < lines:
+        if time.monotonic() > end:
+            raise AssertionError('%d numbers have not come' % lines)
 
 
 def recover():
@@ -191,6 +201,35 @@ def test_who_may_connect():
     wait_for('here', 'cat /tmp/public', '1\n6')
     sh('there', 'exec 8>&-; rm /tmp/way; kill $(pidof %s)' % NC)
     sh('here', 'kill $(pidof sleep) $(pidof %s); rm /tmp/public /tmp/private' % NC)
+
+
+def test_a_connection_of_bonded_districts_survives():
+    """Both are always of one instant: nothing is lost or repeated, whatever happens to them."""
+    check.contains(command('bond here there'), 'bonded with there')
+    says('here', NC + ' -dlU /district/here/bonded > /tmp/counted &', '')
+    says('there', '((sleep 1; n=0; while :; do n=$((n+1)); echo $n; sleep 0.02; done) | %s -NU /district/here/bonded; '
+                  'echo over > /tmp/ended) &' % NC, '')
+    count = 'wc -l < /tmp/counted'
+    before = 0
+    for what in (None, 'kill here', 'rollback there --back 2'):
+        wait_for_more(before + 20)
+        if what:
+            command(what)
+            if what.startswith('kill'):
+                machine.restart('there')
+                machine.detach()
+        else:
+            boot()
+        before = int(sh('here', count)[1])
+    wait_for_more(before + 20)
+    says('here', 'seq $(%s) > /tmp/expected; head -n $(wc -l < /tmp/expected) /tmp/counted | cmp - /tmp/expected' % count, '')
+    says('there', 'test -e /tmp/ended', '', status=1)
+    check.contains(command('unbond here'), 'in no bond any more')
+    command('kill here')
+    go(None)
+    machine.restart('here')
+    machine.detach()
+    wait_for('there', 'cat /tmp/ended', 'over')
 
 
 def finish():

@@ -9,7 +9,7 @@
  *
  * A connection is named by its token. When a link is severed, all connections over it are reset:
  * the other side may have gone back in time, and knows other bytes. So they are when this district
- * was restarted. A listening channel goes on.
+ * was restarted, except with one that it is bonded with. A listening channel goes on.
  *
  * The nucleus does not wait for our buffer: a string that it cannot put there is cut. So DATA says
  * where it begins, and who misses some asks for it AGAIN; it is in the ring until it is TAKEN.
@@ -120,10 +120,31 @@ static void reset_peer(unsigned p)
     }
 }
 
-static void reset_all(void)
+/** Whether a peer was restarted together with us: the link to it is what it was. */
+static bool bonded(unsigned p)
+{
+    uint64_t connection;
+    enum link_reason reason;
+
+    return bw_link_state(KEY_PEER(p), &connection, &reason) == LINK_LIVE &&
+           connection == peer[p].connection;
+}
+
+/** What the last messages to us were is not known any more: they are sent again, by both. */
+static void go_on(unsigned c)
+{
+    side[c].asked = side[c].asked && !begins(c);
+    side[c].over_told = false;
+    side[c].gap = true;
+    side[c].taken_told--;
+}
+
+static void restarted(void)
 {
     for (unsigned c = 0; c < CHANNELS; c++) {
-        if (begins(c)) {
+        if (side[c].token && bonded(side[c].peer)) {
+            go_on(c);
+        } else if (begins(c)) {
             side[c] = (struct side){0};
         } else if (side[c].token) {
             reset(c);
@@ -536,7 +557,7 @@ static void look_at_incarnation(void)
     bw_incarnation(&now);
     if (now.count != incarnation.count || now.random != incarnation.random) {
         incarnation = now;
-        reset_all();
+        restarted();
     }
 }
 
