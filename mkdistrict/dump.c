@@ -200,6 +200,7 @@ static void dump_head(const struct disk_root *r, uint64_t found)
     dump_field("interval", "%llu ns", (unsigned long long)r->interval);
     moment("ran at", r->ran_at);
     number("crash policy", r->crash_policy);
+    number("share", r->share);
     number("ABI version", r->abi_version);
     number("image version", r->image_version);
     dump_field("keep", "%u, %u minutes, %u hours, %u days", r->keep_last, r->keep_minutes,

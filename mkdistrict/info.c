@@ -117,7 +117,8 @@ static int show(struct store *st)
     printf("incarnation   %llu\n", (unsigned long long)i.incarnation);
     printf("checkpoints   %s; after a crash: %s\n", show_interval(i.interval, a),
            policy[i.crash_policy < 3 ? i.crash_policy : 0]);
-    printf("autostart     %s\n", i.autostart ? "on" : "off");
+    printf("autostart     %s\nshare         %u\n", i.autostart ? "on" : "off",
+           i.share ? i.share : SHARE_USUAL);
     printf("gated         %s\n", i.gated ? "on" : "off");
     printf("generation    %llu current, %u kept, the next is %llu\n", (unsigned long long)i.current,
            i.generations, (unsigned long long)i.next_generation);

@@ -100,6 +100,8 @@ struct district {
     bw_time_t monotonic_offset, boottime_offset; /* added to clock_now */
     bw_time_t committed_at;
 
+    uint32_t share; /* weight for memory and processor; 0: the usual one */
+
     /* outside */
     struct key binding; /* start key of the commons: its store server */
     struct grant grants[GRANTS];
@@ -125,6 +127,11 @@ extern struct district districts[DISTRICT_MAX];
 static inline struct district *object_district(const struct object *o)
 {
     return &districts[o->district];
+}
+
+static inline size_t district_share(const struct district *d)
+{
+    return d->share != 0 ? d->share : SHARE_USUAL;
 }
 
 /** Every change of an object's content comes after this. @return BW_OK, WAIT_MEMORY, WAIT_COMMIT */

@@ -3,8 +3,8 @@
  * used.
  *
  * Runs only between invocations (evict_step, from the scheduler), when nobody holds a pointer to an
- * object. The district with the most objects in memory gives first, so that none starves another:
- * what one has below an equal share, others cannot take from it.
+ * object. The district with the most objects in memory for its share gives first, so that none
+ * starves another: what one has below its share, others cannot take from it.
  *
  * Which of its objects go is decided by use. A hand goes round them, by age, a bounded part a step;
  * what was used since it last came by is spared: what the nucleus has used, and pages that programs
@@ -47,7 +47,7 @@ static bool has_clean(const struct district *d)
     return d->objects > kept + d->objects / 8;
 }
 
-/** The one that gives: the largest, but first of those that have something. */
+/** The one that gives: the largest for its share, but first of those that have something. */
 static struct district *largest(void)
 {
     struct district *best = NULL;
@@ -58,7 +58,8 @@ static struct district *largest(void)
             continue;
         bool clean = has_clean(d);
         if (best == NULL || clean > best_clean ||
-            (clean == best_clean && d->objects > best->objects)) {
+            (clean == best_clean &&
+             d->objects * district_share(best) > best->objects * district_share(d))) {
             best = d;
             best_clean = clean;
         }

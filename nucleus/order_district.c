@@ -277,6 +277,11 @@ int order_district(struct call *c)
         return status(c, d);
     case DISTRICT_BUDGET:
         return set_budget(c, d);
+    case DISTRICT_SHARE:
+        if (c->w[0] == 0 || c->w[0] > SHARE_MAX)
+            return BW_ARGUMENT;
+        d->share = (uint32_t)c->w[0];
+        return BW_OK;
     case DISTRICT_LOG:
         return call_put(c, d->log, d->log_length);
     case DISTRICT_WATCH:

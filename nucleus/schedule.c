@@ -1,11 +1,11 @@
 /*
  * Scheduling: the first class with a ready domain runs; in it the district that has had least of
- * the processor, however many domains it has; in that, domains in turns of SLICE. A district that
- * had nothing to run gets no more than a CREDIT for that time. The store server of a district uses
- * its share, so that what one district writes or fetches takes no time from another; it comes
- * before the district's own domains. A call or reply switches directly to the other domain as long
- * as nothing of an earlier class is ready. Deadlines are a sorted list: few domains have one, since
- * the Linux personality keeps its processes' timers itself.
+ * the processor for its share, however many domains it has; in that, domains in turns of SLICE. A
+ * district that had nothing to run gets no more than a CREDIT for that time. The store server of a
+ * district uses its share, so that what one district writes or fetches takes no time from another;
+ * it comes before the district's own domains. A call or reply switches directly to the other domain
+ * as long as nothing of an earlier class is ready. Deadlines are a sorted list: few domains have
+ * one, since the Linux personality keeps its processes' timers itself.
  */
 #include "cpu.h"
 #include "district.h"
@@ -129,7 +129,8 @@ static void charge(bw_time_t *next)
 {
     bw_time_t now = clock_now();
     if (running != NULL)
-        *running += now - running_since;
+        *running += (now - running_since) * SHARE_USUAL /
+                    district_share(&districts[(size_t)(running - used[0]) % DISTRICT_MAX]);
     running = next;
     running_since = now;
 }

@@ -120,12 +120,12 @@ struct disk_root {
     uint32_t points; /* the map is the tree with these ranges [p0,p1), [p2,p3).. inverted */
     uint32_t flags;
     char ran_by[STORE_NAME_MAX];
-    uint32_t copies;         /* devices that the store is on: 1, or 2 of a mirror */
-    uint32_t in_sync;        /* bit n: copy n has all of it */
-    uint64_t mirror_changes; /* of in_sync */
-    uint64_t mirror_history; /* its last values, 2 bits each, the present one lowest */
-    uint32_t journal;        /* bytes of the journal page; behind them it is zero */
-    uint32_t unused;
+    uint32_t copies;           /* devices that the store is on: 1, or 2 of a mirror */
+    uint32_t in_sync;          /* bit n: copy n has all of it */
+    uint64_t mirror_changes;   /* of in_sync */
+    uint64_t mirror_history;   /* its last values, 2 bits each, the present one lowest */
+    uint32_t journal;          /* bytes of the journal page; behind them it is zero */
+    uint32_t share;            /* weight of the district; 0: the usual one */
     uint64_t journal_sequence; /* counts what was written to it */
     struct disk_bond bond;
     uint8_t reserved[32];

@@ -50,6 +50,11 @@ static void change_gated(struct disk_root *h, const void *value)
     h->flags = v[0] ? h->flags | ROOT_GATED : h->flags & ~ROOT_GATED;
 }
 
+static void change_share(struct disk_root *h, const void *share)
+{
+    h->share = *(const uint32_t *)share;
+}
+
 static void change_retention(struct disk_root *h, const void *value)
 {
     const uint64_t *v = value;
@@ -84,6 +89,11 @@ int store_set_gated(struct store *st, bool on)
     uint64_t v = on;
 
     return change_head(st, change_gated, &v);
+}
+
+int store_set_share(struct store *st, uint32_t share)
+{
+    return change_head(st, change_share, &share);
 }
 
 /** Without the zeros at its end. */

@@ -213,6 +213,7 @@ void store_info(const struct store *st, struct store_info *info)
         .roots_lost = root_twins_lost(st),
         .root_cut_off = root_cut_off(st),
         .leaks = (h->flags & ROOT_LEAKS) != 0,
+        .share = h->share,
         .journal = h->journal,
         .journal_sequence = h->journal_sequence,
         .autostart = (h->flags & ROOT_AUTOSTART) != 0,

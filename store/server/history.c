@@ -202,3 +202,30 @@ int64_t history_gated(bool on)
 {
     return server.store ? server_changed(store_set_gated(server.store, on)) : server.line.error;
 }
+
+int64_t history_tell_share(void)
+{
+    struct message m = {.code = DISTRICT_SHARE};
+    struct store_info info;
+
+    store_info(server.store, &info);
+    m.word[0] = info.share ? info.share : SHARE_USUAL;
+    return bw_call(KEY_AT(KR_DISTRICT), &m);
+}
+
+int64_t history_share(uint64_t share)
+{
+    int error;
+
+    if (share == 0 || share > SHARE_MAX) {
+        return BW_ARGUMENT;
+    }
+    if (!server.store) {
+        return server.line.error;
+    }
+    error = store_set_share(server.store, (uint32_t)share);
+    if (error == STORE_OK && server.running) {
+        history_tell_share();
+    }
+    return server_changed(error);
+}

@@ -24,6 +24,10 @@ int64_t history_retain(const uint64_t *keep);
 int64_t history_policy(uint64_t policy);
 /** Sets whether the district starts by itself when the machine does. */
 int64_t history_autostart(bool on);
+/** Sets the district's share, at once if it runs. */
+int64_t history_share(uint64_t share);
+/** Tells the nucleus of the running district's share. @return BW_OK */
+int64_t history_tell_share(void);
 /** Sets whether its output to the console is held until it is committed. */
 int64_t history_gated(bool on);
 

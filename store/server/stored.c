@@ -118,6 +118,7 @@ void server_fill_line(void)
     line->crash_policy = info.crash_policy;
     line->generations = info.generations;
     line->autostart = info.autostart;
+    line->share = info.share ? info.share : SHARE_USUAL;
     line->gated = info.gated;
     line->keep[0] = info.keep_last;
     line->keep[1] = info.keep_minutes;
@@ -148,6 +149,7 @@ static int64_t create_district(struct district_params *params)
     server_own_key(BADGE_DISTRICT, KEY_AT(KR_HANDED));
     m = (struct message){.code = DISTRICT_BIND, .send = {KEY_AT(KR_HANDED)}};
     result = bw_call(KEY_AT(KR_DISTRICT), &m);
+    result = result == BW_OK ? history_tell_share() : result;
     return result == BW_OK ? journal_grant() : result;
 }
 
@@ -347,7 +349,7 @@ static bool too_early(int64_t order)
 {
     bool changes = order == STORE_INTERVAL || order == STORE_DROP || order == STORE_RETENTION ||
                    order == STORE_SCRUB || order == STORE_POLICY || order == STORE_AUTOSTART ||
-                   order == STORE_GATED;
+                   order == STORE_GATED || order == STORE_SHARE;
 
     return changes && server.store && copies_ready() != BW_OK;
 }
@@ -409,6 +411,9 @@ static bool serve(const struct message *m, const void *string, struct message *r
         break;
     case STORE_POLICY:
         reply->code = history_policy(m->word[0]);
+        break;
+    case STORE_SHARE:
+        reply->code = history_share(m->word[0]);
         break;
     case STORE_AUTOSTART:
         reply->code = history_autostart(m->word[0] != 0);

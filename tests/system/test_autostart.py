@@ -95,6 +95,25 @@ def test_what_was_killed_stays_dead():
     machine.detach()
 
 
+def test_shares():
+    """Kept in the store; of the processor, one gets more than another that wants as much, by their shares."""
+    check.equal(machine.command('share beta').strip(), 'beta: has a share of 100; 100 is usual')
+    for wrong in ('0', '10001', 'much'):
+        check.contains(machine.command('share beta ' + wrong), 'from 1 to 10000')
+    check.equal(machine.command('share beta 400').strip(), 'beta: has a share of 400; 100 is usual')
+    boot()
+    await_states('running', 'running', 'running')
+    check.equal(machine.command('share beta').strip(), 'beta: has a share of 400; 100 is usual')
+    for name in ('beta', 'gamma'):
+        run(name, 'i=0; while [ ! -e /tmp/enough ]; do i=$((i+1)); echo $i > /tmp/i; done &')
+    time.sleep(4)
+    counts = [int(run(name, 'touch /tmp/enough; wait; cat /tmp/i').split()[-1]) for name in ('gamma', 'beta')]
+    check.true(counts[1] > 2 * counts[0], 'with shares of 100 and 400: %r' % counts)
+    machine.command('share beta 100')
+    for name in ('beta', 'gamma'):
+        run(name, 'rm /tmp/enough')
+
+
 def test_off_again():
     machine.command('autostart alpha off')
     boot()

@@ -9,7 +9,7 @@ from machine import DETACH, PROMPT, SCRATCH, Machine, make_store
 
 check = harness.Checks
 COMMANDS = ['districts', 'restart', 'attach', 'checkpoint', 'kill', 'generations', 'rollback', 'drop', 'retention',
-            'scrub', 'events', 'interval', 'policy', 'autostart', 'poweroff', 'reboot', 'help', 'exit', 'logout']
+            'scrub', 'events', 'interval', 'policy', 'autostart', 'share', 'poweroff', 'reboot', 'help', 'exit', 'logout']
 
 store = make_store(os.path.join(SCRATCH, 'shell', 'a.district'), 'alpha')
 other = make_store(os.path.join(SCRATCH, 'shell', 'b.district'), 'beta', size='64M')

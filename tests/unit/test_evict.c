@@ -418,6 +418,25 @@ START_TEST(equals_share)
 }
 END_TEST
 
+/** Of two that want all memory, one with three times the share of the other has three times as
+ * much. */
+START_TEST(shares_count)
+{
+    enum { PAGES = 4000, ROUNDS = 20000 };
+    struct district *a = start(1), *b = start(2);
+    a->share = 3 * SHARE_USUAL;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        for (unsigned k = 0; k < 5; k++)
+            read_page(a, chance(PAGES));
+        for (unsigned k = 0; k < 5; k++)
+            read_page(b, chance(PAGES));
+    }
+    size_t expected = 3 * b->objects;
+    size_t difference = a->objects > expected ? a->objects - expected : expected - a->objects;
+    ck_assert_uint_lt(difference * 4, a->objects);
+}
+END_TEST
+
 /** A small working set is not touched by a large neighbour's greed, even while it rests. */
 START_TEST(small_one_stays)
 {
@@ -564,6 +583,7 @@ int main(void)
     tcase_add_test(c, hot_set_stays);
     tcase_add_test(c, use_decides);
     tcase_add_test(c, equals_share);
+    tcase_add_test(c, shares_count);
     tcase_add_test(c, small_one_stays);
     tcase_add_test(c, sparse_tables_go);
     tcase_add_test(c, shared_pages_leave);

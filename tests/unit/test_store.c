@@ -277,6 +277,7 @@ START_TEST(policy_is_kept)
     ck_assert_int_eq(store_set_crash_policy(m->st, 2), STORE_OK);
     ck_assert_int_eq(store_set_autostart(m->st, false), STORE_OK);
     ck_assert_int_eq(store_set_autostart(m->st, true), STORE_OK);
+    ck_assert_int_eq(store_set_share(m->st, 250), STORE_OK);
     ck_assert_int_eq(store_set_gated(m->st, true), STORE_OK);
     ck_assert_int_eq(store_set_gated(m->st, false), STORE_OK);
     ck_assert_int_eq(store_set_gated(m->st, true), STORE_OK);
@@ -285,7 +286,7 @@ START_TEST(policy_is_kept)
     store_info(m->st, &i);
     ck_assert_uint_eq(i.interval, 12345);
     ck_assert_uint_eq(i.crash_policy, 2);
-    ck_assert(i.autostart && i.gated && !i.leaks);
+    ck_assert(i.autostart && i.gated && !i.leaks && i.share == 250);
     ck_assert_uint_eq(i.keep_last, 8);
     ck_assert_uint_eq(i.keep_days, 6);
     model_check(m);

@@ -445,6 +445,11 @@ static const struct command commands[] = {
      "POLICY is rollback (to the newest generation; soon again: one farther; at their end: stop), "
      "stop, or\ncontinue (without the process that broke). It is kept in the store.",
      settings_policy},
+    {"share", "NAME [SHARE]", 1, 2, "shows or sets a district's share of memory and processor",
+     "SHARE is a number from 1 to 10000, 100 at first: of what several districts want at a time, "
+     "one "
+     "with 200 gets\ntwice as much as one with 100. It is kept in the store.",
+     settings_share},
     {"autostart", "NAME [on|off]", 1, 2,
      "shows or sets whether a district starts by itself when the machine does",
      "From its newest generation, unless its store needs a decision: then an event says so. It is "

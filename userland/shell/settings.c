@@ -150,3 +150,32 @@ enum command_result settings_gated(int count, char **words)
     }
     return COMMAND_DONE;
 }
+
+enum command_result settings_share(int count, char **words)
+{
+    struct district_line line;
+    struct message m = {0};
+    int64_t result = BW_OK;
+    uint64_t share;
+
+    if (!command_district("share", words[1], &line)) {
+        return COMMAND_DONE;
+    }
+    share = line.share;
+    if (count == 3) {
+        if (!parse_number(words[2], &share) || share == 0 || share > SHARE_MAX) {
+            screen_print("share: '%s' is not a share; say a number from 1 to %u, %u is usual\n",
+                         words[2], SHARE_MAX, SHARE_USUAL);
+            return COMMAND_DONE;
+        }
+        m.word[0] = share;
+        result = admin_store(words[1], STORE_SHARE, &m);
+    }
+    if (result == BW_OK) {
+        screen_print("%s: has a share of %llu; %u is usual\n", words[1], (unsigned long long)share,
+                     SHARE_USUAL);
+    } else {
+        screen_print("share: %s: %s\n", words[1], admin_reason(result));
+    }
+    return COMMAND_DONE;
+}

@@ -9,6 +9,7 @@
 enum command_result settings_interval(int count, char **words);
 enum command_result settings_policy(int count, char **words);
 enum command_result settings_autostart(int count, char **words);
+enum command_result settings_share(int count, char **words);
 enum command_result settings_gated(int count, char **words);
 
 #endif

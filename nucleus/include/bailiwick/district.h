@@ -129,13 +129,18 @@ enum district_order {
                             gone. BW_REFUSED: another district than the first time */
     DISTRICT_PUBLISHED = 17, /* string: name -> k0, string: access list; BW_ABSENT */
     DISTRICT_FREEZE =
-        18, /* DISTRICT_SNAPSHOT of this district and of w0 others (keys k0..k2) at one
-               instant: all or none, with the links between them. -> w0 how many in all,
-               string: struct district_frozen of each, this one first. BW_CLEAN:
-               nothing is dirty in any of them (with w1 1 they are frozen all the
-               same); else all are frozen. BW_BUSY: a
-               snapshot of one is under way. BW_AGAIN: something is being fetched */
+        18,              /* DISTRICT_SNAPSHOT of this district and of w0 others (keys k0..k2) at one
+                            instant: all or none, with the links between them. -> w0 how many in all,
+                            string: struct district_frozen of each, this one first. BW_CLEAN:
+                            nothing is dirty in any of them (with w1 1 they are frozen all the
+                            same); else all are frozen. BW_BUSY: a
+                            snapshot of one is under way. BW_AGAIN: something is being fetched */
+    DISTRICT_SHARE = 19, /* w0 1..SHARE_MAX: its weight among the districts that want memory or the
+                            processor; SHARE_USUAL at first */
 };
+
+#define SHARE_USUAL 100u
+#define SHARE_MAX   10000u
 
 /** How full a district's store is. */
 enum space_stage {

@@ -165,6 +165,7 @@ struct store_info {
     uint64_t avoided_blocks; /* free or not, kept clear of because the last incarnation may still
                                 write there */
     uint32_t generations;    /* kept */
+    uint32_t share;          /* weight of the district on its machine; 0: the usual one */
     uint32_t keep_last;      /* retention: how many of the last are kept, */
     uint32_t keep_minutes, keep_hours, keep_days; /* and of sparser older ones (0: none) */
     uint32_t copies;         /* that the store is made of: 1, or 2 of a mirror */
@@ -284,6 +285,8 @@ int store_set_bond(struct store *st, const struct store_bond *bond);
 int store_set_interval(struct store *st, uint64_t interval);
 int store_set_crash_policy(struct store *st, uint32_t policy);
 int store_set_autostart(struct store *st, bool on);
+/** @param share weight of the district on its machine; 0: the usual one */
+int store_set_share(struct store *st, uint32_t share);
 int store_set_gated(struct store *st, bool on);
 /** The journal page belongs to no generation: what is written to it stays, whichever generation the
  * district goes back to. Durable when it returns; after STORE_IO it may have happened.

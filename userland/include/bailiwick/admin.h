@@ -105,8 +105,10 @@ struct district_line {
     uint32_t generations;    /* kept */
     uint32_t autostart;      /* 1: it starts by itself when the machine does */
     uint32_t gated;          /* 1: its output to the console is held until it is committed */
-    uint32_t keep[4];        /* retention: of the last, one a minute, an hour, a day */
-    char mirror[64];         /* how its copies are, or empty: it is not mirrored */
+    uint32_t share;          /* its weight among the districts of the machine */
+    uint32_t reserved;
+    uint32_t keep[4];                   /* retention: of the last, one a minute, an hour, a day */
+    char mirror[64];                    /* how its copies are, or empty: it is not mirrored */
     char message[DISTRICT_MESSAGE_MAX]; /* one line for the user, or empty */
     struct bond_line bond;
 };
@@ -167,6 +169,7 @@ enum store_order {
     STORE_AUTOSTART = 14, /* w0 1: the district starts by itself when the machine does: kept in the
                              store */
     STORE_BOND = 15,      /* districtd: w0 enum store_bond_order */
+    STORE_SHARE = 17,     /* w0 1..SHARE_MAX, as DISTRICT_SHARE: kept in the store */
     STORE_GATED = 16,     /* districtd: w0 as DISTRICTS_GATED; kept in the store */
 };
 
