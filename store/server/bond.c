@@ -137,6 +137,9 @@ static int64_t set(const void *string, size_t length)
     error = store_set_bond(server.store, b.members ? &b : NULL);
     if (error == STORE_OK) {
         bond_open();
+        if (!server.bonded) {
+            checkpoint_alone();
+        }
     }
     return server_changed(error);
 }

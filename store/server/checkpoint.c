@@ -168,6 +168,7 @@ static void over(int64_t result)
 {
     if (server.bonded) {
         bond_report(BONDED_AT, result);
+        server.bond_asks |= anybody(WAITER_NEXT);
     }
 }
 
@@ -440,6 +441,13 @@ void checkpoint_undo(int64_t code)
         again();
     }
     over(BW_OK);
+}
+
+void checkpoint_alone(void)
+{
+    if (server.running && anybody(WAITER_NEXT)) {
+        checkpoint_begin(STORE_MADE_ASKED);
+    }
 }
 
 void checkpoint_tell(void)

@@ -150,6 +150,8 @@ void checkpoint_decide(void);
 void checkpoint_keep(void);
 /** It does not count. @param code for those who wait; 0: they wait for the next one */
 void checkpoint_undo(int64_t code);
+/** It is in no bond any more: whoever waits for a common checkpoint gets one of his own. */
+void checkpoint_alone(void);
 /** Tells districtd, which knows of nothing, how far it is. */
 void checkpoint_tell(void);
 /** Nothing had changed anywhere. */

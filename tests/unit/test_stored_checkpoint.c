@@ -693,6 +693,26 @@ START_TEST(a_bonded_history_of_a_home)
 }
 END_TEST
 
+/** Nobody waits for ever for a checkpoint that his bond does not make. */
+START_TEST(who_waits_is_not_forgotten)
+{
+    join(1);
+    change(100);
+    ask();
+    freeze_together(1000);
+    server.bond_asks = false;
+    order(STORE_BOND_UNDO, 0, 0, NULL, 0);
+    ck_assert_uint_eq(answered, 0);
+    ck_assert(server.bond_asks);
+    order(STORE_BOND_SET, 0, 0, &none, sizeof(none));
+    ck_assert(server.writing);
+    finish();
+    ck_assert_uint_eq(answered, 1);
+    ck_assert_int_eq(last_code, BW_OK);
+    check_store(district.durable);
+}
+END_TEST
+
 /** While nobody can tell whether the decision was made, it is not taken back. */
 START_TEST(a_home_that_cannot_tell_waits)
 {
@@ -761,6 +781,7 @@ int main(void)
     tcase_add_test(tests, the_home_commits_when_it_is_told);
     tcase_add_test(tests, a_bonded_history_of_a_member);
     tcase_add_test(tests, a_bonded_history_of_a_home);
+    tcase_add_test(tests, who_waits_is_not_forgotten);
     tcase_add_test(tests, a_home_that_cannot_tell_waits);
     tcase_add_test(tests, a_server_that_follows_waits_for_the_word);
     suite_add_tcase(suite, tests);
