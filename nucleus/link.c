@@ -150,11 +150,18 @@ static struct key interned(struct district *d, struct key target, const struct d
     return key_void();
 }
 
-/** A link that nobody can use any more: its district has ended, or the caller has had his answer.
- */
+/** A link that nobody can use any more: its district or program has ended, or the caller has had
+ * his answer. */
 static bool entry_dead(const struct link_entry *e)
 {
-    return link_cut(e) || (e->target.type == KEY_RESUME && waiter(e) == NULL);
+    if (link_cut(e))
+        return true;
+    if (e->target.type == KEY_RESUME)
+        return waiter(e) == NULL;
+    if (e->target.type != KEY_START)
+        return false;
+    const struct object *o = object_lookup(&districts[e->district], e->target.value);
+    return o == NULL || o->type != OBJECT_DOMAIN || o->version != e->target.version;
 }
 
 /** Frees dead entries, of a district if not NULL, among the next few of the table. */

@@ -256,6 +256,20 @@ START_TEST(ended_runs_leave_room)
 }
 END_TEST
 
+/** .. nor does what led to programs that were destroyed. */
+START_TEST(destroyed_programs_leave_room)
+{
+    set_up();
+    struct key lives = cross(1, 0, start_key(1, 0, 0));
+    for (unsigned i = 0; i < LINKS; i++)
+        (void)cross(1, 0, start_key(1, 5, i));
+    ck_assert_int_eq(object_destroy(&districts[1], domains[1][5]->oid), BW_OK);
+    for (unsigned i = 0; i < LINKS / 8; i++)
+        leads(0, cross(1, 0, start_key(1, 1, i)), 1, start_key(1, 1, i));
+    leads(0, lives, 1, start_key(1, 0, 0));
+}
+END_TEST
+
 /** The same key in each run of a district is one entry at a time. */
 START_TEST(many_restarts)
 {
@@ -397,6 +411,7 @@ int main(void)
     tcase_add_test(t, full_table);
     tcase_add_test(t, a_greedy_peer_leaves_room);
     tcase_add_test(t, ended_runs_leave_room);
+    tcase_add_test(t, destroyed_programs_leave_room);
     tcase_add_test(t, many_restarts);
     tcase_add_loop_test(t, history, 0, 10);
     suite_add_tcase(s, t);

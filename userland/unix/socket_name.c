@@ -168,13 +168,18 @@ static long accept_half(uint64_t fd, uint64_t address, uint64_t length_address, 
     if (address != 0 && (r = give_unnamed(address, length_address)) != 0) {
         return r;
     }
-    l->first = h->next;
-    l->count--;
-    wake_all(&l->queue); /* there is room for another one */
+    h->file->references++;
+    r = files_install(own_files(), h->file, 0, (flags & SOCK_CLOEXEC) != 0);
+    if (r < 0) { /* it stays in the queue */
+        return r;
+    }
     if (flags & SOCK_NONBLOCK) {
         h->file->flags |= O_NONBLOCK;
     }
-    r = files_install(own_files(), h->file, 0, (flags & SOCK_CLOEXEC) != 0);
+    l->first = h->next;
+    l->count--;
+    wake_all(&l->queue); /* there is room for another one */
+    file_release(h->file);
     free(h);
     return r;
 }

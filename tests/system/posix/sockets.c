@@ -184,10 +184,32 @@ static void check_waiting(void)
     YES(unlink("wait") == 0);
 }
 
+/** Who has no descriptor left loses no connection by it. */
+static void check_no_descriptor(void)
+{
+    int listener = server("full", 5), client = unnamed(), last = -1, fd;
+
+    YES(named(connect, client, "full") == 0 && write(client, "x", 1) == 1);
+    for (fd = dup(listener); fd >= 0; fd = dup(listener)) {
+        last = fd;
+    }
+    ERROR(accept(listener, NULL, NULL), EMFILE);
+    close(last);
+    fd = accept(listener, NULL, NULL);
+    YES(fd == last && read(fd, buffer, 8) == 1);
+    while (last > client) {
+        close(last--);
+    }
+    close(client);
+    close(listener);
+    YES(unlink("full") == 0);
+}
+
 void check_sockets(void)
 {
     check_echo();
     check_names_of_sockets();
     check_queue();
     check_waiting();
+    check_no_descriptor();
 }
