@@ -7,6 +7,7 @@ while they are half done.
 """
 import argparse
 import os
+import re
 import subprocess
 import sys
 
@@ -32,6 +33,7 @@ def move(**kind):
     story.watch(1)
     story.machine.unplug()
     story.use(**kind)
+    story.machine.unplug()  # the store is looked at before it is started
     story.come_back()
     story.mark()
     story.checkpoint()
@@ -73,6 +75,13 @@ def test_back_to_bochs():
 def test_poweroff():
     story.machine.send('poweroff\r')
     story.machine.wait_off()
+
+
+def test_bochs_has_nothing_to_complain_about():
+    """Its log has what it does (i) and what it finds wrong (e); to be switched off it calls a panic (p)."""
+    with open(story.machine.log_path.replace('.log', '.bochs/bochs.log'), errors='replace') as log:
+        wrong = [line for line in log if re.match(r'\d+[ep]', line)]
+    check.equal([line for line in wrong if 'ACPI control: soft power off' not in line], [])
 
 
 if __name__ == '__main__':
