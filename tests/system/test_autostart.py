@@ -107,11 +107,11 @@ def test_shares():
     for name in ('beta', 'gamma'):
         run(name, 'i=0; while [ ! -e /tmp/enough ]; do i=$((i+1)); echo $i > /tmp/i; done &')
     time.sleep(4)
-    counts = [int(run(name, 'touch /tmp/enough; wait; cat /tmp/i').split()[-1]) for name in ('gamma', 'beta')]
+    counts = [int(run(name, 'until n=$(cat /tmp/i) && [ -n "$n" ]; do :; done; echo $n')) for name in ('gamma', 'beta')]
     check.true(counts[1] > 2 * counts[0], 'with shares of 100 and 400: %r' % counts)
     machine.command('share beta 100')
     for name in ('beta', 'gamma'):
-        run(name, 'rm /tmp/enough')
+        run(name, 'touch /tmp/enough; wait; rm /tmp/enough')
 
 
 def test_off_again():
