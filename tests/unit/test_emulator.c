@@ -81,9 +81,9 @@ START_TEST(the_last_column_waits)
     is_at(1, 0);
     for (unsigned n = 0; n < EMULATOR_COLUMNS; n++)
         feed("y");
-    feed("z");
-    is_row(2, "z");
-    is_at(2, 1);
+    feed("zz");
+    is_row(2, "zz");
+    is_at(2, 2);
     feed("\x1b[?7l\x1b[1;79HABCD");
     ck_assert_str_eq(row_of(e.cells, 0) + 78, "AD");
     is_at(0, 79);
@@ -314,7 +314,9 @@ START_TEST(what_has_left_is_seen_again)
     emulator_scroll(&e, -10000);
     emulator_view(&e, view);
     ck_assert_mem_eq(view, e.cells, sizeof(view));
+    emulator_scroll(&e, 7);
     feed("\x1b[3J");
+    ck_assert_uint_eq(e.back, 0);
     emulator_scroll(&e, 5);
     ck_assert_uint_eq(e.back, 0);
 }

@@ -131,6 +131,10 @@ START_TEST(keys_that_are_for_the_screens)
     keys_step(&keys, 0xe0, false);
     is_step(0x51, KEY_SCROLL, -1);
     is_step(UP(0x51), KEY_NOTHING, 0);
+    keys_step(&keys, 0xe0, false); /* a keyboard hides Shift from those who know no grey keys */
+    keys_step(&keys, UP(SHIFT), false);
+    keys_step(&keys, 0xe0, false);
+    is_step(0x49, KEY_SCROLL, 1);
 }
 END_TEST
 
