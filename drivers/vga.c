@@ -18,6 +18,7 @@
 
 #define KR_PORTS  KR_PROGRAM       /* 0x3c0 .. 0x3df */
 #define KR_MEMORY (KR_PROGRAM + 1) /* 0xb8000 .. 0xbffff */
+#define KR_KEYS   24
 
 #define CELLS_AT NATIVE_WINDOWS
 #define CELLS    (VGA_ROWS * VGA_COLUMNS)
@@ -152,6 +153,8 @@ int main_native(uint64_t word)
     initialise();
     bw_assert(bw_publish("vga", 0) >= 0);
     bw_call(KEY_AT(KR_NAMES), &m);
+    bw_assert(bw_find("keys", KEY_AT(KR_KEYS)) >= 0);
+    bw_post(KEY_AT(KR_KEYS));
     m = (struct message){.buffer = drawn, .size = sizeof(drawn)};
     for (;;) {
         bw_return(reply, &m, KEY_AT(KR_CALLER), 0);

@@ -182,6 +182,7 @@ def test_the_line_and_the_screen_at_once():
 
 def test_power_cut():
     screen.type('remembered=yes\n')
+    screen.expect(r'remembered=yes\n/ #\Z')
     machine.checkpoint('my-district')
     machine.unplug()
     screen.close()
@@ -211,6 +212,21 @@ def test_what_fails_is_started_again():
             with open(broken.log_path.replace('.log', '.nucleus')) as log:
                 check.contains(log.read(), 'supervisor: %s is started again' % program)
         screen.close()
+
+
+def test_a_screen_that_is_given_up():
+    """Who has the line does not notice."""
+    machine.unplug()
+    screen.close()
+    with Machine([store], name='screen', extra=Screen.arguments(MONITOR),
+                 boot=with_mutant(FOLDER, 'vga')) as broken:
+        log_in()
+        screen.type('~~~~~~')
+        broken.login()
+        check.contains(broken.command('districts'), 'my-district')
+        with open(broken.log_path.replace('.log', '.nucleus')) as log:
+            check.contains(log.read(), 'within a minute: given up')
+    screen.close()
 
 
 if __name__ == '__main__':

@@ -5,7 +5,8 @@
  *
  * Invariants:
  *   1. `shown` is what the screen shows; before the next message is taken it is the view of the
- * terminal `visible`.
+ * terminal `visible`. That is, while there is a driver: nothing here waits for one that has failed.
+ * It posts when it has been started again.
  *   2. What a terminal has to say (keys, answers) is posted to the console when it comes, and kept
  * until it is read; what does not fit is dropped.
  *   3. While this program waits for "terminals" the console may not wait for it: all four are made
@@ -51,11 +52,12 @@ static struct keys keys;
 static picture shown;
 static uint64_t shown_cursor;
 static bool shown_is_known; /* else the screen may show anything */
+static bool has_driver;
 
 /* --- the screen ----------------------------------------------------------------------------------
  */
 
-/* @return false if the driver was restarted, and is to be told everything */
+/* @return false if the driver has failed */
 static bool draw(const picture next)
 {
     const cell_t *cells = &next[0][0], *old = &shown[0][0];
@@ -92,13 +94,18 @@ static void refresh(void)
     uint64_t cursor = emulator_cursor(e, &cell) ? cell : VGA_NO_CURSOR;
 
     emulator_view(e, next);
-    while (!draw(next) || !place_cursor(cursor)) {
-        shown_is_known = false;
-        bw_assert(bw_find("vga", KEY_AT(KR_VGA)) >= 0);
-    }
+    has_driver = has_driver && draw(next) && place_cursor(cursor);
     memcpy(shown, next, sizeof(shown));
     shown_cursor = cursor;
-    shown_is_known = true;
+    shown_is_known = has_driver;
+}
+
+/* The driver is there, for the first time or again; it is told everything. */
+static void find_driver(void)
+{
+    bw_assert(bw_find("vga", KEY_AT(KR_VGA)) >= 0);
+    has_driver = true;
+    shown_is_known = false;
 }
 
 /* --- the console ---------------------------------------------------------------------------------
@@ -222,8 +229,7 @@ static void set_up(void)
         bw_assert(history);
         emulator_begin(&screens[n].emulator, history);
     }
-    bw_assert(bw_find("vga", KEY_AT(KR_VGA)) >= 0);
-    refresh();
+    find_driver();
     bw_assert(bw_publish("keys", BADGE_KEYS) >= 0);
     bw_call(KEY_AT(KR_NAMES), &m);
     make_known();
@@ -242,7 +248,9 @@ int main_native(uint64_t word)
         reply = m.delivery == DELIVERY_MESSAGE ? KEY_AT(KR_CALLER) : 0;
         if (reply) {
             serve(&m, string);
-            refresh();
+        } else {
+            find_driver();
         }
+        refresh();
     }
 }

@@ -28,6 +28,7 @@ const struct policy policies[] = {
      .spawn = "login"},
     {.program = "vga",
      .when = START_AT_BOOT,
+     .find = "keys",
      .publish = "vga",
      .spawn = "screens",
      .grants = {{GRANT_PORTS, 0x3c0, 0x20}, {GRANT_PHYSICAL, 0xb8, 8}}},

@@ -3,7 +3,8 @@
  *
  * "vga" is the text screen: rows of cells, each a character of code page 437 and above it its
  * attributes. "keys" is published by screens; the keyboard's driver (ps2) calls it with what was
- * typed, so that either may be restarted without the other's knowledge.
+ * typed, and vga posts to it when it has been started, so that each may be restarted without the
+ * others' knowledge and none waits for one that has failed.
  */
 #ifndef BAILIWICK_SCREEN_H
 #define BAILIWICK_SCREEN_H
