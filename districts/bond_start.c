@@ -142,6 +142,15 @@ static int64_t plan_together(unsigned slot, const uint64_t *generation, uint64_t
     return plan_members(slot, generation, generation ? g.instant : instant, p);
 }
 
+/** It is prepared, and the home has not decided it (yet). */
+static bool undecided(unsigned slot, uint64_t generation, uint64_t instant)
+{
+    static struct district_line line;
+
+    return lifecycle_line(slot, &line) && line.bond.doubt && line.generation == generation &&
+           line.bond.instant != instant;
+}
+
 int64_t bond_plan(unsigned slot, const uint64_t *generation, bool alone, struct bond_plan *p)
 {
     static struct district_line line[BOND_MAX];
@@ -174,6 +183,9 @@ int64_t bond_plan(unsigned slot, const uint64_t *generation, bool alone, struct 
         break;
     }
     without_left(&p->bond, seen);
+    if (generation && undecided(slot, *generation, instant)) {
+        generation = NULL; /* the newest one that counts is meant */
+    }
     return plan_together(slot, generation, instant, p);
 }
 

@@ -107,7 +107,11 @@ static void serve_rollback(unsigned slot, uint64_t generation, struct message *r
         bond_end(slot, "rolled back");
         e->message[0] = 0;
         e->crashes = (struct crash_history){0};
-        reply->code = bond_start(&plan, START_ROLLED_BACK);
+        /* Once more: what was under way may have been decided since. */
+        reply->code = bond_plan(slot, &generation, false, &plan);
+        if (reply->code == BW_OK) {
+            reply->code = bond_start(&plan, START_ROLLED_BACK);
+        }
         if (reply->code == BW_OK) {
             events_say(EVENT_ROLLED_BACK, false, registry_entry(slot)->name,
                        "rolled back to generation %llu, as asked", (unsigned long long)generation);

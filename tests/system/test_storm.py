@@ -2,7 +2,8 @@
 """A bank in three districts: a teller moves money between two tills, over links, while each of them is killed, goes back to
 its newest or an older generation and is restarted again and again, alone or with others, and the power goes. An oracle
 outside (storm/oracle.py) follows every transfer: with plain links each one that was lost or made twice was told to the
-teller by SEVERED, RELINKED or RESTARTED.
+teller by SEVERED, RELINKED or RESTARTED; with gated links (and restarts from the newest generation), and in bonded districts,
+the sum is always right.
 
     test_storm.py [--faults N] [--seed N] [TEST]...
 """
@@ -34,13 +35,14 @@ chance = random.Random(options.seed)
 
 
 class Storm:
-    def __init__(self, kind, reports):
-        self.oracle = Oracle(TILLS, TELLER, reports)
+    def __init__(self, kind):
+        self.kind = kind
+        self.oracle = Oracle(TILLS, TELLER, kind)
         self.faults = 0
         programs = {name: 'bench_till' for name in (*TILLS, WHISTLE)}
-        programs[TELLER] = 'bench_teller %s %s 5' % TILLS
+        programs[TELLER] = 'bench_teller %s %s 5 %s' % (*TILLS, kind)
         self.stores = [make_store(os.path.join(SCRATCH, 'storm', '%s-%s.district' % (kind, name)), name, size='32M',
-                                  interval='100ms', native=[program]) for name, program in programs.items()]
+                                  interval='30ms' if kind == 'gated' else '100ms', native=[program]) for name, program in programs.items()]
         self.machine = Machine(self.stores, name='storm-' + kind)
         self.log = self.machine.log_path.replace('.log', '.nucleus')
         self.read = 0
@@ -50,8 +52,14 @@ class Storm:
             self.start(name)
         for name in BANK:
             self.machine.command('retention %s %d,0,0,0' % (name, KEPT))
-        while min(self.machine.checkpoint(name) for name in BANK) < KEPT + 2:  # so that none goes back to before its links
+        if kind == 'bonded':
             self.progress(5)
+            harness.Checks.contains(self.machine.command('bond ' + ' '.join(BANK)), 'bonded with')
+            self.oracle.bonded()
+        # So that none goes back to before its links, or its bond.
+        first = max(self.machine.checkpoint(name) for name in BANK)
+        while min(self.machine.checkpoint(name) for name in BANK) < first + KEPT + 2:
+            self.progress(1)
 
     # -- what is seen -------------------------------------------------------------------------------------
 
@@ -62,6 +70,8 @@ class Storm:
             text = self.part + f.read()
             self.read = f.tell()
         *lines, self.part = text.split('\n')
+        with open(self.log + '.all', 'a', encoding='utf-8') as f:  # of each boot, numbered as the oracle does
+            f.writelines(line + '\n' for line in lines)
         for line in lines:
             self.oracle.read(line)
 
@@ -84,15 +94,24 @@ class Storm:
         self.machine.restart(name)
         self.machine.detach()
 
-    def kill(self, *names):
-        self.oracle.ends(names)
-        for name in names:
-            self.machine.command('kill ' + name)
-        for name in chance.sample(names, len(names)):
+    def ends(self, *names):
+        self.oracle.ends(BANK if self.kind == 'bonded' else names)
+
+    def start_some(self, names):
+        """In any order; bonded ones are started by the first."""
+        for name in chance.sample(names, 1 if self.kind == 'bonded' else len(names)):
             self.start(name)
 
+    def kill(self, *names):
+        if self.kind == 'bonded':
+            names = names[:1]
+        self.ends(*names)
+        for name in names:
+            self.machine.command('kill ' + name)
+        self.start_some(BANK if self.kind == 'bonded' else names)
+
     def go_back(self, name, back):
-        self.oracle.ends([name])
+        self.ends(name)
         text = self.machine.command('rollback %s --back %d' % (name, back))
         if found := re.search(r'can go back (\d+) generations', text):  # the oldest ones may just be dropped
             text = self.machine.command('rollback %s --back %d' % (name, max(0, int(found.group(1)) - 3)))
@@ -107,12 +126,11 @@ class Storm:
     def power_cut(self):
         self.machine.unplug()
         self.look()
-        self.oracle.ends(BANK)
+        self.ends(*BANK)
         self.read, self.part = 0, ''
         self.machine.start()
         self.machine.login()
-        for name in chance.sample(BANK, len(BANK)):
-            self.start(name)
+        self.start_some(BANK)
 
     def fault(self):
         name = chance.choice(BANK)
@@ -124,13 +142,13 @@ class Storm:
         elif what < 9:
             self.kill(name)
         else:
-            self.go_back(name, 0 if what < 15 else chance.randint(1, 4))
+            self.go_back(name, 0 if what < 15 or self.kind == 'gated' else chance.randint(1, 4))
         self.faults += 1
         self.look()
         if chance.randrange(3) == 0:
             self.checkpoint(chance.choice(BANK))
         if chance.randrange(2) == 0:
-            self.progress(chance.randint(1, 40))
+            self.progress(chance.randint(1, 8 if self.kind == 'gated' else 40))
         else:
             time.sleep(chance.random() / 5)
 
@@ -150,8 +168,8 @@ class Storm:
                 if self.faults % REST_EVERY == 0 or self.faults == options.faults:
                     total = self.rest()
             counts = self.oracle.counts
-            print('%d faults, seed %d: %d changes of tills, the sum is %d; %d transfers were found lost or repeated; '
-                  'told: %s' % (self.faults, options.seed, counts['changes'], total, counts['wrong'],
+            print('%s, %d faults, seed %d: %d changes of tills, the sum is %d; %d transfers were found lost or repeated; '
+                  'told: %s' % (self.kind, self.faults, options.seed, counts['changes'], total, counts['wrong'],
                                 ', '.join('%d %s' % (counts[k], k) for k in ('SEVERED', 'RELINKED', 'RESTARTED'))))
             return self.oracle
         finally:
@@ -161,8 +179,16 @@ class Storm:
 
 
 def test_plain_links():
-    oracle = Storm('plain', reports=True).run()
+    oracle = Storm('plain').run()
     harness.Checks.true(oracle.counts['wrong'], 'the storm was too weak to lose anything')
+
+
+def test_gated_links():
+    Storm('gated').run()
+
+
+def test_bonded_districts():
+    Storm('bonded').run()
 
 
 if __name__ == '__main__':

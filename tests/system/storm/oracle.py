@@ -8,10 +8,12 @@ What always holds, for every kind of link:
   - what the teller is told was added, was added by the till's incarnation of then, just before.
 Of plain links: each transfer that is not in a till exactly once was lost or repeated by something that the teller was told
 of: SEVERED, RELINKED or RESTARTED came between the last answer from before and the first one after it.
-Of others: each transfer is in the till exactly once, and the teller is told of nothing.
+Of gated and bonded ones: each transfer is in the till exactly once, and the teller is told of nothing. And of gated ones, what
+one side has heard of the other is never taken back: neither a change of which the teller knows, nor a call of which a till does.
 
-The line before "run R from generation G" may be what the district was about to say when the checkpoint was made that it goes
-on from: it may say something of the past, and is then not held against anybody.
+The last lines before "run R from generation G" are not held against anybody: one may be what the district was about to say when
+the checkpoint was made that it goes on from; and of bonded districts one is ended first, which the others may notice before it
+is their turn.
 """
 import collections
 import re
@@ -22,6 +24,8 @@ ADDED = re.compile(r'run (\d+) adds (-?\d+) for transfer (\d+) of run (\d+): mad
 TOLD = re.compile(r'run (\d+) (SEVERED|RELINKED|RESTARTED) at (\S+), connection (\d+)$')
 ANSWER = re.compile(r'run (\d+) has added (-?\d+) for transfer (\d+) at (\S+), of run (\d+): balance (-?\d+)$')
 RESTS = re.compile(r'run (\d+) rests at transfer (\d+)$')
+
+LAST_WORDS = 2  # lines
 
 Change = collections.namedtuple('Change', 'transfer amount balance asker at')
 Answer = collections.namedtuple('Answer', 'till_run teller_run at')
@@ -45,6 +49,7 @@ class Till:
         self.gone = []         # those that a restart took back
         self.committed = []    # (generation, changes that it has at least)
         self.ended = False     # and it has not said anything since
+        self.known = 0         # changes of which the teller has heard through a gated link
         self.heard = 0         # the latest incarnation that asked
         self.told = []         # where in the log the teller was told of it
         self.answer = None     # the last one that the teller had from it
@@ -54,6 +59,7 @@ class Till:
 
     def goes_on(self, run, made, balance, at):
         """A new incarnation, with that many changes."""
+        require(made >= self.known, 'run %d has %d changes, the teller knows of %d', run, made, self.known)
         require(made <= len(self.changes), 'run %d has %d changes, there were %d', run, made, len(self.changes))
         require(balance == (self.changes[made - 1].balance if made else 0), 'run %d: balance %d after %d changes was %d',
                 run, balance, made, self.changes[made - 1].balance if made else 0)
@@ -74,12 +80,13 @@ class Till:
 
 
 class Oracle:
-    def __init__(self, tills, teller, reports):
-        """@param tills names of the districts, reports: whether links may be cut, which the teller is told"""
+    def __init__(self, tills, teller, kind):
+        """@param tills names of the districts, kind: 'plain', 'gated' or 'bonded' links"""
+        self.gated = kind == 'gated'
+        self.reports = kind != 'gated'  # links may be cut, which the teller is told
         self.names = tills
         self.tills = {name: Till() for name in tills}
         self.teller = teller
-        self.reports = reports
         self.run = 0            # of the teller
         self.late = dict.fromkeys(tills, False)  # by till: one more message from an earlier incarnation of the teller may come
         self.starts = []        # where in the log incarnations of the teller began
@@ -87,9 +94,14 @@ class Oracle:
         self.rests = None       # (run, transfer) if it does
         self.position = 0       # lines so far
         self.counts = collections.Counter()
-        self.doubts = {}        # by district: what is wrong in its last line, unless it now says that it was restarted
+        self.doubts = {name: [] for name in (*tills, teller)}  # what is wrong in the last lines, unless it says in time
+        self.lines = dict.fromkeys(self.doubts, 0)             # .. that it was restarted
 
     # -- what the test knows ------------------------------------------------------------------------
+
+    def bonded(self):
+        """The districts are, and their links are live: none is cut any more."""
+        self.reports = False
 
     def ends(self, names):
         """They are about to be killed or rolled back."""
@@ -99,7 +111,7 @@ class Oracle:
     def changes(self, name):
         """How many a till has at least; None: not known."""
         till = self.tills.get(name)
-        return len(till.changes) if till and not till.ended and name not in self.doubts else None
+        return len(till.changes) if till and not till.ended and not self.doubts[name] else None
 
     def acknowledged(self, name, generation, made):
         """`checkpoint` has returned: that generation has at least that many changes."""
@@ -114,19 +126,22 @@ class Oracle:
         if not found or found.group(1) not in (*self.names, self.teller):
             return
         district, program, text = found.groups()
-        if not STARTED.match(text):
+        if STARTED.match(text):
+            self.doubts[district] = []
+        elif len(self.doubts[district]) and self.lines[district] >= self.doubts[district][0][0] + LAST_WORDS:
             self.settle(district)
-        self.doubts.pop(district, None)
+        self.lines[district] += 1
         try:
             self.till_line(district, text) if program == 'till' else self.teller_line(text)
         except AssertionError as error:
-            self.doubts[district] = AssertionError('line %d, %r: %s' % (self.position, line, error))
+            error = AssertionError('line %d, %r: %s' % (self.position, line, error))
+            self.doubts[district].append((self.lines[district], error))
 
     def settle(self, *districts):
-        """What was wrong in the last line of a district was not what it had been about to say at a checkpoint."""
+        """What was wrong in the last lines of a district was not said about a restart."""
         for district in districts:
-            if district in self.doubts:
-                raise self.doubts[district]
+            for _, error in self.doubts[district]:
+                raise error
 
     def till_line(self, name, text):
         till = self.tills[name]
@@ -142,7 +157,7 @@ class Oracle:
         elif found := ADDED.match(text):
             run, amount, transfer, asker, made, balance = map(int, found.groups())
             require(amount == amount_of(transfer, self.names.index(name)), 'transfer %d adds %d', transfer, amount)
-            now = run == till.run  # else it was asked before the checkpoint that it goes on from
+            now = run == till.run and not self.gated  # else it was asked before the checkpoint that it goes on from
             if now:
                 self.check_asker(till, name, asker)
             till.adds(run, Change(transfer, amount, balance, asker, self.position), made)
@@ -160,9 +175,11 @@ class Oracle:
     def teller_line(self, text):
         self.rests = None
         if found := STARTED.match(text):
-            run, self.transfer = int(found.group(1)), int(found.group(5))
+            run, transfer = int(found.group(1)), int(found.group(5))
             require(run > self.run, 'run %d of the teller after run %d', run, self.run)
-            self.run = run
+            called = max([change.transfer for till in self.tills.values() for change in till.changes[-1:]], default=0)
+            require(not self.gated or transfer >= called, 'a till knows of transfer %d', called)
+            self.run, self.transfer = run, transfer
             self.late = dict.fromkeys(self.names, True)
             self.starts.append(self.position)
             self.counts['restarts'] += 1
@@ -182,6 +199,11 @@ class Oracle:
             raise AssertionError('what is that?')
 
     def check_answer(self, till, run, asked, transfer, balance):
+        if self.gated:
+            heard = [n for n, change in enumerate(till.changes) if (change.transfer, change.balance) == (transfer, balance)]
+            require(heard, 'the till has no such change')
+            till.known = max(till.known, heard[0] + 1)
+            return
         if asked != run:
             require(asked < run, 'an answer from the future')
             return  # it had it when the checkpoint was made, and had not said so

@@ -13,7 +13,7 @@
  *
  *     mkdistrict --program 'bench_teller left right 5' ... teller.district
  *
- * The words: districts of the tills, milliseconds between two transfers.
+ * The words: districts of the tills, milliseconds between two transfers; `gated`: by gated links.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -135,10 +135,13 @@ int main_native(uint64_t word)
 {
     uint64_t interval = strtoul(word_at(3), NULL, 10) * 1000000;
 
+    bool gated = strcmp(word_at(4), "gated") == 0;
+
     (void)word;
     for (unsigned at = 0; at < 2; at++) {
         till[at] = word_at(1 + at);
-        bw_assert(bw_link_open(till[at], TILL_NAME, LINK_NOTIFY, BADGE_LINK, KR_TILL(at)) == BW_OK);
+        bw_assert(bw_link_open(till[at], TILL_NAME, gated ? LINK_GATED : LINK_NOTIFY,
+                               gated ? 0 : BADGE_LINK, KR_TILL(at)) == BW_OK);
     }
     bw_assert(bw_link_open("whistle", TILL_NAME, LINK_AUTO, BADGE_LINK, KR_WHISTLE) == BW_OK);
     for (;; transfer++) {

@@ -5,7 +5,7 @@
  *     till: run R from generation G: made N, balance B      once in each incarnation R
  *     till: run R adds A for transfer T of run S: made N, balance B
  *
- * S is the incarnation of the district that asked.
+ * S is the incarnation of the district that asked, 0 if that was the gate of our own.
  */
 #include <bailiwick/program.h>
 #include "till.h"
@@ -38,13 +38,15 @@ static void look_at_incarnation(void)
 
 static void serve(const struct message *request, struct message *reply)
 {
-    struct incarnation asker;
+    struct incarnation asker = {0};
 
     if (request->code != TILL_ADD) {
         reply->code = BW_ORDER;
         return;
     }
-    bw_sender(&asker);
+    if (request->sender != 0) {
+        bw_sender(&asker);
+    }
     balance += (int64_t)request->word[1];
     made++;
     bw_log("till: run %llu adds %lld for transfer %llu of run %llu: made %llu, balance %lld",
