@@ -225,7 +225,7 @@ static void run_bonded(struct district *d)
     unsigned count = bond_ready(d, member);
     for (unsigned i = 0; i < count; i++)
         if (named_start(member[i]) != BW_OK) {
-            fail(member[i], "there is no memory for its link table");
+            d->starved = true; /* there is no memory for its link table */
             return;
         }
     for (unsigned i = 0; i < count; i++)

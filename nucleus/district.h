@@ -87,7 +87,7 @@ struct district {
     bool sweeping;
     bool barren;  /* nothing can be freed: not again before the next tick */
     bool pressed; /* an early checkpoint was asked for */
-    bool starved; /* the store server could not supply for lack of memory */
+    bool starved; /* the store server could not supply, or it not start, for lack of memory */
     size_t objects, domains;
     uint64_t fetched, evicted; /* objects that came from the store; that left memory again */
     struct object *system;     /* OID_SYSTEM once loaded */

@@ -142,6 +142,7 @@ void evict_relieved(void)
         districts[i].barren = false;
         if (districts[i].starved && !scarce) {
             districts[i].starved = false;
+            district_load(&districts[i]);
             district_notify(&districts[i]);
         }
     }

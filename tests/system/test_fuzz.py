@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Millions of random invocations (fuzz/) against the nucleus: it must not panic, hang, lose memory or tear a
-checkpoint. The seed is printed; the same seed and machine size make the same scripts.
+"""Millions of random invocations (fuzz/) against the nucleus, by the commons and three districts with links between them
+that are killed meanwhile: it must not panic, hang, lose memory, tear a checkpoint or let anybody gain a key. The seed is printed; the same seed and machine size make the same scripts.
 
     test_fuzz.py [--long] [--seed N] [--rounds N]
 """
@@ -59,7 +59,7 @@ def fuzz(seed, memory, rounds):
 
 def machines():
     chance = random.Random(options.seed)
-    rounds = options.rounds or (60 if options.long else 10)
+    rounds = options.rounds or (60 if options.long else 6)
     for i in range(12 if options.long else 2):
         yield options.seed * 100 + i, (256, 64)[i % 2] if i < 2 else chance.choice((48, 64, 128, 512)), rounds
 

@@ -167,6 +167,11 @@ bool domain_frame_valid(const struct domain_frame *f)
 {
     return f->state <= DOMAIN_WAITING;
 }
+void district_load(struct district *d)
+{
+    (void)d;
+}
+
 void district_notify(struct district *d)
 {
     notified[d->slot]++;

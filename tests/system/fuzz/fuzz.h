@@ -1,8 +1,8 @@
 /*
  * The fuzzer's parts. Workers are domains that run one small loop (worker.c): pick an entry of a
  * script at random, load all registers from it, SYSCALL. Scripts are random invocations made by
- * script.c. main.c keeps workers of the commons going, district.c plays store server for a district
- * full of workers.
+ * script.c. main.c keeps workers of the commons going, district.c plays store server and broker for
+ * districts full of workers.
  */
 #ifndef FUZZ_H
 #define FUZZ_H
@@ -29,14 +29,18 @@ _Static_assert(sizeof(struct entry) == 128, "worker.c multiplies by 128");
 extern const uint8_t bw_fuzz_worker_page[BW_PAGE_SIZE], bw_fuzz_honest_page[BW_PAGE_SIZE];
 
 /* Key registers of main. */
-#define KR_NUCLEUS  KEY_AT(KR_PROGRAM)
-#define KR_PORTS    KEY_AT(24)
-#define KR_DISTRICT KEY_AT(25)
-#define KR_OWN      KEY_AT(26)
-#define KR_PLAY     KEY_AT(27) /* range of all objects of the commons' workers */
-#define KR_WORK     KEY_AT(28)
-#define KR_WORK_2   KEY_AT(29)
-#define KR_TABLE_AT 30u /* node of main's: what it keeps of its workers */
+#define KR_NUCLEUS KEY_AT(KR_PROGRAM)
+#define KR_PORTS   KEY_AT(24)
+#define KR_OWN     KEY_AT(26)
+#define KR_PLAY    KEY_AT(27) /* range of all objects of the commons' workers */
+#define KR_WORK    KEY_AT(28)
+#define KR_WORK_2  KEY_AT(29)
+#define KR_TABLE_AT                                                                                \
+    30u /* node of main's: what it keeps of its workers, and the districts' keys                   \
+         */
+
+#define FUZZ_DISTRICTS    3u
+#define FIRST_DISTRICT_AT 64u /* in the table */
 
 /* script.c */
 void random_seed(uint64_t seed);
@@ -57,10 +61,10 @@ void failed(const char *format, ...) __attribute__((format(printf, 1, 2), noretu
 
 /* district.c */
 void district_begin(void);
-/** One small step of its store server. */
+/** Some small steps of their store server and broker. */
 void district_step(void);
 void district_end(void);
-extern uint64_t district_commits, district_restarts;
+extern uint64_t district_commits, district_restarts, district_connections;
 
 /* commons.c */
 void commons_begin(void);

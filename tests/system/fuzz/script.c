@@ -213,7 +213,7 @@ static void fill(struct entry *e, bool keeper)
     unsigned kind = op == OP_SEND || op == OP_POST ? KEY_START : KEY_VOID;
     uint16_t key = (op == OP_RETURN && chance(60)) || chance(20) ? KEY_AT(1) : designator(kind);
     e->rax |= (uint64_t)key << 16;
-    e->rdi = op == OP_RETURN ? pick(4) : 1 + pick(12);
+    e->rdi = op == OP_RETURN ? pick(4) : 1 + pick(op == OP_SELF ? 22 : 12);
     e->r10 = FOUR_KEYS(designator(KEY_VOID), chance(50) ? designator(KEY_VOID) : KEY_AT(1), 0,
                        chance(50) ? designator(KEY_START) : 0);
 }
