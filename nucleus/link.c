@@ -48,12 +48,6 @@ int link_next_version(struct district *d, uint32_t *version)
     return BW_OK;
 }
 
-bool link_cut(const struct link_entry *e)
-{
-    const struct district *d = &districts[e->district];
-    return e->target.type == KEY_VOID || d->instance != e->instance || d->state != DISTRICT_RUNNING;
-}
-
 /** Entries of the table that lead to a district; what led to an earlier run of it is not counted.
  */
 static uint16_t *peer_count(struct district *d, const struct district *to)
@@ -293,25 +287,6 @@ int link_drop(struct district *d, struct key link)
 
 /* --- use ---------------------------------------------------------------------------------------
  */
-
-int link_resolve(struct district *d, struct key link, struct district **to, struct key *target)
-{
-    const struct link_entry *e = link_entry(d, link);
-    if (e == NULL || link_cut(e))
-        return BW_SEVERED;
-    if (e->state != LINK_LIVE)
-        return BW_RELINKED;
-    *to = &districts[e->district];
-    *target = e->target;
-    return BW_OK;
-}
-
-void link_count_message(struct district *d, struct key link)
-{
-    struct link_entry *e = link_entry(d, link);
-    if (e != NULL)
-        e->messages++;
-}
 
 #define CROSSING (1u << KEY_START | 1u << KEY_RESUME | 1u << KEY_PAGE | 1u << KEY_SEGMENT)
 

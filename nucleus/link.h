@@ -34,10 +34,6 @@ _Static_assert(sizeof(struct link_entry) <= 64, "a chunk of links fits a frame")
 /** What a key of `from` becomes in the hands of `to`; void if it may not cross or the table is
  * full. */
 struct key link_cross(struct district *from, struct district *to, struct key k);
-/** @return BW_OK, the district and its key; BW_SEVERED, BW_RELINKED */
-int link_resolve(struct district *d, struct key link, struct district **to, struct key *target);
-/** A message went through it. */
-void link_count_message(struct district *d, struct key link);
 
 static inline struct link_entry *link_entry_at(struct district *d, unsigned index)
 {
@@ -55,7 +51,34 @@ static inline struct link_entry *link_entry(struct district *d, struct key link)
 }
 
 /** Whether it leads to a district that has ended since. */
-bool link_cut(const struct link_entry *e);
+static inline bool link_cut(const struct link_entry *e)
+{
+    const struct district *d = &districts[e->district];
+    return e->target.type == KEY_VOID || d->instance != e->instance || d->state != DISTRICT_RUNNING;
+}
+
+/** @return BW_OK, the district and its key; BW_SEVERED, BW_RELINKED */
+static inline int link_resolve(struct district *d, struct key link, struct district **to,
+                               struct key *target)
+{
+    const struct link_entry *e = link_entry(d, link);
+    if (e == NULL || link_cut(e))
+        return BW_SEVERED;
+    if (e->state != LINK_LIVE)
+        return BW_RELINKED;
+    *to = &districts[e->district];
+    *target = e->target;
+    return BW_OK;
+}
+
+/** A message went through it. */
+static inline void link_count_message(struct district *d, struct key link)
+{
+    struct link_entry *e = link_entry(d, link);
+    if (e != NULL)
+        e->messages++;
+}
+
 /** Makes sure that the chunk of an entry is there. */
 int link_room(struct district *d, unsigned index);
 /** A resume link was used, or moved on. */
