@@ -518,7 +518,8 @@ static enum command_result help(int count, char **words)
         }
         screen_print("  %-24s %s\n", usage, c->what);
     }
-    screen_print("Each takes --help. Ctrl-] leaves the console of a district.\n");
+    screen_print("Each takes --help. Ctrl-] leaves the console of a district.\n"
+                 "At a screen, Alt-F1 to Alt-F4 choose a terminal, and Shift-PgUp looks back.\n");
     return COMMAND_DONE;
 }
 
