@@ -22,6 +22,7 @@ struct ata_drive {
     bool dma;        /* can do it, and so can the channel */
     bool flush;      /* has a cache to be flushed, and the command */
     bool flush_wide; /* by its 48-bit form */
+    bool silent;     /* it has not answered the last command: the next has less time */
     uint64_t sectors;
     char model[41];
 };

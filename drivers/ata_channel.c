@@ -78,6 +78,7 @@ enum master_register {
 #define AT_ONCE_28 256u /* sectors of one command with 28 address bits */
 
 #define PATIENCE       10000000000ull /* ns for a command; stored gives up after 30 s */
+#define LESS_PATIENCE  2000000000ull
 #define RESET_PATIENCE 5000000000ull
 #define READY_PATIENCE 1000000000ull
 
@@ -154,6 +155,7 @@ static bool reset(struct ata_channel *c)
 static enum ata_outcome fail(struct ata_channel *c, enum ata_outcome how)
 {
     c->error = in(c, REG_ERROR) | status(c) << 8;
+    c->drive[c->working].silent = how == ATA_TIMEOUT;
     stop_master(c);
     become_idle(c);
     if (status(c) & (STATUS_BUSY | STATUS_DATA)) { /* in the middle of something */
@@ -346,6 +348,11 @@ static enum ata_outcome write_first(struct ata_channel *c)
     return ATA_BUSY;
 }
 
+static bw_time_t patience(const struct ata_channel *c)
+{
+    return bw_monotonic() + (c->drive[c->working].silent ? LESS_PATIENCE : PATIENCE);
+}
+
 /* The next command of the request. */
 static enum ata_outcome start(struct ata_channel *c)
 {
@@ -353,7 +360,7 @@ static enum ata_outcome start(struct ata_channel *c)
     enum ata_operation operation = c->request.operation;
 
     c->state = ATA_BUSY;
-    c->deadline = bw_monotonic() + PATIENCE;
+    c->deadline = patience(c);
     select_drive(c, c->working, 0);
     if (!wait_ready(c, READY_PATIENCE)) {
         return fail(c, ATA_TIMEOUT);
@@ -433,7 +440,7 @@ static enum ata_outcome step_processor(struct ata_channel *c)
     if (operation == ATA_WRITE) {
         write_sector(c);
     }
-    c->deadline = bw_monotonic() + PATIENCE;
+    c->deadline = patience(c);
     return ATA_BUSY;
 }
 
@@ -460,5 +467,6 @@ enum ata_outcome ata_step(struct ata_channel *c)
     if (!has_answered(c)) {
         return bw_monotonic() < c->deadline ? ATA_BUSY : fail(c, ATA_TIMEOUT);
     }
+    c->drive[c->working].silent = false;
     return by_master(c) ? step_master(c) : step_processor(c);
 }

@@ -168,7 +168,7 @@ def jobs(long):
     yield 'model', counting('/usr/bin/python3', os.path.join(HERE, 'model', 'check.py'))
     yield 'sockets', system('sockets')
     yield 'processors', system('processors')
-    yield 'ata', system('ata', '--seed', str(SEED))
+    yield 'ata', system('ata', '--seed', str(SEED), *(['--long'] if long else []))
     yield 'ata', system('ioerrors', 'a_district_is_made', 'writes_fail', 'flushes_fail', 'reads_fail', '--disk', 'ide',
                         '--seed', str(SEED), '--sessions', '4' if long else '1')
     yield 'bochs', system('bochs', '--seed', str(SEED))

@@ -2,10 +2,12 @@
 """Stores on ATA disks: workloads through power cuts, by DMA and, on a machine without PCI, by the processor; four disks
 at the two channels. (I/O errors on them: test_ioerrors.py --disk ide.)
 
-    test_ata.py [--seed N]
+    test_ata.py [--seed N] [--long]
 """
 import argparse
+import json
 import os
+import socket
 import sys
 
 import harness
@@ -17,6 +19,7 @@ CUTS = 2
 
 parser = argparse.ArgumentParser()
 parser.add_argument('--seed', type=int, default=int(os.environ.get('BW_SEED', 1)))
+parser.add_argument('--long', action='store_true', help='also a disk that does not answer')
 options, sys.argv[1:] = parser.parse_known_args()
 
 
@@ -92,6 +95,53 @@ def test_four_disks():
                        '%r after %r' % (found, reached[name]))
             machine.detach()
 
+
+def throttle(path, bytes_per_second):
+    """How much the first disk writes in a second; 0: no limit. By QEMU's monitor, a socket at `path`."""
+    with socket.socket(socket.AF_UNIX) as monitor:
+        monitor.connect(path)
+        file = monitor.makefile('rw')
+        for command in ({'execute': 'qmp_capabilities'},
+                        {'execute': 'block_set_io_throttle',
+                         'arguments': {'id': '/machine/peripheral-anon/device[1]', 'bps': 0, 'bps_rd': 0,
+                                       'bps_wr': bytes_per_second, 'iops': 0, 'iops_rd': 0, 'iops_wr': 0}}):
+            file.write(json.dumps(command) + '\n')
+            file.flush()
+        answers = [json.loads(file.readline()) for _ in range(3)]
+        check.equal(answers[2], {'return': {}})
+
+
+def a_disk_does_not_answer():
+    """A checkpoint fails with a reason; when the disk works again the next one does not."""
+    name = 'silent'
+    store = make_store(os.path.join(SCRATCH, 'ata', name + '.district'), name, size='64M', interval='never')
+    path = os.path.join(SCRATCH, 'ata', 'monitor')
+    extra = ['-qmp', 'unix:%s,server=on,wait=off' % path]
+    with Machine([store], disk='ide', name='ata-silent', extra=extra) as machine:
+        machine.login()
+        machine.restart(name)
+        machine.sh('true')
+        machine.detach()
+        before = machine.checkpoint(name)
+        machine.attach(name)
+        machine.sh('echo more > /tmp/more')
+        machine.detach()
+        throttle(path, 1)
+        check.contains(machine.command('checkpoint ' + name, 120), 'was not checkpointed: the disk failed')
+        check.contains(said(machine), 'does not answer')
+        throttle(path, 0)
+        machine.attach(name)
+        machine.sh('echo still more >> /tmp/more')
+        machine.detach()
+        check.true(machine.checkpoint(name) > before, 'a checkpoint when the disk works again')
+        machine.start()
+        machine.login()
+        machine.restart(name)
+        check.equal(machine.sh('cat /tmp/more'), (0, 'more\nstill more'))
+
+
+if options.long:
+    test_a_disk_that_does_not_answer = a_disk_does_not_answer
 
 if __name__ == '__main__':
     harness.main(globals())

@@ -139,6 +139,44 @@ START_TEST(what_is_not_usable_is_refused)
 }
 END_TEST
 
+static void set_region(unsigned n, uint32_t value)
+{
+    memcpy(space.byte + PCI_BAR + 4 * n, &value, 4);
+}
+
+START_TEST(channels_of_an_ide_controller)
+{
+    struct pci_channel c;
+
+    memset(&space, 0, sizeof(space));
+    ck_assert(pci_find_channel(DEVICE, 1, &c)); /* where a PC always had them */
+    ck_assert_uint_eq(c.command, 0x170);
+    ck_assert_uint_eq(c.control, 0x376);
+    ck_assert_uint_eq(c.line, 15);
+    ck_assert_uint_eq(c.master, 0);
+    set_region(4, 0xc001);
+    ck_assert(pci_find_channel(DEVICE, 1, &c));
+    ck_assert_uint_eq(c.master, 0xc008);
+    ck_assert(!pci_find_channel(DEVICE, 2, &c));
+
+    space.byte[PCI_INTERFACE] = 0x85; /* both where the regions say */
+    space.byte[PCI_INTERRUPT_LINE] = 11;
+    ck_assert(!pci_find_channel(DEVICE, 1, &c));
+    set_region(2, 0xd001);
+    set_region(3, 0xd101);
+    ck_assert(pci_find_channel(DEVICE, 1, &c));
+    ck_assert_uint_eq(c.command, 0xd000);
+    ck_assert_uint_eq(c.control, 0xd102);
+    ck_assert_uint_eq(c.line, 11);
+    ck_assert_uint_eq(c.master, 0xc008);
+    set_region(2, 0xd000); /* memory */
+    ck_assert(!pci_find_channel(DEVICE, 1, &c));
+    ck_assert(pci_find_channel(NO_FUNCTION, 0, &c));
+    ck_assert_uint_eq(c.command, 0x1f0);
+    ck_assert_uint_eq(c.master, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("pci");
@@ -150,6 +188,7 @@ int main(void)
     tcase_add_test(tests, transitional_disk);
     tcase_add_test(tests, modern_device_in_a_narrow_region);
     tcase_add_test(tests, what_is_not_usable_is_refused);
+    tcase_add_test(tests, channels_of_an_ide_controller);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
