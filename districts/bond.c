@@ -172,26 +172,28 @@ static void begin(struct group *g)
 {
     struct district_frozen frozen[BOND_MAX];
     uint64_t instant;
+    bw_time_t asked; /* who asks from now on, asks for the next one */
     int64_t result;
 
     if (!g->again || g->leaving || g->round.phase != BOND_IDLE || !complete(g)) {
         return;
     }
     instant = next_instant(g);
+    asked = bw_monotonic();
     result = freeze(g, frozen);
     /* Who is busy says when he is not. Else something is being fetched, or one still loads. */
     g->retry = result != BW_OK && result != BW_CLEAN && result != BW_BUSY;
     g->again = g->retry || result == BW_BUSY;
     next_retry = bw_monotonic() + RETRY_NS;
     if (result == BW_CLEAN) {
-        tell_all(g, STORE_BOND_CLEAN, 0, 0);
+        tell_all(g, STORE_BOND_CLEAN, 0, asked);
     }
     if (result != BW_OK) {
         return;
     }
     bond_step(&g->round, BOND_FROZEN, 0, instant);
     for (unsigned i = 0; i < g->bond.members; i++) {
-        order(g->slot[i], STORE_BOND_WRITE, instant, 0, &frozen[i], sizeof(frozen[i]));
+        order(g->slot[i], STORE_BOND_WRITE, instant, asked, &frozen[i], sizeof(frozen[i]));
     }
 }
 

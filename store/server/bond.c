@@ -168,7 +168,7 @@ static void obey(const struct message *m, const void *string)
     case STORE_BOND_WRITE:
         if (m->length == sizeof(frozen)) {
             memcpy(&frozen, string, sizeof(frozen));
-            checkpoint_together(&frozen, m->word[1]);
+            checkpoint_together(&frozen, m->word[1], m->word[2]);
         }
         break;
     case STORE_BOND_COMMIT:
@@ -186,7 +186,7 @@ static void obey(const struct message *m, const void *string)
         checkpoint_undo((int64_t)m->word[2]);
         break;
     default:
-        checkpoint_clean();
+        checkpoint_clean(m->word[2]);
     }
 }
 

@@ -324,14 +324,16 @@ static bool frozen_after_crash(void)
     return true;
 }
 
-/** Whoever waits, waits for the snapshot that begins. @return true: somebody does */
-static bool take_waiters(void)
+/** Whoever has waited since then waits for the snapshot that was made. @return true: somebody does
+ */
+static bool take_waiters(bw_time_t then)
 {
-    bool any = anybody(WAITER_NEXT);
+    bool any = false;
 
     for (unsigned i = 0; i < WAITERS; i++) {
-        if (waiters[i].state == WAITER_NEXT) {
+        if (waiters[i].state == WAITER_NEXT && waiters[i].since <= then) {
             waiters[i].state = WAITER_CURRENT;
+            any = true;
         }
     }
     return any;
@@ -375,7 +377,7 @@ void checkpoint_begin(enum store_reason reason)
     if (!store_ready()) {
         return;
     }
-    if (take_waiters()) {
+    if (take_waiters(BW_NO_DEADLINE)) {
         reason = STORE_MADE_ASKED;
     }
     if (bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK) {
@@ -387,7 +389,7 @@ void checkpoint_begin(enum store_reason reason)
     }
 }
 
-void checkpoint_together(const struct district_frozen *f, uint64_t at)
+void checkpoint_together(const struct district_frozen *f, uint64_t at, bw_time_t asked)
 {
     struct message m = {.code = DISTRICT_DROP};
 
@@ -403,7 +405,7 @@ void checkpoint_together(const struct district_frozen *f, uint64_t at)
         return;
     }
     instant = at;
-    write_out(f, take_waiters() ? STORE_MADE_ASKED : STORE_MADE_INTERVAL);
+    write_out(f, take_waiters(asked) ? STORE_MADE_ASKED : STORE_MADE_INTERVAL);
 }
 
 uint64_t checkpoint_instant(void)
@@ -460,13 +462,14 @@ void checkpoint_tell(void)
     server.bond_asks = true;
 }
 
-void checkpoint_clean(void)
+void checkpoint_clean(bw_time_t asked)
 {
     struct store_info info;
 
     store_info(server.store, &info);
-    take_waiters();
+    take_waiters(asked);
     answer(WAITER_CURRENT, BW_OK, info.current, 0, 0);
+    server.bond_asks |= anybody(WAITER_NEXT);
 }
 
 void checkpoint_prepared(uint64_t frozen_epoch, uint64_t at)

@@ -140,8 +140,9 @@ int64_t checkpoint_wait(uint16_t resume);
 void checkpoint_begin(enum store_reason reason);
 /** Goes on writing, a bounded step, if it is time for one; the last one commits. */
 void checkpoint_step(void);
-/** A snapshot that was frozen with those of other districts is to be written. */
-void checkpoint_together(const struct district_frozen *frozen, uint64_t instant);
+/** A snapshot that was frozen with those of other districts is to be written. @param asked who has
+ * waited since then waits for this one; who came later (before we heard of it) for the next */
+void checkpoint_together(const struct district_frozen *frozen, uint64_t instant, bw_time_t asked);
 /** The instant of such a snapshot under way; 0: there is none. */
 uint64_t checkpoint_instant(void);
 /** It is to be committed: we are the home. */
@@ -154,8 +155,8 @@ void checkpoint_undo(int64_t code);
 void checkpoint_alone(void);
 /** Tells districtd, which knows of nothing, how far it is. */
 void checkpoint_tell(void);
-/** Nothing had changed anywhere. */
-void checkpoint_clean(void);
+/** Nothing had changed anywhere. @param asked as above */
+void checkpoint_clean(bw_time_t asked);
 /** Takes one over that is prepared, from a server that has ended. */
 void checkpoint_prepared(uint64_t frozen_epoch, uint64_t instant);
 /** When the next step is due; 0: at once. */

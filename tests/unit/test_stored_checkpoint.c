@@ -4,7 +4,8 @@
 // sources: ../../store/reclaim.c ../../store/retain.c ../../store/room.c ../../store/scrub.c
 // sources: ../../store/store.c ../../store/super.c ../../store/tree.c ../../store/update.c
 // sources: ../../store/verify.c ../../store/server/disk.c ../../store/server/checkpoint.c
-// sources: ../../store/server/bond.c ../../store/server/supply.c ../../store/server/space.c ../../store/server/whole.c
+// sources: ../../store/server/bond.c ../../store/server/supply.c ../../store/server/space.c
+// ../../store/server/whole.c
 /*
  * The store server's checkpoints: a district that changes all the time, a disk that fails now and
  * then, and people who ask. Whatever happens, each is answered once; what is committed is one
@@ -351,6 +352,7 @@ static void change(unsigned count)
 
 static void ask(void)
 {
+    fake_now++;
     ck_assert_int_eq(checkpoint_wait(KEY_AT(KR_CALLER)), BW_OK);
     asked++;
     checkpoint_begin(STORE_MADE_ASKED);
@@ -572,14 +574,18 @@ static void order(enum store_bond_order what, uint64_t a, uint64_t b, const void
     bond_serve(&m, string, &reply);
 }
 
-static void freeze_together(uint64_t instant)
+/** @param late how many ask between the freezing and our hearing of it */
+static void freeze_together(uint64_t instant, unsigned late)
 {
     struct message m = {.code = DISTRICT_SNAPSHOT};
     struct district_frozen f;
+    bw_time_t then = bw_monotonic();
 
     ck_assert_int_eq(order_snapshot(&m), BW_OK);
+    while (late-- > 0)
+        ask();
     f = (struct district_frozen){m.word[0], m.word[1], m.word[2]};
-    order(STORE_BOND_WRITE, instant, 0, &f, sizeof(f));
+    order(STORE_BOND_WRITE, instant, then, &f, sizeof(f));
     while (server.writing && server.bond.what != BONDED_READY)
         checkpoint_step();
 }
@@ -600,7 +606,7 @@ START_TEST(nobody_is_frozen_alone_in_a_bond)
     ask();
     ck_assert(!server.writing && !district.snapshot);
     ck_assert(server.bond_asks);
-    freeze_together(1000);
+    freeze_together(1000, 0);
     ck_assert_int_eq(server.bond.what, BONDED_READY);
     ck_assert_uint_eq(server.bond.instant, 1000);
     ck_assert(said().in_doubt);
@@ -617,10 +623,31 @@ START_TEST(nobody_is_frozen_alone_in_a_bond)
     ck_assert_int_eq(server.bond.what, BONDED_AT);
     ck_assert_uint_eq(server.bond.instant, 1000);
     ask();
-    order(STORE_BOND_CLEAN, 0, 0, NULL, 0);
+    order(STORE_BOND_CLEAN, 0, bw_monotonic(), NULL, 0);
     ck_assert_uint_eq(answered, 2);
     order(STORE_BOND_SET, 0, 0, &none, sizeof(none));
     ck_assert(!server.bonded);
+}
+END_TEST
+
+/** What is committed must not be older than the question. */
+START_TEST(who_asks_after_the_freeze_waits_for_the_next)
+{
+    join(1);
+    change(100);
+    ask();
+    freeze_together(1000, 1);
+    order(STORE_BOND_KEEP, 1000, 0, NULL, 0);
+    ck_assert_uint_eq(answered, 1);
+    ck_assert(server.bond_asks);
+    bw_time_t before = bw_monotonic();
+    ask();
+    order(STORE_BOND_CLEAN, 0, before, NULL, 0);
+    ck_assert_uint_eq(answered, 2);
+    change(101);
+    freeze_together(2000, 0);
+    order(STORE_BOND_KEEP, 2000, 0, NULL, 0);
+    ck_assert_uint_eq(answered, 3);
 }
 END_TEST
 
@@ -629,7 +656,7 @@ START_TEST(the_home_commits_when_it_is_told)
     join(0);
     change(100);
     ask();
-    freeze_together(1000);
+    freeze_together(1000, 0);
     ck_assert_int_eq(server.bond.what, BONDED_READY);
     ck_assert_uint_eq(said().instant, 0);
     order(STORE_BOND_COMMIT, 1000, 0, NULL, 0);
@@ -656,7 +683,7 @@ static void bonded_history(unsigned self)
             driver.fail_flush = rand() % 5;
         if (answered == asked)
             ask();
-        freeze_together(instant);
+        freeze_together(instant, 0);
         change((unsigned)rand() % 20);
         if (!server.writing) {
             could_not++;
@@ -699,7 +726,7 @@ START_TEST(who_waits_is_not_forgotten)
     join(1);
     change(100);
     ask();
-    freeze_together(1000);
+    freeze_together(1000, 0);
     server.bond_asks = false;
     order(STORE_BOND_UNDO, 0, 0, NULL, 0);
     ck_assert_uint_eq(answered, 0);
@@ -719,7 +746,7 @@ START_TEST(a_home_that_cannot_tell_waits)
     join(0);
     change(100);
     ask();
-    freeze_together(1000);
+    freeze_together(1000, 0);
     driver.fail_from = 1;
     order(STORE_BOND_COMMIT, 1000, 0, NULL, 0);
     ck_assert(server.writing && district.snapshot);
@@ -742,7 +769,7 @@ START_TEST(a_server_that_follows_waits_for_the_word)
 {
     join(1);
     change(100);
-    freeze_together(1000);
+    freeze_together(1000, 0);
     ck_assert(said().in_doubt);
     ck_assert_int_eq(server_open_store(), STORE_OK); /* the next one: knows what the disk has */
     server.writing = false;
@@ -778,6 +805,7 @@ int main(void)
     tcase_add_test(tests, a_disk_that_comes_back_gets_everything);
     tcase_add_test(tests, old_generations_make_room);
     tcase_add_test(tests, nobody_is_frozen_alone_in_a_bond);
+    tcase_add_test(tests, who_asks_after_the_freeze_waits_for_the_next);
     tcase_add_test(tests, the_home_commits_when_it_is_told);
     tcase_add_test(tests, a_bonded_history_of_a_member);
     tcase_add_test(tests, a_bonded_history_of_a_home);

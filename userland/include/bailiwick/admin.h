@@ -181,8 +181,10 @@ enum store_bond_order {
     STORE_BOND_JOIN = 2, /* string: struct bond_line: the bond it is in from the next checkpoint on.
                             From now on districtd says when; what is under way ends, and is reported
                             with BONDED_AT */
-    STORE_BOND_CLEAN = 3,  /* a checkpoint was asked for, and nothing had changed in any member */
-    STORE_BOND_WRITE = 4,  /* w1 instant, string: struct district_frozen: its district was frozen */
+    STORE_BOND_CLEAN = 3,  /* a checkpoint was asked for, and nothing had changed in any member. w2:
+                              at that time, bw_monotonic; who asked later waits for the next one */
+    STORE_BOND_WRITE = 4,  /* w1 instant, string: struct district_frozen: its district was frozen.
+                              w2 as above */
     STORE_BOND_COMMIT = 5, /* w1 instant, to the home: all others have prepared */
     STORE_BOND_KEEP = 6,   /* w1 instant: it was decided */
     STORE_BOND_UNDO = 7,   /* what is under way, or prepared, does not count. w2 for those who wait:
