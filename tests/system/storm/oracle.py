@@ -150,6 +150,8 @@ class Oracle:
             if run != till.run:
                 till.goes_on(run, made, balance, self.position)
             require(made == len(till.changes) and balance == till.balance(), 'run %d begins with %d', run, balance)
+            # What it was serving when the checkpoint was made may be from any incarnation since its last change.
+            till.heard, self.late[name] = till.changes[-1].asker if till.changes else 0, True
             till.committed = [(g, n) for g, n in till.committed if g <= generation]
             for of, least in till.committed:
                 require(made >= least, 'generation %d has %d changes, but %d had %d', generation, made, of, least)
