@@ -94,9 +94,6 @@ class Storm:
         self.machine.restart(name)
         self.machine.detach()
 
-    def ends(self, *names):
-        self.oracle.ends(BANK if self.kind == 'bonded' else names)
-
     def start_some(self, names):
         """In any order; bonded ones are started by the first."""
         for name in chance.sample(names, 1 if self.kind == 'bonded' else len(names)):
@@ -105,13 +102,11 @@ class Storm:
     def kill(self, *names):
         if self.kind == 'bonded':
             names = names[:1]
-        self.ends(*names)
         for name in names:
             self.machine.command('kill ' + name)
         self.start_some(BANK if self.kind == 'bonded' else names)
 
     def go_back(self, name, back):
-        self.ends(name)
         text = self.machine.command('rollback %s --back %d' % (name, back))
         if found := re.search(r'can go back (\d+) generations', text):  # the oldest ones may just be dropped
             text = self.machine.command('rollback %s --back %d' % (name, max(0, int(found.group(1)) - 3)))
@@ -121,14 +116,16 @@ class Storm:
             raise AssertionError('rollback %s: %r' % (name, text))
 
     def checkpoint(self, name):
+        run = re.search(r'^%s +(?:running|starting) +\d+ +(\d+) ' % name, self.machine.command('districts'), re.MULTILINE)
+        if not run:
+            raise AssertionError('%s does not run' % name)
         self.look()
-        made = self.oracle.changes(name)
+        made = self.oracle.changes(name, int(run.group(1)))
         self.oracle.acknowledged(name, self.machine.checkpoint(name), made)
 
     def power_cut(self):
         self.machine.unplug()
         self.look()
-        self.ends(*BANK)
         self.read, self.part = 0, ''
         self.machine.start()
         self.machine.login()

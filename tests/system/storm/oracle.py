@@ -48,7 +48,6 @@ class Till:
         self.changes = []      # those that count, in their order
         self.gone = []         # those that a restart took back
         self.committed = []    # (generation, changes that it has at least)
-        self.ended = False     # and it has not said anything since
         self.known = 0         # changes of which the teller has heard through a gated link
         self.heard = 0         # the latest incarnation that asked
         self.told = []         # where in the log the teller was told of it
@@ -66,7 +65,6 @@ class Till:
         self.gone += self.changes[made:]
         del self.changes[made:]
         self.run = run
-        self.ended = False
 
     def adds(self, run, change, made):
         if run != self.run:  # it had been asked when the checkpoint was made
@@ -103,15 +101,10 @@ class Oracle:
         """The districts are, and their links are live: none is cut any more."""
         self.reports = False
 
-    def ends(self, names):
-        """They are about to be killed or rolled back."""
-        for till in (self.tills[name] for name in names if name in self.tills):
-            till.ended = True
-
-    def changes(self, name):
-        """How many a till has at least; None: not known."""
+    def changes(self, name, run):
+        """How many a till has at least, in that incarnation; None: it has not said anything yet."""
         till = self.tills.get(name)
-        return len(till.changes) if till and not till.ended and not self.doubts[name] else None
+        return len(till.changes) if till and till.run == run and not self.doubts[name] else None
 
     def acknowledged(self, name, generation, made):
         """`checkpoint` has returned: that generation has at least that many changes."""
