@@ -234,9 +234,7 @@ static bool identify(struct ata_channel *c, unsigned drive, uint16_t id[IDENTIFY
     if (s & (STATUS_ERROR | STATUS_FAULT) || !(s & STATUS_DATA)) {
         return false; /* not ATA: a CD */
     }
-    for (unsigned n = 0; n < IDENTIFY_WORDS; n++) {
-        id[n] = (uint16_t)port_in(c->command, REG_DATA, 2);
-    }
+    port_in_words(c->command, REG_DATA, id, IDENTIFY_WORDS);
     return true;
 }
 
@@ -321,20 +319,6 @@ static void prepare_master(struct ata_channel *c)
     port_out(c->master, MASTER_COMMAND, 1, direction(c));
 }
 
-static void write_sector(const struct ata_channel *c)
-{
-    for (unsigned n = 0; n < ATA_SECTOR; n += 2) {
-        port_out(c->command, REG_DATA, 2, *(const uint16_t *)(c->request.data + n));
-    }
-}
-
-static void read_sector(const struct ata_channel *c)
-{
-    for (unsigned n = 0; n < ATA_SECTOR; n += 2) {
-        *(uint16_t *)(c->request.data + n) = (uint16_t)port_in(c->command, REG_DATA, 2);
-    }
-}
-
 /* The drive asks for the first sector of a write without an interrupt. */
 static enum ata_outcome write_first(struct ata_channel *c)
 {
@@ -344,7 +328,7 @@ static enum ata_outcome write_first(struct ata_channel *c)
     if (!(status(c) & STATUS_DATA)) {
         return fail(c, ATA_FAILED);
     }
-    write_sector(c);
+    port_out_words(c->command, REG_DATA, c->request.data, ATA_SECTOR / 2);
     return ATA_BUSY;
 }
 
@@ -432,13 +416,13 @@ static enum ata_outcome step_processor(struct ata_channel *c)
         return fail(c, ATA_FAILED);
     }
     if (operation == ATA_READ) {
-        read_sector(c);
+        port_in_words(c->command, REG_DATA, c->request.data, ATA_SECTOR / 2);
     }
     if (advance(c, 1)) {
         return next(c);
     }
     if (operation == ATA_WRITE) {
-        write_sector(c);
+        port_out_words(c->command, REG_DATA, c->request.data, ATA_SECTOR / 2);
     }
     c->deadline = patience(c);
     return ATA_BUSY;

@@ -21,4 +21,21 @@ static inline void port_out(uint16_t key, unsigned offset, unsigned width, uint3
     bw_call(key, &m);
 }
 
+/* Words of 16 bits through one port, PORTS_WORDS_MAX at most. */
+static inline void port_in_words(uint16_t key, unsigned offset, void *to, unsigned words)
+{
+    struct message m = {
+        .code = PORTS_IN_WORDS, .word = {offset, words}, .buffer = to, .size = words * 2};
+
+    bw_assert(bw_call(key, &m) == BW_OK);
+}
+
+static inline void port_out_words(uint16_t key, unsigned offset, const void *from, unsigned words)
+{
+    struct message m = {
+        .code = PORTS_OUT_WORDS, .word = {offset}, .string = from, .length = words * 2};
+
+    bw_assert(bw_call(key, &m) == BW_OK);
+}
+
 #endif

@@ -110,9 +110,41 @@ static void port_out(uint16_t port, unsigned width, uint32_t v)
         __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
 }
 
+/** Words of 16 bits through one port; the memory is found before the device is touched. */
+static int port_string(struct call *c, uint16_t port)
+{
+    static uint16_t words[PORTS_WORDS_MAX];
+    void *at = words;
+    if (c->order == PORTS_OUT_WORDS) {
+        size_t length;
+        int r = call_get(c, words, 0, sizeof words, &length);
+        if (r != BW_OK)
+            return r;
+        if (length % 2 != 0)
+            return BW_ARGUMENT;
+        length /= 2;
+        __asm__ volatile("rep outsw" : "+S"(at), "+c"(length) : "d"(port) : "memory");
+        return BW_OK;
+    }
+    struct pieces p;
+    uint64_t count = c->w[1];
+    if (count > PORTS_WORDS_MAX)
+        return BW_ARGUMENT;
+    int r = call_buffer(c, count * 2, &p);
+    if (r != BW_OK)
+        return r;
+    if (p.length != count * 2)
+        return BW_ARGUMENT;
+    __asm__ volatile("rep insw" : "+D"(at), "+c"(count) : "d"(port) : "memory");
+    pieces_put(&p, 0, words, p.length);
+    c->out_length = p.length;
+    return BW_OK;
+}
+
 int order_ports(struct call *c)
 {
-    uint64_t at = c->w[0], width = c->w[1];
+    bool words = c->order == PORTS_IN_WORDS || c->order == PORTS_OUT_WORDS;
+    uint64_t at = c->w[0], width = words ? 2 : c->w[1];
     if (c->order == PORTS_SUB) {
         if (at > c->key.version || width > c->key.version - at)
             return BW_ARGUMENT;
@@ -121,12 +153,14 @@ int order_ports(struct call *c)
         c->out_key.version = (uint32_t)width;
         return BW_OK;
     }
-    if (c->order != PORTS_IN && c->order != PORTS_OUT)
+    if (c->order != PORTS_IN && c->order != PORTS_OUT && !words)
         return BW_ORDER;
     if ((width != 1 && width != 2 && width != 4) || at > c->key.version ||
         width > c->key.version - at)
         return BW_ARGUMENT;
     uint16_t port = (uint16_t)(c->key.value + at);
+    if (words)
+        return port_string(c, port);
     if (c->order == PORTS_IN)
         c->out[0] = port_in(port, (unsigned)width);
     else

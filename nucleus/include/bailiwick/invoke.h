@@ -232,10 +232,14 @@ enum grant_order {
 
 /** KEY_PORTS, KEY_IRQ, KEY_PHYSICAL. */
 enum ports_order {
-    PORTS_IN = 1,  /* w0 port offset, w1 width 1, 2 or 4 -> w0 */
-    PORTS_OUT = 2, /* w0 port offset, w1 width, w2 value */
-    PORTS_SUB = 3, /* w0 offset, w1 count -> k0 */
+    PORTS_IN = 1,        /* w0 port offset, w1 width 1, 2 or 4 -> w0 */
+    PORTS_OUT = 2,       /* w0 port offset, w1 width, w2 value */
+    PORTS_SUB = 3,       /* w0 offset, w1 count -> k0 */
+    PORTS_IN_WORDS = 4,  /* w0 port offset, w1 count -> string: so many words of 16 bits from there;
+                            BW_ARGUMENT, with none read, if the receive buffer is smaller */
+    PORTS_OUT_WORDS = 5, /* w0 port offset, string: words of 16 bits, written there */
 };
+#define PORTS_WORDS_MAX 256u /* a disk's sector */
 enum irq_order {
     IRQ_BIND = 1,   /* k0 start key: posted on each interrupt. Unmasks. k0 void: unbinds */
     IRQ_UNMASK = 2, /* the device was served */
