@@ -5,7 +5,7 @@
 // sources: ../../store/store.c ../../store/super.c ../../store/tree.c ../../store/update.c
 // sources: ../../store/verify.c ../crash/model.c ../../mkdistrict/words.c
 // sources: ../../mkdistrict/builder.c ../../mkdistrict/tree.c ../../mkdistrict/tar.c
-// sources: ../../mkdistrict/progress.c
+// sources: ../../mkdistrict/progress.c ../../mkdistrict/check_district.c
 // sources: ../../mkdistrict/check_filetree.c ../../mkdistrict/locks.c
 // libs: archive
 /*
@@ -347,6 +347,55 @@ START_TEST(a_cut_off_archive_is_refused)
 }
 END_TEST
 
+/* --- whole generations ---------------------------------------------------------------------------
+ */
+
+/** A district with one domain, its personality, and a file tree in which one inode is wrong.
+ *  @return how many errors are found */
+static uint64_t check_with(enum domain_state state, uint64_t monotonic)
+{
+    struct fixture f = fixture_new();
+    union {
+        struct system_page page;
+        uint8_t bytes[BW_PAGE_SIZE];
+    } system = {.page = {.magic = SYSTEM_MAGIC, .domain_places = 1, .monotonic = monotonic}};
+    static union {
+        struct domain_frame frame;
+        uint8_t bytes[BW_PAGE_SIZE];
+    } domain;
+    oid_t list[BW_PAGE_SIZE / sizeof(oid_t)] = {1 << 19};
+    struct inode *i;
+    uint64_t errors;
+
+    f.b = (struct builder){f.st, 1 << 20};
+    f.t = tree_new(&f.b, 7);
+    i = make(&f, "file", S_IFREG | 0644);
+    inode_attributes(i)->size = 1;
+    inode_write(f.t, i, 0, "x", 1);
+    inode_finish(f.t, i);
+    inode_attributes(i)->height++; /* as between the two steps of growing */
+    f.root = tree_emit(f.t);
+    domain.frame.state = (uint8_t)state;
+    domain.frame.keys[KR_IMAGE_FILES] = f.root;
+    domain.frame.keys[KR_IMAGE_METER] = make_key(KEY_METER, 0, 0, 0);
+    builder_put(&f.b, OID_SYSTEM, OBJECT_PAGE, &system);
+    builder_put(&f.b, OID_DOMAIN_LIST, OBJECT_PAGE, list);
+    builder_put(&f.b, list[0], OBJECT_DOMAIN, &domain);
+    ck_assert_int_eq(store_commit(f.st, 0, STORE_MADE_FORMAT), STORE_OK);
+    errors = check_generation(f.st, 0);
+    fixture_end(&f);
+    return errors;
+}
+
+START_TEST(a_change_half_made_is_no_damage)
+{
+    ck_assert_uint_eq(check_with(DOMAIN_AVAILABLE, 1), 1);
+    ck_assert_uint_eq(check_with(DOMAIN_RUNNING, 0), 1); /* it has never run */
+    ck_assert_uint_eq(check_with(DOMAIN_RUNNING, 1), 0);
+    ck_assert_uint_eq(check_with(DOMAIN_WAITING, 1), 0);
+}
+END_TEST
+
 /* --- locks ---------------------------------------------------------------------------------------
  */
 
@@ -389,6 +438,7 @@ int main(void)
     tcase_add_test(t, symbolic_links_are_followed_on_the_way);
     tcase_add_loop_test(t, archives_of_any_compression, 0, 4);
     tcase_add_test(t, a_cut_off_archive_is_refused);
+    tcase_add_test(t, a_change_half_made_is_no_damage);
     tcase_add_test(t, locks_fit_one_another);
     suite_add_tcase(s, t);
     r = srunner_create(s);
