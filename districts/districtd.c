@@ -22,6 +22,8 @@
 #define BW_MUTATION 0 /* tests: registration.c */
 #endif
 
+#define BADGE_DISTRICTS 0u /* of the published key */
+
 static struct district_line answer_line; /* string of the reply under way */
 
 static void reply_line(unsigned slot, struct message *reply)
@@ -216,6 +218,7 @@ static void serve_named(int64_t order, const uint64_t *word, const char *name,
         serve_rollback(slot, word[0], reply);
         break;
     case DISTRICTS_ATTACH:
+        lifecycle_console(slot); /* who asks may be faster than the console's post */
         reply->code = registry_entry(slot)->running ? BW_OK : BW_REFUSED;
         reply->word[0] = slot;
         break;
@@ -295,6 +298,18 @@ static bw_time_t next_deadline(void)
     return bond_due() < next ? bond_due() : next;
 }
 
+static void posted(uint64_t badges)
+{
+    if (badges >> BADGE_BROKER & 1) {
+        broker_post();
+    }
+    if (badges >> BADGE_DISTRICTS & 1) { /* a console that was restarted */
+        for (unsigned slot = 1; slot < REGISTRY_MAX; slot++) {
+            lifecycle_console(slot);
+        }
+    }
+}
+
 int main_native(uint64_t word)
 {
     static char string[sizeof(struct district_line) > sizeof(struct event)
@@ -305,7 +320,7 @@ int main_native(uint64_t word)
 
     (void)word;
     lifecycle_open();
-    bw_assert(bw_publish("districts", 0) == BW_OK);
+    bw_assert(bw_publish("districts", BADGE_DISTRICTS) == BW_OK);
     bw_call(KEY_AT(KR_NAMES), &m);
     registration_call();
     m = (struct message){0};
@@ -327,7 +342,7 @@ int main_native(uint64_t word)
             serve(&request, string, &m);
             reply_to = KEY_AT(KR_CALLER);
         } else if (request.delivery == DELIVERY_POSTED) {
-            broker_post();
+            posted(request.word[0]);
         } else { /* no store server waits for our answer: they may be called */
             if (bw_monotonic() >= autostart_due()) {
                 autostart_run();

@@ -117,18 +117,36 @@ static int64_t grant(unsigned slot, const char *name, uint16_t key)
     return bw_call(KEY_DISTRICT_OF(slot), &m);
 }
 
-/** Grants all that it needs. @param name what is missing, if not all could be */
-static int64_t grant_all(unsigned slot, const char **name)
+/** Opens and grants a console session. @param again only if it has none */
+static int64_t grant_console(unsigned slot, bool again)
 {
     struct message m = {.code = CONSOLE_OPEN,
-                        .word = {slot, registry_entry(slot)->line.gated},
+                        .word = {slot, registry_entry(slot)->line.gated, again},
                         .take = {KR_SESSION}};
     int64_t result = call_service("consoles", KR_CONSOLES, &m);
 
-    *name = "console";
-    if (result == BW_OK) {
-        result = grant(slot, *name, KR_SESSION);
+    return result == BW_OK ? grant(slot, "console", KR_SESSION) : result;
+}
+
+void lifecycle_console(unsigned slot)
+{
+    struct message m = {.code = DISTRICT_PUBLISHED,
+                        .string = CONSOLE_NOTICE,
+                        .length = strlen(CONSOLE_NOTICE),
+                        .take = {KR_SESSION}};
+
+    if (registry_entry(slot)->running && grant_console(slot, true) == BW_OK &&
+        bw_call(KEY_DISTRICT_OF(slot), &m) == BW_OK) {
+        bw_post(KR_SESSION);
     }
+}
+
+/** Grants all that it needs. @param name what is missing, if not all could be */
+static int64_t grant_all(unsigned slot, const char **name)
+{
+    int64_t result = grant_console(slot, false);
+
+    *name = "console";
     for (unsigned i = 0; result == BW_OK && i < SERVICES; i++) {
         *name = services[i].name;
         result = grant(slot, *name, services[i].key);
@@ -210,6 +228,7 @@ int64_t lifecycle_gated(unsigned slot, bool on)
     struct message m = {.code = STORE_GATED, .word = {on}};
     int64_t kept = bw_call(KEY_STORE(slot), &m);
 
+    registry_entry(slot)->line.gated = kept == BW_OK ? on : registry_entry(slot)->line.gated;
     if (registry_entry(slot)->running && (kept == BW_OK || !on)) { /* off, as it may be needed */
         m = (struct message){.code = CONSOLE_GATED, .word = {slot, on}};
         call_service("consoles", KR_CONSOLES, &m);

@@ -23,6 +23,8 @@ void lifecycle_open(void);
 int64_t lifecycle_create(unsigned slot, const uint64_t *generation, enum start_reason reason);
 /** Has it run. @return BW_OK, or why not (the same; it has been ended) */
 int64_t lifecycle_begin(unsigned slot);
+/** Gives it a session of the console, if it runs and has none because that was restarted. */
+void lifecycle_console(unsigned slot);
 /** Has its output to the console held until it is committed, or not. */
 int64_t lifecycle_gated(unsigned slot, bool on);
 /** Drops the district from memory and tells its store server. */

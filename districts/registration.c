@@ -104,6 +104,7 @@ static void enter(const uint64_t *word, unsigned other, struct message *reply)
     if (line.state != DISTRICT_EMPTY && !other) {
         bw_copy_key(KR_OFFERED_DISTRICT, KEY_DISTRICT_OF(slot));
         e->running = true;
+        lifecycle_console(slot); /* it may have been restarted, too */
         broker_watch(slot);
         broker_post(); /* what its links waited for meanwhile */
         bond_found(slot);

@@ -17,6 +17,10 @@
 #define KR_IRQ      (KR_PROGRAM + 1)
 #define KR_LISTENER 24
 
+#ifndef BW_MUTATION
+#define BW_MUTATION 0 /* tests: move_bytes() */
+#endif
+
 #define POST_IRQ 1u /* badge of the interrupt's posts */
 
 enum uart_register {
@@ -102,6 +106,7 @@ static bool move_bytes(void)
     while (status & LSR_DATA) {
         uint8_t byte = uart_in(UART_DATA);
 
+        bw_assert(BW_MUTATION != 1 || byte != '~'); /* the mutation that ends it then */
         if (ring_used(&rx) < RX_SIZE) {
             ring_put(&rx, byte);
         }

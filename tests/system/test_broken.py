@@ -1,13 +1,16 @@
 #!/usr/bin/python3
 """Districts that break: a fault that nobody takes, again and again; objects that the nucleus must not load; a
 nucleus with a fault put in, whose snapshots the check before a commit must reject (build/mutant/broken.elf)."""
+import contextlib
 import os
 import re
+import shutil
 import subprocess
 import time
 
 import harness
 from machine import BUILD, MKDISTRICT, PROMPT, SCRATCH, SLOW, Machine, make_store, verify_store, with_mutant, without
+from screen import Screen
 
 check = harness.Checks
 folder = os.path.join(SCRATCH, 'broken')
@@ -249,6 +252,66 @@ def test_a_districtd_that_fails_still_makes_links():
         machine.attach('beta')
         check.equal(machine.sh('wait; cat /tmp/got'), (0, 'hello'))
         machine.detach()
+
+
+def generation(machine):
+    return int(re.search(r'^alpha +running +(\d+) ', machine.command('districts'), re.MULTILINE).group(1))
+
+
+def test_a_console_that_fails_is_granted_again():
+    """It ends at Ctrl-\\. Its sessions are opened again, also for who has nothing to show, and gated ones are gated."""
+    path = make_store(os.path.join(folder, 'console.district'), 'alpha', size='64M', interval='1h')
+    with Machine([path], name='broken', boot=with_mutant(folder, 'console')) as machine:
+        machine.login()
+        machine.restart('alpha')
+        machine.sh('n=5')
+        machine.detach()
+        for gated in 'off', 'on':
+            machine.command('gated alpha ' + gated)
+            machine.attach('alpha')
+            check.equal(machine.sh('echo $n'), (0, '5'))
+            machine.send('\x1c')
+            machine.expect(re.escape(PROMPT), 60)
+            before = generation(machine)
+            machine.send('attach alpha\r')
+            machine.expect(r'\[attached to [^\r\n]*\r\n')
+            machine.expect(r'e\d+:0@')  # what was on the screen
+            check.equal(machine.sh('echo and $n'), (0, 'and 5'))
+            machine.detach()
+            check.equal(generation(machine) > before, gated == 'on', 'it is shown when it is committed')
+        check.contains(machine.command('districts'), 'shows only what is committed')
+        machine.command('gated alpha off')
+        with open(machine.log_path.replace('.log', '.nucleus')) as log:
+            check.equal(log.read().count('supervisor: console is started again'), 2)
+
+
+def test_who_sits_at_the_screen_does_without_the_line():
+    """The serial line's driver ends at each ~ and is given up; districts attached there are shown at the screen, also
+    after the console has failed too (Ctrl-\\)."""
+    path = store('line')
+    monitor = os.path.join(folder, 'monitor')
+    boot = with_mutant(folder, 'console')
+    shutil.copy(os.path.join(BUILD, 'mutant', 'serial.elf'), os.path.join(boot, 'serial.elf'))
+    with Machine([path], name='broken', boot=boot, extra=Screen.arguments(monitor)) as machine, \
+            contextlib.closing(Screen(monitor)) as screen:
+        machine.login()
+        machine.restart('alpha')
+        machine.send('i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo counted $i > /tmp/i; echo counted $i; done\n')
+        machine.expect('counted 1\r')
+        log = machine.log_path.replace('.log', '.nucleus')
+        end = time.monotonic() + 30 * SLOW
+        while 'serial has faulted 4 times within a minute: given up' not in open(log).read():
+            check.true(time.monotonic() < end, 'serial is not given up')
+            machine.send('~')
+            time.sleep(0.05)
+        screen.expect(r'^login:\s*\Z', 60)
+        screen.type('guest\r')
+        for _ in range(2):
+            screen.expect(re.escape(PROMPT.rstrip()) + r'\s*\Z')
+            screen.press('ctrl-l')
+            screen.type('attach alpha\r')
+            screen.expect(r'^counted 2000$', 60)
+            screen.press('ctrl-backslash', 'ret')
 
 
 def test_a_start_that_lacks_a_grant_names_it():

@@ -12,7 +12,10 @@
  *   3. Ctrl-] never reaches a session that is not a home: it gives the focus back. That holds even
  * when the session has stopped reading: after STALL_NS what does not fit its input is dropped.
  *   4. Nothing here waits for a session; sessions are posted, and come when they like.
- *   5. "serial" is found again when it was restarted; screens makes itself known again.
+ *   5. "serial" is found again when it was restarted; screens makes itself known again. While what
+ * drives a terminal is not there, nobody waits for it: what the focus writes is kept as if it had
+ * none.
+ *   6. After a restart of ours districtd is posted, which opens the sessions again.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -44,6 +47,7 @@
 #define KEY_DETACH 0x1d /* Ctrl-] */
 #define KEY_QUIT   0x1c /* Ctrl-\ */
 #define STALL_NS   2000000000ull
+#define RETRY_NS   100000000ull /* until the serial line is looked for again */
 
 static struct session sessions[SESSIONS];
 static uint8_t shown_at[SESSIONS]; /* the terminal that shows it or did so last */
@@ -56,7 +60,9 @@ static struct terminal {
     uint8_t staged[512]; /* read from the driver, not yet given to a session */
     size_t staged_at, staged_end;
     bw_time_t stalled_since; /* 0: the session with the focus takes its input */
-} terminals[CONSOLE_TERMINALS];
+} terminals[CONSOLE_TERMINALS] = {{.rows = 24, .columns = 80}};
+
+static bw_time_t serial_look; /* when to look for it, if it is not there */
 
 static uint16_t listener(unsigned s)
 {
@@ -92,13 +98,19 @@ static void make_own_key(uint16_t badge, uint16_t place)
     bw_assert(bw_call(KEY_AT(KR_SELF), &m) == BW_OK);
 }
 
+/** Its driver may be about to be started again, or never be. */
 static void connect_serial(void)
 {
     struct message m = {.code = CONSOLE_LISTEN, .send = {KEY_AT(KR_HANDED)}};
 
-    bw_assert(bw_find("serial", driver(0)) == BW_OK);
+    serial_look = bw_monotonic() + RETRY_NS;
+    if (bw_find_now("serial", driver(0)) != BW_OK) {
+        return;
+    }
     make_own_key(BADGE_TERMINAL, KEY_AT(KR_HANDED));
-    bw_call(driver(0), &m);
+    if (bw_call(driver(0), &m) != BW_OK) {
+        return;
+    }
     m = (struct message){.code = CONSOLE_SIZE};
     if (bw_call(driver(0), &m) == BW_OK && m.word[0] && m.word[1]) {
         terminals[0].rows = m.word[0];
@@ -115,13 +127,15 @@ static int64_t call_driver(unsigned t, struct message *m)
     if (!terminals[t].present || bw_call(driver(t), m) == BW_OK) {
         return terminals[t].present ? BW_OK : BW_ABSENT;
     }
-    if (t != 0) {
-        terminals[t].present = false;
+    terminals[t].present = false;
+    if (t == 0) {
+        connect_serial();
+    }
+    if (!terminals[t].present) {
         return BW_ABSENT;
     }
-    connect_serial();
     *m = again;
-    return bw_call(driver(0), m);
+    return bw_call(driver(t), m);
 }
 
 /** Shows what the driver takes of the focused session's output. */
@@ -141,7 +155,7 @@ static void pump_output(unsigned t)
         }
         s->shown += m.word[0];
     }
-    if (s->wants_room && s->written - s->shown <= CONSOLE_BACKLOG / 2) {
+    if (s->wants_room && (!terminals[t].present || s->written - s->shown <= CONSOLE_BACKLOG / 2)) {
         s->wants_room = false;
         notify(focus);
     }
@@ -281,7 +295,7 @@ static void serve_listen(unsigned s, struct message *reply)
 
 static void serve_write(unsigned s, const struct message *m, struct message *reply)
 {
-    bool shown = has_focus(s);
+    bool shown = has_focus(s) && terminals[shown_at[s]].present;
 
     reply->word[0] = session_write(&sessions[s], m->buffer, m->length, shown);
     session_mark(&sessions[s], m->word[0], m->word[1] + reply->word[0]);
@@ -354,6 +368,10 @@ static void serve_districtd(const struct message *m, struct message *reply)
     if (m->code == CONSOLE_GATED) {
         sessions[s].gated = m->word[1] != 0;
         notify((unsigned)s);
+        return;
+    }
+    if (m->code == CONSOLE_OPEN && m->word[2] != 0 && sessions[s].open) {
+        reply->code = BW_EXISTS;
         return;
     }
     if (has_focus((unsigned)s)) {
@@ -429,6 +447,9 @@ static void set_up(void)
     connect_serial();
     bw_assert(bw_publish("consoles", BADGE_DISTRICTD) == BW_OK);
     bw_assert(bw_publish("terminals", BADGE_SCREENS) == BW_OK);
+    if (bw_find_now("districts", KEY_AT(KR_HANDED)) == BW_OK) {
+        bw_post(KEY_AT(KR_HANDED));
+    }
     open_terminal(0);
     bw_call(KEY_AT(KR_NAMES), &m);
 }
@@ -453,7 +474,7 @@ static uint16_t serve(const struct message *request, struct message *reply)
 /** When input that waits is to be looked at again. */
 static bw_time_t next_look(void)
 {
-    bw_time_t next = BW_NO_DEADLINE;
+    bw_time_t next = terminals[0].present ? BW_NO_DEADLINE : serial_look;
 
     for (unsigned t = 0; t < CONSOLE_TERMINALS; t++) {
         bw_time_t since = terminals[t].stalled_since;
@@ -468,6 +489,10 @@ static bw_time_t next_look(void)
 /** Input and output of the terminals in `posted`, and input that waits. */
 static void pump(uint64_t posted)
 {
+    if (!terminals[0].present && bw_monotonic() >= serial_look) {
+        connect_serial();
+        posted |= terminals[0].present;
+    }
     for (unsigned t = 0; t < CONSOLE_TERMINALS; t++) {
         if (posted >> t & 1) {
             pump_output(t);

@@ -26,8 +26,9 @@ enum console_order {
     CONSOLE_SIZE = 4,   /* -> w0 rows, w1 columns, w2 1: the session is gated */
     CONSOLE_ATTACH = 5, /* shell only, w0 session: its terminal shows that; the reply comes with w0
                            enum console_detached. It is taken away from where it was shown */
-    CONSOLE_OPEN = 6,   /* districtd only, w0 session 1..63, w1 1: gated -> k0: start key of that
-                           session, emptied;   a gated one has the output of the last one */
+    CONSOLE_OPEN = 6, /* districtd only, w0 session 1..63, w1 1: gated, w2 1: only if it is not open
+                         (BW_EXISTS) -> k0: start key of that session, emptied; a gated one has the
+                         output of the last one */
     CONSOLE_CLOSE = 7,  /* districtd only, w0 session: its district has ended */
     CONSOLE_DETACH = 8, /* a session gives its terminal back, as if Ctrl-] had been typed */
     CONSOLE_SHOWN = 9, /* -> w0 mark of the last CONSOLE_WRITE of this session or the one before it,
@@ -42,6 +43,10 @@ enum console_detached {
     DETACHED_ENDED = 1,     /* the session has been closed */
     DETACHED_ELSEWHERE = 2, /* another terminal was attached to it */
 };
+
+/** What a district's terminal agent publishes, for nobody in other districts to open: posted when
+ * it has been granted a session of a console that was restarted. */
+#define CONSOLE_NOTICE ".terminal"
 
 #define CONSOLE_TERMINALS 5u /* the serial line and four screens */
 

@@ -7,7 +7,8 @@
  *   1. `shown` counts the bytes of output that the console has taken; out_tail follows it and never
  * runs ahead. In a replay `shown` is behind out_tail: then only history is being repeated.
  *   2. Everything here is as of the checkpoint after a restart, except the link to the console,
- * which is severed: it is looked up again whenever the incarnation has changed or a call says so.
+ * which is severed: it is looked up again whenever the incarnation has changed, a call says so, or
+ * districtd posts what is published as CONSOLE_NOTICE: the console was restarted.
  *   3. If the session is gated, what is beyond held.free is not committed, and is not shown:
  * nothing that was seen is contradicted by a restart from the newest generation, and nothing is
  * shown twice: the console knows the number of what it has. A checkpoint is asked for as soon as
@@ -27,6 +28,7 @@
 #define KR_MY_START KEY_AT(25)
 
 #define BADGE_CONSOLE   2 /* the console's posts; the personality's have badge 0 */
+#define BADGE_NOTICE    3 /* districtd's */
 #define RETRY_NS        1000000000ull
 #define DEFAULT_ROWS    24u
 #define DEFAULT_COLUMNS 80u
@@ -42,7 +44,6 @@ static uint32_t shown;
 static uint8_t replay[RINGS_OUT]; /* shown before the restart; goes out before anything new */
 static size_t replay_at, replay_end;
 static int connected; /* KR_CONSOLE is believed to be live */
-static int fresh;     /* since the last restart nothing has been shown */
 static int gated;     /* as the console says */
 static struct held held;
 static bw_time_t waiting_since; /* for a commit; 0: not */
@@ -115,7 +116,8 @@ static void learn_size(void)
     }
 }
 
-/** After a restart: goes on behind what the console has shown, or shows the last screen again. */
+/** After a restart of the district or the console: goes on behind what the console has shown, or
+ * shows the last screen again. */
 static void resume(void)
 {
     struct message m = {.code = CONSOLE_SHOWN}, start = {0};
@@ -151,10 +153,7 @@ static void connect(void)
     }
     if (connected) {
         learn_size();
-        if (fresh) {
-            fresh = 0;
-            resume();
-        }
+        resume();
     }
 }
 
@@ -279,11 +278,14 @@ static int fill_input(void)
 int main_native(uint64_t word)
 {
     (void)word;
+    while (bw_publish_name(CONSOLE_NOTICE, "", BADGE_NOTICE) == BW_NOSPACE) {
+        bw_wait(bw_monotonic() + RETRY_NS); /* a store that is full may be made larger later */
+    }
     for (;;) {
+        uint64_t posted;
         int moved = 0;
 
         if (restarted()) {
-            fresh = 1;
             rings_store(&rings->restarts, rings->restarts + 1);
             moved = 1;
         }
@@ -297,7 +299,10 @@ int main_native(uint64_t word)
         if (moved) {
             bw_post(KEY_AT(KR_IMAGE_PEER));
         }
-        if (bw_wait(connected ? look_again() : bw_monotonic() + RETRY_NS) & 1ull << BADGE_CONSOLE) {
+        posted = bw_wait(connected ? look_again() : bw_monotonic() + RETRY_NS);
+        if (posted >> BADGE_NOTICE & 1) {
+            connected = 0;
+        } else if (posted >> BADGE_CONSOLE & 1) {
             learn_size();
         }
     }
