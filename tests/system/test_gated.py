@@ -79,7 +79,8 @@ def test_what_is_taken_and_what_is_not():
     answers = dict(re.findall(r'asker: ([\w ]+): (-?\d+)', text))
     check.equal(answers, {'own district': '-6', 'words': '7', 'some bytes': '7', 'all bytes': '7', 'too many bytes': '-6',
                           'a key': '-6', 'refused': '-19', 'not published': '-17', 'its relay': '-19',
-                          'behind others': '-16', 'later': '7',
+                          'behind others': '-16', 'later': '7', 'sent': '64', 'sent too much': '-16',
+                          'once told': '7',
                           'done': '0'})
 
 

@@ -18,6 +18,7 @@
 #include <bailiwick/access.h>
 #include <bailiwick/image.h>
 #include <bailiwick/program.h>
+#include "held.h"
 #include "worker.h"
 
 #define KR_PEERS       24 /* node: named links */
@@ -45,9 +46,10 @@ static struct peer {
     char name[DISTRICT_NAME_MAX];
     uint64_t connection;
     struct gate_queue queue;
+    struct held_list held;
     struct call {
         uint64_t number; /* 0: none */
-        unsigned link;
+        unsigned link;   /* LINKS: it was sent, nobody waits */
     } call[GATE_CALLS];
     struct request request[GATE_CALLS];
     uint64_t request_number[GATE_CALLS];
@@ -57,6 +59,7 @@ static struct peer {
 static struct link {
     unsigned peer;    /* + 1; 0: free */
     uint64_t severed; /* how often its queue was when its user last heard of that */
+    int64_t untold;   /* why something sent was not taken, for the next call */
     char name[LINK_NAME_MAX];
 } links[LINKS];
 
@@ -151,11 +154,14 @@ static void severed(unsigned p)
     bw_log("gate: one of this district and %s has gone back farther than it had told the other: "
            "all calls between them are void",
            o->name);
+    held_drop(&o->held);
     for (unsigned i = 0; i < GATE_CALLS; i++) {
         if (o->call[i].number) {
             o->call[i].number = 0;
-            links[o->call[i].link].severed = o->queue.severed;
-            answer_code(KEY_CALL(p, i), BW_SEVERED);
+            if (o->call[i].link < LINKS) {
+                links[o->call[i].link].severed = o->queue.severed;
+                answer_code(KEY_CALL(p, i), BW_SEVERED);
+            }
         }
         if (o->request[i].state == REQUEST_READY) {
             o->request[i].state = REQUEST_FREE;
@@ -174,26 +180,49 @@ static unsigned calls_unacknowledged(const struct gate_queue *q)
     return n;
 }
 
+/** Where the next call goes, or what is sent: they take the same places, of which the other gate
+ * has as many. @return NULL: there is no room now */
+static struct gate_message *call_room(unsigned p, unsigned *i)
+{
+    struct gate_queue *q = &peer[p]->queue;
+
+    for (*i = 0; *i < GATE_CALLS && peer[p]->call[*i].number; ++*i) {
+    }
+    return *i < GATE_CALLS && calls_unacknowledged(q) < GATE_CALLS ? gate_queue_room(q) : NULL;
+}
+
+static bool is_void(uint16_t key)
+{
+    struct message m = {.send = {key}};
+
+    bw_self(SELF_IDENTIFY, &m);
+    return (m.word[0] & 0xff) == KEY_VOID;
+}
+
 /** Whether keys came with a message. */
 static bool has_keys(void)
 {
     for (unsigned i = 0; i < BW_MESSAGE_KEYS; i++) {
-        struct message m = {.send = {KEY_AT(KR_ARGUMENT + i)}};
-
-        bw_self(SELF_IDENTIFY, &m);
-        if ((m.word[0] & 0xff) != KEY_VOID) {
+        if (!is_void(KEY_AT(KR_ARGUMENT + i))) {
             return true;
         }
     }
     return false;
 }
 
-/** Puts a call into the queue. @return why not, or BW_OK: the caller waits */
-static int64_t call(unsigned link, const struct message *m, const uint8_t *bytes)
+static void fill(struct gate_message *g, unsigned link, const struct message *m,
+                 const uint8_t *bytes)
 {
-    unsigned p = links[link].peer - 1, i = 0;
-    struct gate_queue *q = &peer[p]->queue;
-    struct gate_message *room = gate_queue_room(q);
+    *g = (struct gate_message){.kind = GATE_CALL, .length = (uint32_t)m->length, .code = m->code};
+    memcpy(g->word, m->word, sizeof(g->word));
+    memcpy(g->name, links[link].name, sizeof(g->name));
+    memcpy(g->bytes, bytes, m->length);
+}
+
+/** Whether a message can be taken at all. */
+static int64_t acceptable(unsigned link, const struct message *m)
+{
+    unsigned p = links[link].peer - 1;
     enum link_reason reason;
 
     if (m->cut || m->length > GATE_BYTES_MAX || has_keys()) {
@@ -202,32 +231,73 @@ static int64_t call(unsigned link, const struct message *m, const uint8_t *bytes
     if (!peer_ready(p, &reason) && reason == LINK_STRANGER) {
         return BW_SEVERED;
     }
-    if (links[link].severed != q->severed) {
-        links[link].severed = q->severed;
-        return BW_SEVERED;
+    return links[link].severed == peer[p]->queue.severed ? BW_OK : BW_SEVERED;
+}
+
+/** Puts a call into the queue. @return why not, or BW_OK: the caller waits */
+static int64_t call(unsigned link, const struct message *m, const uint8_t *bytes)
+{
+    unsigned p = links[link].peer - 1, i;
+    struct gate_queue *q = &peer[p]->queue;
+    struct gate_message *room = call_room(p, &i);
+    int64_t result = acceptable(link, m);
+
+    if (result == BW_OK) {
+        result = links[link].untold;
     }
-    while (i < GATE_CALLS && peer[p]->call[i].number) {
-        i++;
+    links[link].severed = q->severed;
+    links[link].untold = BW_OK;
+    if (result == BW_OK && !room) {
+        result = BW_LIMIT;
     }
-    if (i == GATE_CALLS || !room || calls_unacknowledged(q) >= GATE_CALLS) {
-        return BW_LIMIT;
+    if (result == BW_OK) {
+        fill(room, link, m, bytes);
+        bw_copy_key(KEY_AT(KR_CALLER), KEY_CALL(p, i));
+        peer[p]->call[i] = (struct call){gate_queue_put(q, epoch_now()), link};
     }
-    *room =
-        (struct gate_message){.kind = GATE_CALL, .length = (uint32_t)m->length, .code = m->code};
-    memcpy(room->word, m->word, sizeof(room->word));
-    memcpy(room->name, links[link].name, sizeof(room->name));
-    memcpy(room->bytes, bytes, m->length);
-    bw_copy_key(KEY_AT(KR_CALLER), KEY_CALL(p, i));
-    peer[p]->call[i] = (struct call){gate_queue_put(q, epoch_now()), link};
-    return BW_OK;
+    return result;
+}
+
+/** The same for what is sent: nobody waits, so what has no room in the queue is held. */
+static void take_sent(unsigned link, const struct message *m, const uint8_t *bytes)
+{
+    static struct gate_message g;
+    struct peer *o = peer[links[link].peer - 1];
+    int64_t result = acceptable(link, m);
+
+    if (result == BW_OK) {
+        fill(&g, link, m, bytes);
+        result = held_put(&o->held, &g) ? BW_OK : BW_LIMIT; /* pump() goes on with it */
+    }
+    if (result != BW_OK && result != BW_SEVERED) { /* the next call meets that by itself */
+        links[link].untold = result;
+    }
 }
 
 static void serve_call(unsigned link, const struct message *m, const uint8_t *bytes)
 {
-    int64_t result = link < LINKS && links[link].peer ? call(link, m, bytes) : BW_VOID;
+    bool there = link < LINKS && links[link].peer;
 
-    if (result != BW_OK) {
-        answer_code(KEY_AT(KR_CALLER), result);
+    if (there && is_void(KEY_AT(KR_CALLER))) {
+        take_sent(link, m, bytes);
+    } else {
+        int64_t result = there ? call(link, m, bytes) : BW_VOID;
+
+        if (result != BW_OK) {
+            answer_code(KEY_AT(KR_CALLER), result);
+        }
+    }
+}
+
+/** What is held goes into the queue, as far as there is room. */
+static void pump_held(unsigned p)
+{
+    struct gate_queue *q = &peer[p]->queue;
+    struct gate_message *room;
+    unsigned i;
+
+    while ((room = call_room(p, &i)) != NULL && held_take(&peer[p]->held, room)) {
+        peer[p]->call[i] = (struct call){gate_queue_put(q, epoch_now()), LINKS};
     }
 }
 
@@ -372,7 +442,7 @@ static void delivered(unsigned p, const struct gate_message *g)
 
             memcpy(m.word, g->word, sizeof(m.word));
             o->call[i].number = 0;
-            answer(KEY_CALL(p, i), &m);
+            answer(KEY_CALL(p, i), &m); /* of what was sent: a void key */
         }
     }
 }
@@ -501,6 +571,7 @@ static void pump(void)
 
     for (unsigned p = 0; p < PEERS && peer[p]; p++) {
         gate_queue_committed(&peer[p]->queue, generation);
+        pump_held(p);
         pump_requests(p);
         pump_frames(p);
         pump_again(p);

@@ -1,7 +1,7 @@
 /*
- * `bench_asker`: publishes "echo", which answers what it is sent, and "private", which nobody may
- * open. `bench_asker DISTRICT`: sends there, over gated links, what is taken and what is not, and
- * logs each answer.
+ * `bench_asker`: publishes "echo", which answers what it is sent, and counts what is sent as COUNT,
+ * and "private", which nobody may open. `bench_asker DISTRICT`: sends there, over gated links, what
+ * is taken and what is not, and logs each answer.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +14,10 @@
 #define KR_NOTHING KEY_AT(26)
 #define KR_OWN     KEY_AT(27)
 #define KR_RELAY   KEY_AT(28)
+#define KR_COUNT   KEY_AT(29)
+
+#define COUNT   8 /* to "echo" */
+#define COUNTED 9 /* -> w0 how many */
 
 static const struct image_arguments *const arguments =
     (const struct image_arguments *)IMAGE_WINDOW(1);
@@ -22,6 +26,7 @@ static uint8_t out[GATE_BYTES_MAX + 1], in[GATE_BYTES_MAX + 1];
 static void echo(void)
 {
     struct message m = {0};
+    uint64_t counted = 0;
     uint16_t reply_to = 0;
 
     bw_assert(bw_publish_name("echo", "asker", 0) == BW_OK);
@@ -32,6 +37,8 @@ static void echo(void)
         bw_return(reply_to, &m, KEY_AT(KR_CALLER), 0);
         reply_to = m.delivery == DELIVERY_MESSAGE ? KEY_AT(KR_CALLER) : 0;
         m.string = in;
+        counted += reply_to && m.code == COUNT;
+        m.word[0] = m.code == COUNTED ? counted : m.word[0];
     }
 }
 
@@ -65,6 +72,43 @@ static int64_t call_behind_others(void)
     return call(KR_ECHO, 0, 0);
 }
 
+static void send(unsigned times)
+{
+    for (unsigned i = 0; i < times; i++) {
+        struct message m = {.code = COUNT};
+
+        bw_send(KR_ECHO, &m, 0);
+    }
+}
+
+/** How many have come, asked through another link. When this returns, the queue is empty. */
+static uint64_t counted(void)
+{
+    struct message m;
+
+    do {
+        m = (struct message){.code = COUNTED};
+        bw_wait(bw_monotonic() + 10000000);
+    } while (bw_call(KR_COUNT, &m) == BW_LIMIT);
+    return m.word[0];
+}
+
+/** What is sent comes, also what the queue has no room for yet; of what cannot be held either we
+ * are told. */
+static void send_many(void)
+{
+    uint64_t came;
+
+    send(GATE_HELD);
+    while ((came = counted()) < GATE_HELD) { /* it may overtake some */
+    }
+    say("sent", (int64_t)came);
+    send(16 * GATE_HELD);
+    counted();
+    say("sent too much", call(KR_ECHO, 0, 0));
+    say("once told", call(KR_ECHO, 0, 0));
+}
+
 static void ask(const char *district)
 {
     static char own[DISTRICT_NAME_MAX];
@@ -78,6 +122,7 @@ static void ask(const char *district)
     bw_assert(bw_link_open(district, "private", LINK_GATED, 0, KR_PRIVATE) == BW_OK);
     bw_assert(bw_link_open(district, "nothing", LINK_GATED, 0, KR_NOTHING) == BW_OK);
     bw_assert(bw_link_open(district, ".relay", LINK_GATED, 0, KR_RELAY) == BW_OK);
+    bw_assert(bw_link_open(district, "echo", LINK_GATED, 0, KR_COUNT) == BW_OK);
     say("own district", bw_link_open(own, "echo", LINK_GATED, 0, KR_OWN));
     while (call(KR_ECHO, 0, 0) == BW_ABSENT) { /* it has not published yet */
     }
@@ -94,6 +139,7 @@ static void ask(const char *district)
         bw_wait(bw_monotonic() + 10000000);
     }
     say("later", call(KR_ECHO, 0, 0));
+    send_many();
     say("done", 0);
     for (;;) {
         bw_wait(BW_NO_DEADLINE);

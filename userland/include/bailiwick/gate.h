@@ -11,6 +11,10 @@
  *   BW_ARGUMENT  a key came with it, or the string is too long: nothing was sent
  *   BW_ABSENT    nothing is published under that name there
  *   BW_REFUSED   this district may not open it
+ *
+ * Who sends instead of calling does not wait, and hears nothing. What does not fit the queue yet is
+ * held, GATE_HELD messages for each district; if one cannot be taken, the next call through that
+ * link is not made, and answers why: BW_LIMIT, BW_ARGUMENT or BW_SEVERED.
  */
 #ifndef BAILIWICK_GATE_H
 #define BAILIWICK_GATE_H
@@ -18,6 +22,7 @@
 #include <bailiwick/link.h>
 
 #define GATE_CALLS     8u /* to one district, not answered yet */
+#define GATE_HELD      64u
 #define GATE_BYTES_MAX 4096u
 
 enum gate_order {
