@@ -18,23 +18,15 @@
 #include <bailiwick/access.h>
 #include <bailiwick/image.h>
 #include <bailiwick/program.h>
-#include "held.h"
-#include "worker.h"
+#include "peers.h"
 
-#define KR_PEERS       24 /* node: named links */
-#define KEY_PEER(p)    KEY_IN_NODE(KR_PEERS, (p))
-#define KR_CALLS       25 /* node: resume keys of those who wait */
-#define KEY_CALL(p, i) KEY_IN_NODE(KR_CALLS, (p)*GATE_CALLS + (i))
-#define KR_SERVER      KEY_AT(29)
-#define KR_LINK        KEY_AT(30)
+#define KR_PEERS    24 /* node: named links */
+#define KEY_PEER(p) KEY_IN_NODE(KR_PEERS, (p))
+#define KR_SERVER   KEY_AT(29)
 
 #define NAME        ".gate"
-#define BADGE_GATES 0u  /* messages of other gates */
-#define BADGE_LINK  2u  /* posted: a link has changed */
-#define BADGE_FIRST 16u /* messages through the gated link with this number, or a higher one */
-#define PEERS       32u
-#define LINKS       64u
-_Static_assert(PEERS *GATE_CALLS <= BW_NODE_SLOTS, "a slot for each call");
+#define BADGE_GATES 0u /* messages of other gates */
+#define BADGE_LINK  2u /* posted: a link has changed */
 
 #define RETRY_NS     1000000ull /* the other gate was busy; first look for a commit */
 #define LOOK_PART    8u /* after having waited so long, it is looked for after 1/8 of that */
@@ -42,27 +34,7 @@ _Static_assert(PEERS *GATE_CALLS <= BW_NODE_SLOTS, "a slot for each call");
 #define AGAIN_NS     500000000ull /* nothing was heard: once more, then ever more rarely */
 #define AGAIN_MAX_NS 32000000000ull
 
-static struct peer {
-    char name[DISTRICT_NAME_MAX];
-    uint64_t connection;
-    struct gate_queue queue;
-    struct held_list held;
-    struct call {
-        uint64_t number; /* 0: none */
-        unsigned link;   /* LINKS: it was sent, nobody waits */
-    } call[GATE_CALLS];
-    struct request request[GATE_CALLS];
-    uint64_t request_number[GATE_CALLS];
-    bw_time_t again, patience; /* when something is sent again, and how long after the last time */
-} * peer[PEERS];
-
-static struct link {
-    unsigned peer;    /* + 1; 0: free */
-    uint64_t severed; /* how often its queue was when its user last heard of that */
-    int64_t untold;   /* why something sent was not taken, for the next call */
-    char name[LINK_NAME_MAX];
-} links[LINKS];
-
+struct peer *peer[PEERS];
 static struct incarnation incarnation;
 static bw_time_t deadline;      /* when to look again */
 static bw_time_t waiting_since; /* for a commit; 0: not */
@@ -75,7 +47,7 @@ static void look_after(bw_time_t ns)
     deadline = then < deadline ? then : deadline;
 }
 
-static uint64_t epoch_now(void)
+uint64_t epoch_now(void)
 {
     struct incarnation now;
 
@@ -91,8 +63,7 @@ static struct gate_run this_run(void)
     return (struct gate_run){incarnation.count, incarnation.random};
 }
 
-/** Whether frames can go to a peer. A new connection is a new session. */
-static bool peer_ready(unsigned p, enum link_reason *reason)
+bool peer_ready(unsigned p, enum link_reason *reason)
 {
     uint64_t connection;
     enum link_state state = bw_link_state(KEY_PEER(p), &connection, reason);
@@ -106,8 +77,7 @@ static bool peer_ready(unsigned p, enum link_reason *reason)
     return state == LINK_LIVE;
 }
 
-/** The peer of that name, which is made if need be. @return PEERS: there is no room */
-static unsigned find_peer(const char *name)
+unsigned find_peer(const char *name)
 {
     unsigned p = 0;
 
@@ -130,22 +100,6 @@ static unsigned find_peer(const char *name)
     return p;
 }
 
-/* --- calls of programs here ----------------------------------------------------------------------
- */
-
-static void answer(uint16_t key, struct message *m)
-{
-    bw_send(key, m, 0); /* a caller at home; one who is gone does not mind */
-    bw_drop_key(key);
-}
-
-static void answer_code(uint16_t key, int64_t code)
-{
-    struct message m = {.code = code};
-
-    answer(key, &m);
-}
-
 /** All calls to and from a peer are void. */
 static void severed(unsigned p)
 {
@@ -154,194 +108,13 @@ static void severed(unsigned p)
     bw_log("gate: one of this district and %s has gone back farther than it had told the other: "
            "all calls between them are void",
            o->name);
-    held_drop(&o->held);
+    calls_severed(p);
     for (unsigned i = 0; i < GATE_CALLS; i++) {
-        if (o->call[i].number) {
-            o->call[i].number = 0;
-            if (o->call[i].link < LINKS) {
-                links[o->call[i].link].severed = o->queue.severed;
-                answer_code(KEY_CALL(p, i), BW_SEVERED);
-            }
-        }
         if (o->request[i].state == REQUEST_READY) {
             o->request[i].state = REQUEST_FREE;
         }
         o->request[i].forgotten = true;
     }
-}
-
-static unsigned calls_unacknowledged(const struct gate_queue *q)
-{
-    unsigned n = 0;
-
-    for (uint64_t i = q->acked + 1; i <= q->last; i++) {
-        n += q->outbox[i % GATE_OUTBOX].kind == GATE_CALL;
-    }
-    return n;
-}
-
-/** Where the next call goes, or what is sent: they take the same places, of which the other gate
- * has as many. @return NULL: there is no room now */
-static struct gate_message *call_room(unsigned p, unsigned *i)
-{
-    struct gate_queue *q = &peer[p]->queue;
-
-    for (*i = 0; *i < GATE_CALLS && peer[p]->call[*i].number; ++*i) {
-    }
-    return *i < GATE_CALLS && calls_unacknowledged(q) < GATE_CALLS ? gate_queue_room(q) : NULL;
-}
-
-static bool is_void(uint16_t key)
-{
-    struct message m = {.send = {key}};
-
-    bw_self(SELF_IDENTIFY, &m);
-    return (m.word[0] & 0xff) == KEY_VOID;
-}
-
-/** Whether keys came with a message. */
-static bool has_keys(void)
-{
-    for (unsigned i = 0; i < BW_MESSAGE_KEYS; i++) {
-        if (!is_void(KEY_AT(KR_ARGUMENT + i))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void fill(struct gate_message *g, unsigned link, const struct message *m,
-                 const uint8_t *bytes)
-{
-    *g = (struct gate_message){.kind = GATE_CALL, .length = (uint32_t)m->length, .code = m->code};
-    memcpy(g->word, m->word, sizeof(g->word));
-    memcpy(g->name, links[link].name, sizeof(g->name));
-    memcpy(g->bytes, bytes, m->length);
-}
-
-/** Whether a message can be taken at all. */
-static int64_t acceptable(unsigned link, const struct message *m)
-{
-    unsigned p = links[link].peer - 1;
-    enum link_reason reason;
-
-    if (m->cut || m->length > GATE_BYTES_MAX || has_keys()) {
-        return BW_ARGUMENT;
-    }
-    if (!peer_ready(p, &reason) && reason == LINK_STRANGER) {
-        return BW_SEVERED;
-    }
-    return links[link].severed == peer[p]->queue.severed ? BW_OK : BW_SEVERED;
-}
-
-/** Puts a call into the queue. @return why not, or BW_OK: the caller waits */
-static int64_t call(unsigned link, const struct message *m, const uint8_t *bytes)
-{
-    unsigned p = links[link].peer - 1, i;
-    struct gate_queue *q = &peer[p]->queue;
-    struct gate_message *room = call_room(p, &i);
-    int64_t result = acceptable(link, m);
-
-    if (result == BW_OK) {
-        result = links[link].untold;
-    }
-    links[link].severed = q->severed;
-    links[link].untold = BW_OK;
-    if (result == BW_OK && !room) {
-        result = BW_LIMIT;
-    }
-    if (result == BW_OK) {
-        fill(room, link, m, bytes);
-        bw_copy_key(KEY_AT(KR_CALLER), KEY_CALL(p, i));
-        peer[p]->call[i] = (struct call){gate_queue_put(q, epoch_now()), link};
-    }
-    return result;
-}
-
-/** The same for what is sent: nobody waits, so what has no room in the queue is held. */
-static void take_sent(unsigned link, const struct message *m, const uint8_t *bytes)
-{
-    static struct gate_message g;
-    struct peer *o = peer[links[link].peer - 1];
-    int64_t result = acceptable(link, m);
-
-    if (result == BW_OK) {
-        fill(&g, link, m, bytes);
-        result = held_put(&o->held, &g) ? BW_OK : BW_LIMIT; /* pump() goes on with it */
-    }
-    if (result != BW_OK && result != BW_SEVERED) { /* the next call meets that by itself */
-        links[link].untold = result;
-    }
-}
-
-static void serve_call(unsigned link, const struct message *m, const uint8_t *bytes)
-{
-    bool there = link < LINKS && links[link].peer;
-
-    if (there && is_void(KEY_AT(KR_CALLER))) {
-        take_sent(link, m, bytes);
-    } else {
-        int64_t result = there ? call(link, m, bytes) : BW_VOID;
-
-        if (result != BW_OK) {
-            answer_code(KEY_AT(KR_CALLER), result);
-        }
-    }
-}
-
-/** What is held goes into the queue, as far as there is room. */
-static void pump_held(unsigned p)
-{
-    struct gate_queue *q = &peer[p]->queue;
-    struct gate_message *room;
-    unsigned i;
-
-    while ((room = call_room(p, &i)) != NULL && held_take(&peer[p]->held, room)) {
-        peer[p]->call[i] = (struct call){gate_queue_put(q, epoch_now()), LINKS};
-    }
-}
-
-static int64_t open_link(const struct link_params *params)
-{
-    char own[DISTRICT_NAME_MAX];
-    struct message m = {.buffer = own, .size = sizeof(own)};
-    unsigned i = 0, p;
-
-    bw_self(SELF_DISTRICT, &m);
-    if (params->district[0] == 0 || params->name[0] == 0 ||
-        params->district[DISTRICT_NAME_MAX - 1] || params->name[LINK_NAME_MAX - 1] ||
-        strncmp(own, params->district, sizeof(own)) == 0) {
-        return BW_ARGUMENT;
-    }
-    while (i < LINKS && links[i].peer) {
-        i++;
-    }
-    if (i == LINKS || (p = find_peer(params->district)) == PEERS) {
-        return BW_LIMIT;
-    }
-    m = (struct message){.code = DOMAIN_MAKE_START, .word = {BADGE_FIRST + i}, .take = {KR_LINK}};
-    if (bw_call(KEY_AT(KR_SELF), &m) != BW_OK) {
-        return m.code;
-    }
-    links[i] = (struct link){.peer = p + 1, .severed = peer[p]->queue.severed};
-    memcpy(links[i].name, params->name, strlen(params->name));
-    return BW_OK;
-}
-
-static void serve_program(const struct message *m, const uint8_t *bytes)
-{
-    static struct link_params params;
-    struct message reply = {.code = BW_ORDER};
-
-    if (m->code == GATE_OPEN) {
-        reply.code = BW_ARGUMENT;
-        if (m->length == sizeof(params)) {
-            memcpy(&params, bytes, sizeof(params));
-            reply.code = open_link(&params);
-        }
-        reply.send[0] = reply.code == BW_OK ? KR_LINK : 0;
-    }
-    answer(KEY_AT(KR_CALLER), &reply);
 }
 
 /* --- calls of others
@@ -436,15 +209,7 @@ static void delivered(unsigned p, const struct gate_message *g)
         o->request[i].state = REQUEST_READY;
         return;
     }
-    for (i = 0; i < GATE_CALLS; i++) {
-        if (o->call[i].number && o->call[i].number == g->to) {
-            struct message m = {.code = g->code, .string = g->bytes, .length = g->length};
-
-            memcpy(m.word, g->word, sizeof(m.word));
-            o->call[i].number = 0;
-            answer(KEY_CALL(p, i), &m); /* of what was sent: a void key */
-        }
-    }
+    calls_answered(p, g);
 }
 
 /* --- frames --------------------------------------------------------------------------------------
@@ -571,7 +336,7 @@ static void pump(void)
 
     for (unsigned p = 0; p < PEERS && peer[p]; p++) {
         gate_queue_committed(&peer[p]->queue, generation);
-        pump_held(p);
+        calls_pump(p);
         pump_requests(p);
         pump_frames(p);
         pump_again(p);
@@ -653,9 +418,9 @@ int main_native(uint64_t word)
         } else if (m.delivery == DELIVERY_MESSAGE && m.badge == BADGE_GATES) {
             serve_frame(&m, &in.frame);
         } else if (m.delivery == DELIVERY_MESSAGE && m.badge == BADGE_PROGRAMS) {
-            serve_program(&m, in.bytes);
+            calls_open(&m, in.bytes);
         } else if (m.delivery == DELIVERY_MESSAGE) {
-            serve_call(m.badge - BADGE_FIRST, &m, in.bytes);
+            calls_serve(m.badge - BADGE_FIRST, &m, in.bytes);
         }
     }
 }
