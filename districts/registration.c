@@ -169,7 +169,7 @@ void registration_call(void)
 
         if (sscanf(at, "stored %u running%n", &n, &end) == 1 && end > 0) {
             snprintf(name, sizeof(name), "store%u", n);
-            if (bw_find(name, KR_CALLED) == BW_OK) {
+            if (bw_find_now(name, KR_CALLED) == BW_OK) { /* else it registers by itself, or ends */
                 bw_post(KR_CALLED);
             }
         }

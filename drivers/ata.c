@@ -1,7 +1,7 @@
 /*
  * The driver of the ATA disks at one controller: two channels of two drives. Each disk found is
- * "diskN" with N from our word on, a client and a window of its own (block.h); a channel works at
- * one request at a time, for its two disks in turn.
+ * "diskN" with N from our word on; it and each of its parts has a client and a window of its own
+ * (block.h); a channel works at one request at a time, for all that are on its two disks in turn.
  *
  * Posts are only hints: whatever comes, all channels and rings are looked at. Interrupt lines are
  * edge triggered; one is let through again when the channel's answer has been taken.
@@ -14,22 +14,21 @@
 
 #define KR_FUNCTION (KR_PROGRAM + PCI_FUNCTION)
 #define KR_NUCLEUS  (KR_PROGRAM + 4)
-#define KR_CLIENTS  11 /* .. 14 */
-#define KR_GIVEN    (KR_ARGUMENT + 2)
 #define KR_CHANNELS 24 /* PCI_CHANNEL's four keys for each */
 
 #define CHANNELS    2u
 #define DISKS       (2 * CHANNELS)
+#define SERVERS_MAX (DISKS + BLOCK_PARTS)
 #define TABLES_AT   0x10000000ul /* the bus masters' */
-#define WINDOWS_AT  0x20000000ul
-#define WINDOW_SIZE (BLOCK_WINDOW_PAGES * BW_PAGE_SIZE)
-#define POST_IRQ    1u /* both lines' */
-#define POST_SUBMIT 2u /* .. 5: the disks' clients */
+#define POST_IRQ    1u           /* both lines' */
 
 static struct ata_channel channels[CHANNELS];
-static struct block_server servers[DISKS];
-static unsigned entries[CHANNELS]; /* in the ring: the request that the channel works at */
-static unsigned turns[CHANNELS];   /* the drive that is asked first for the next one */
+static struct block_server servers[SERVERS_MAX]; /* the disks, then their parts */
+static unsigned count = DISKS;                   /* of these */
+/* the request that a channel works at: of which server, and its entry in the ring */
+static struct block_server *working[CHANNELS];
+static unsigned entries[CHANNELS];
+static unsigned turns[CHANNELS]; /* who is asked first for the next one */
 
 static uint16_t channel_key(unsigned n, enum pci_channel_key which)
 {
@@ -39,7 +38,7 @@ static uint16_t channel_key(unsigned n, enum pci_channel_key which)
 static void finish(unsigned n, enum ata_outcome outcome)
 {
     struct ata_channel *c = &channels[n];
-    struct block_server *s = &servers[2 * n + c->working];
+    struct block_server *s = working[n];
 
     if (outcome == ATA_TIMEOUT) {
         bw_log("disk%llu: does not answer\n", (unsigned long long)s->number);
@@ -57,19 +56,19 @@ static bool begin(unsigned n)
         [BLOCK_READ] = ATA_READ, [BLOCK_WRITE] = ATA_WRITE, [BLOCK_FLUSH] = ATA_FLUSH};
     struct block_request r;
 
-    for (unsigned i = 0; i < 2; i++) {
-        unsigned drive = turns[n];
-        struct block_server *s = &servers[2 * n + drive];
+    for (unsigned i = 0; i < count; i++) {
+        struct block_server *s = &servers[turns[n]];
         uint64_t offset;
         enum ata_outcome outcome;
 
-        turns[n] = !drive;
-        if (!block_next(s, &r, &entries[n])) {
+        turns[n] = (turns[n] + 1) % count;
+        if (s->unit / 2 != n || !block_next(s, &r, &entries[n])) {
             continue;
         }
         block_taken(s);
+        working[n] = s;
         offset = r.operation == BLOCK_FLUSH ? 0 : (uint64_t)r.page * BW_PAGE_SIZE;
-        outcome = ata_begin(&channels[n], drive,
+        outcome = ata_begin(&channels[n], s->unit % 2,
                             &(struct ata_request){.operation = operation[r.operation],
                                                   .sector = r.sector,
                                                   .sectors = r.sectors,
@@ -98,7 +97,7 @@ static void work(void)
         }
         unmask.code = IRQ_UNMASK;
     }
-    for (unsigned n = 0; n < DISKS; n++) {
+    for (unsigned n = 0; n < count; n++) {
         block_tell(&servers[n]);
     }
 }
@@ -109,8 +108,10 @@ static bw_time_t deadline(void)
                                                        : channels[1].deadline;
 }
 
-static void serve(struct block_server *s, struct message *m)
+static void serve(unsigned place, struct message *m)
 {
+    struct block_server *s = &servers[place];
+
     if (m->code == BLOCK_OPEN) {
         block_close(s);
         while (s->in_flight) {
@@ -118,7 +119,7 @@ static void serve(struct block_server *s, struct message *m)
             work();
         }
     }
-    block_serve(s, m);
+    block_serve(servers, place, &count, SERVERS_MAX, KEY_AT(KR_NUCLEUS), m);
 }
 
 /* --- the start ----------------------------------------------------------------------------------
@@ -177,14 +178,9 @@ static void open_disk(unsigned n, uint64_t number)
     struct block_server *s = &servers[n];
     int64_t result;
 
-    *s = (struct block_server){.number = number,
-                               .window = WINDOWS_AT + n * WINDOW_SIZE,
-                               .badge = (uint8_t)(POST_SUBMIT + n),
-                               .client = (uint8_t)(KR_CLIENTS + n),
-                               .given = KR_GIVEN,
-                               .capacity = d->sectors,
-                               .can_flush = d->flush};
-    result = block_make_window(s, KEY_AT(KR_NUCLEUS));
+    *s = (struct block_server){
+        .number = number, .unit = n, .capacity = d->sectors, .can_flush = d->flush};
+    result = block_make_window(s, n, KEY_AT(KR_NUCLEUS));
     if (result < 0) {
         bw_log("disk%llu: no window: %lld\n", (unsigned long long)number, (long long)result);
         return;
@@ -202,6 +198,9 @@ static bool find_disks(uint64_t first)
     int64_t result = make_tables(&physical);
     bool any = false;
 
+    if (result >= 0) {
+        result = block_prepare();
+    }
     for (unsigned n = 0; n < CHANNELS && result >= 0; n++) {
         result = open_channel(n, physical);
     }
@@ -233,8 +232,8 @@ int main_native(uint64_t word)
         reply = m.delivery == DELIVERY_MESSAGE ? KEY_AT(KR_CALLER) : 0;
         if (!reply) {
             work();
-        } else if (m.badge >= POST_SUBMIT && m.badge < POST_SUBMIT + DISKS) {
-            serve(&servers[m.badge - POST_SUBMIT], &m);
+        } else if (m.badge >= BLOCK_POST_SUBMIT && m.badge < BLOCK_POST_SUBMIT + count) {
+            serve(m.badge - BLOCK_POST_SUBMIT, &m);
         } else {
             m.code = BW_ORDER;
         }

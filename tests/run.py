@@ -172,6 +172,7 @@ def jobs(long):
     yield 'ata', system('ioerrors', 'a_district_is_made', 'writes_fail', 'flushes_fail', 'reads_fail', '--disk', 'ide',
                         '--seed', str(SEED), '--sessions', '4' if long else '1')
     yield 'bochs', system('bochs', '--seed', str(SEED))
+    yield 'image', system('image')
     yield 'host', system('host')
     yield 'locks', system('locks')
     yield 'fuzz', system('fuzz', *(['--long'] if long else []), '--seed', str(SEED))

@@ -14,6 +14,7 @@
 #include "copies.h"
 #include "history.h"
 #include "journal.h"
+#include "parts.h"
 #include "scrub.h"
 #include "whole.h"
 
@@ -579,7 +580,21 @@ static void tell_roots(void)
     }
 }
 
-/** Opens disk and store. @return false if it is no store at all */
+/** The disk is not a store. @return whether there is something to be served all the same */
+static bool look_for_parts(void)
+{
+    enum parts found = parts_look(server.line.message, sizeof(server.line.message));
+
+    if (found == PARTS_REFUSED) {
+        server.line.error = BW_DAMAGED;
+        server_event(EVENT_DAMAGE, true, "%s", server.line.message);
+    } else if (found != PARTS_OFFERED) {
+        bw_log("stored: disk%llu is not a district store", (unsigned long long)server.disk);
+    }
+    return found == PARTS_REFUSED;
+}
+
+/** Opens disk and store. @return false if there is none, and nothing else to be served */
 static bool open_all(void)
 {
     int64_t result = disk_open(server.disk);
@@ -596,8 +611,7 @@ static bool open_all(void)
         error = server_open_store();
     }
     if (error == STORE_FOREIGN) {
-        bw_log("stored: disk%llu is not a district store", (unsigned long long)server.disk);
-        return false;
+        return look_for_parts();
     }
     if (error == STORE_OK) {
         tell_roots();

@@ -109,10 +109,10 @@ def without(folder, name):
 
 
 class Machine:
-    """emulator: 'qemu' or 'bochs'. disk, of QEMU: 'virtio' or 'ide'."""
+    """emulator: 'qemu' or 'bochs'. disk, of QEMU: 'virtio' or 'ide'. image: a disk that it boots from."""
 
     def __init__(self, stores, memory=256, extra=(), name='machine', nucleus=None, kvm=True, echo=False,
-                 boot=BOOT, emulator='qemu', disk='virtio'):
+                 boot=BOOT, emulator='qemu', disk='virtio', image=None):
         os.makedirs(os.path.join(SCRATCH, 'log'), exist_ok=True)
         self.log_path = os.path.join(SCRATCH, 'log', '%s-%d-%d.log' % (name, os.getpid(), next(numbers)))
         self.log = open(self.log_path, 'w', encoding='utf-8', errors='replace')
@@ -123,6 +123,8 @@ class Machine:
                    '--log', self.log_path.replace('.log', '.nucleus')]
         for store in stores:
             command += ['--store', store]
+        if image:
+            command += ['--image', image]
         if not kvm:
             command.append('--no-kvm')
         environment = dict(os.environ, BW_BUILT='1', BW_BOOT=boot)

@@ -62,7 +62,7 @@ const struct policy policies[] = {
     {.program = "virtio_blk",
      .when = START_ON_DEMAND,
      .device = true,
-     .publish = "disk#",
+     .publish = "virtio_blk# disk*",
      .grants = {{GRANT_HANDED, 0, 0},
                 {GRANT_HANDED, 0, 0},
                 {GRANT_HANDED, 0, 0},

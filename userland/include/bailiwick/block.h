@@ -7,8 +7,11 @@
  *               -> k0: a segment of height 1 (BLOCK_WINDOW_PAGES pages), physically contiguous
  * memory that both share; -> k1: start key that the client posts to when it has put requests there.
  *                  One client at a time; opening again ends the earlier one's.
- * Then all traffic goes through the shared window: page 0 is a struct block_ring, pages 1.. are
- * data.
+ *   BLOCK_PART  w0 first sector, w1 sectors, w2 n, 1 or more: that part is a disk of its own from
+ * now on, with a window of its own, whose clients cannot reach beyond it: BLOCK_PART_OF(N, n) of
+ * "diskN", at the same driver. Of a whole disk only. BW_ARGUMENT: not within it, or another part is
+ * in the way. BW_LIMIT: too many Then all traffic goes through the shared window: page 0 is a
+ * struct block_ring, pages 1.. are data.
  *
  * The client fills ring.request[i % BLOCK_RING], then advances `submitted` (a release store) and
  * posts. The driver takes requests from its own count up to `submitted`, keeps several in flight,
@@ -25,7 +28,13 @@
 enum block_order {
     BLOCK_INFO = 1,
     BLOCK_OPEN = 2,
+    BLOCK_PART = 3,
 };
+
+/* The numbers of disks: "disk3" is a whole one, "disk203" the second part of it. */
+#define BLOCK_WHOLE_MAX     100u
+#define BLOCK_PART_OF(d, n) ((d) + (n) * (uint64_t)BLOCK_WHOLE_MAX)
+#define BLOCK_PART_MAX      128u
 
 #define BLOCK_WINDOW_PAGES 256u
 #define BLOCK_RING         64u
