@@ -101,16 +101,18 @@ static int64_t plan_members(unsigned slot, const uint64_t *generation, uint64_t 
 {
     struct entry *e = registry_entry(slot);
     struct district_line line;
+    bool asked;
 
     p->members = p->bond.members;
     for (unsigned i = 0; i < p->members; i++) {
         p->slot[i] = bond_slot(&p->bond, i);
         lifecycle_line(p->slot[i], &line);
-        p->current[i] = line.bond.instant == instant && !(generation && p->slot[i] == slot);
+        asked = generation && p->slot[i] == slot;
+        p->current[i] = line.bond.instant == instant && !(asked && line.generation != *generation);
         if (p->current[i]) {
             continue;
         }
-        if (generation && p->slot[i] == slot) {
+        if (asked) {
             p->generation[i] = *generation;
         } else if (!find_instant(p->slot[i], instant, &p->generation[i])) {
             registry_say(e, "%s, which is bonded with it, does not keep the generation that %s",

@@ -102,7 +102,10 @@ static void serve_rollback(unsigned slot, uint64_t generation, struct message *r
     if (!e->running) {
         reply->code = BW_REFUSED;
     } else if (!lifecycle_keeps(slot, generation)) {
-        reply->code = BW_ARGUMENT;
+        reply->code = BW_ABSENT;
+        registry_say(e, "generation %llu is not kept any more; see 'generations %s'",
+                     (unsigned long long)generation, e->name);
+        reply_refused(slot, reply);
     } else if ((reply->code = bond_plan(slot, &generation, false, &plan)) != BW_OK) {
         reply_refused(slot, reply);
     } else {

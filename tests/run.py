@@ -160,7 +160,7 @@ def jobs(long):
     yield 'links', system('links')
     yield 'gated', system('gated', *(['--kills', '300'] if long else []), '--seed', str(SEED))
     yield 'bonds', system('bonds', '--cuts', '60' if long else '6', '--seed', str(SEED))
-    for kind in ('plain_links', 'gated_links'):
+    for kind in ('plain_links', 'gated_links', 'bonded_districts'):
         yield 'storm', system('storm', kind, '--seed', str(SEED), '--faults', '1000' if long else '50')
     yield 'many', system('many')
     yield 'neighbour', system('neighbour')

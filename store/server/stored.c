@@ -198,6 +198,9 @@ static int64_t claim(struct district_params *params, uint64_t generation)
     }
     store_info(server.store, &info);
     fresh = info.incarnation == 0;
+    if (info.in_doubt && (generation == STORE_NEWEST || generation == info.current)) {
+        return refused(BW_REFUSED, "whether its newest generation counts has not been decided");
+    }
     if (generation == STORE_NEWEST && info.crash_policy == POLICY_STOPS &&
         !whole_generation(info.current)) {
         whole_choice(server.line.message, sizeof(server.line.message));

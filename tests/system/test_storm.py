@@ -115,12 +115,16 @@ class Storm:
         if not re.search(r'%s: runs from generation \d+' % name, text):
             raise AssertionError('rollback %s: %r' % (name, text))
 
-    def checkpoint(self, name):
-        run = re.search(r'^%s +(?:running|starting) +\d+ +(\d+) ' % name, self.machine.command('districts'), re.MULTILINE)
-        if not run:
+    def incarnation(self, name):
+        found = re.search(r'^%s +(?:running|starting) +\d+ +(\d+) ' % name, self.machine.command('districts'), re.MULTILINE)
+        if not found:
             raise AssertionError('%s does not run' % name)
+        return int(found.group(1))
+
+    def checkpoint(self, name):
+        run = self.incarnation(name)
         self.look()
-        made = self.oracle.changes(name, int(run.group(1)))
+        made = self.oracle.changes(name, run)
         self.oracle.acknowledged(name, self.machine.checkpoint(name), made)
 
     def power_cut(self):
@@ -155,6 +159,9 @@ class Storm:
         """The teller comes to rest; the oracle looks at all transfers."""
         self.start(WHISTLE)
         self.wait_for('the teller rests', lambda: self.oracle.rests)
+        for name in TILLS:
+            run = self.incarnation(name)
+            self.wait_for('word of %s' % name, lambda: self.oracle.tills[name].run == run)
         total = self.oracle.check_rest()
         self.machine.command('kill ' + WHISTLE)
         self.progress(1)
