@@ -146,9 +146,13 @@ end:
         last++; instant = last; ready = 0; phase = WRITING;
         for (i : 0 .. MEMBERS - 1) {
             frozen[i] = instant; under[i] = instant; held[i] = false;
-            report[i] = NOTHING; said[i] = 0
+            report[i] = NOTHING; said[i] = 0;
+            if
+            :: doubt[i] -> at[i] = before[i]; doubt[i] = false /* nobody has said that it counts */
+            :: else
+            fi
         }
-        i = 0 }
+        i = 0; check() }
     :: atomic { report[0] != NOTHING -> what = report[0]; t = said[0]; report[0] = NOTHING; said[0] = 0;
         if :: what == READY -> hear_ready(0, t) :: else -> hear_at(0, t) fi; what = 0; t = 0; check() }
     :: atomic { report[1] != NOTHING -> what = report[1]; t = said[1]; report[1] = NOTHING; said[1] = 0;
@@ -217,7 +221,14 @@ end:
 #if BROKEN != 6
             at[i] = at[0];
 #endif
+#if BROKEN == 8
+            if /* it runs from what is in doubt, and its store is not told */
+            :: doubt[i] && before[i] != at[i]
+            :: else -> before[i] = at[i]; doubt[i] = false
+            fi
+#else
             before[i] = at[i]; doubt[i] = false
+#endif
         }
         i = 0;
         assert(at[1] == at[0] && at[2] == at[0]) }                       /* 4 */
