@@ -188,18 +188,23 @@ def jobs(long):
 def run(chosen):
     """Runs the jobs, two at a time; prints each one's result as it comes. @return (name, output, passed, failed)"""
     begin = time.monotonic()
+
+    def timed(job):
+        since = time.monotonic()
+        return job(), time.monotonic() - since
+
     with concurrent.futures.ThreadPoolExecutor(max(2, (os.cpu_count() or 2))) as pool:
         started = {}
         # What SCons runs uses all processors and one lock file: one after the other, before the machines.
         for name, job in [j for j in chosen if j[0] in THROUGH_SCONS + LONG]:
-            started[pool.submit(job)] = name
+            started[pool.submit(timed, job)] = name
             concurrent.futures.wait(started)
         for name, job in [j for j in chosen if j[0] not in THROUGH_SCONS + LONG]:
-            started[pool.submit(job)] = name
+            started[pool.submit(timed, job)] = name
         for done in concurrent.futures.as_completed(started):
-            output, good, bad = done.result()
-            print('==== %s: %d passed, %d failed (after %.0f s)' %
-                  (started[done], good, bad, time.monotonic() - begin), flush=True)
+            (output, good, bad), took = done.result()
+            print('==== %s: %d passed, %d failed (%.0f s, after %.0f s)' %
+                  (started[done], good, bad, took, time.monotonic() - begin), flush=True)
             if output.strip():
                 print(output.rstrip(), flush=True)
             yield started[done], output, good, bad
