@@ -1,8 +1,14 @@
-"""A PC's screen and keyboard as somebody in front of it has them: keys by QEMU's `sendkey`, and the text that is
-recognised on a picture (`screendump`) by comparing its cells with the font of the machine's own VGA BIOS."""
+"""A PC's screen and keyboard as somebody in front of it has them: keys are pressed, and the text is recognised on a
+picture by comparing its cells with the font of the VGA BIOS.
+
+    Screen(monitor)      of QEMU, by its monitor: `sendkey` and `screendump`
+    BochsScreen(log)     of Bochs, which shows it to whom asks by the protocol of VNC (RFC 6143)
+"""
 import os
 import re
+import select
 import socket
+import struct
 import time
 
 from machine import SLOW, MachineError
@@ -14,6 +20,7 @@ KEYS = {' ': 'spc', '\r': 'ret', '\n': 'ret', '\t': 'tab', '-': 'minus', '=': 'e
         ']': 'bracket_right', ';': 'semicolon', "'": 'apostrophe', '`': 'grave_accent', '\\': 'backslash', ',': 'comma',
         '.': 'dot', '/': 'slash', '\x1b': 'esc', '\x7f': 'backspace', '*': 'shift-8'}
 SHIFTED = dict(zip('!@#$%^&()_+{}|:"~<>?', '1234567890-=[]\\;\'`,./'.replace('8', '')))
+NAMED = {name: c for c, name in KEYS.items()}
 CURSOR_LINES = slice(14, 16)  # of a cell, where the cursor may be
 
 
@@ -84,7 +91,36 @@ class Picture:
         return '\n'.join(self.lines)
 
 
-class Screen:
+class Typist:
+    """Who types and looks, by the `press` and `picture` of a kind of screen."""
+
+    def type(self, text):
+        for c in text:
+            if c in KEYS:
+                self.press(KEYS[c])
+            elif c in SHIFTED:
+                self.press('shift-' + KEYS.get(SHIFTED[c], SHIFTED[c]))
+            else:
+                self.press('shift-' + c.lower() if c.isupper() else c)
+
+    def expect(self, pattern, timeout=30):
+        """Waits until a regular expression is on the screen; returns the picture."""
+        return self.wait(lambda picture: re.search(pattern, picture.text, re.MULTILINE), repr(pattern), timeout)
+
+    def expect_lines(self, lines, first=0):
+        """Waits until these lines are what is seen from line `first` on."""
+        self.wait(lambda picture: picture.lines[first:first + len(lines)] == lines, '\n'.join(lines))
+
+    def wait(self, is_right, what, timeout=30):
+        end = time.monotonic() + timeout * SLOW
+        while not is_right(picture := self.picture()):
+            if time.monotonic() > end:
+                raise MachineError('%s does not come on the screen, which shows\n%s' % (what, picture.text))
+            time.sleep(0.05)
+        return picture
+
+
+class Screen(Typist):
     """Of a machine that was started with `arguments(path)`."""
 
     def __init__(self, monitor):
@@ -137,33 +173,73 @@ class Screen:
                     raise MachineError('nobody takes what is typed')
                 time.sleep(0.005)
 
-    def type(self, text):
-        for c in text:
-            if c in KEYS:
-                self.press(KEYS[c])
-            elif c in SHIFTED:
-                self.press('shift-' + KEYS.get(SHIFTED[c], SHIFTED[c]))
-            else:
-                self.press('shift-' + c.lower() if c.isupper() else c)
-
     def picture(self):
         path = os.path.splitext(self.path)[0] + '.ppm'
         self.command('screendump ' + path)
         with open(path, 'rb') as f:
             return Picture(f.read())
 
-    def expect(self, pattern, timeout=30):
-        """Waits until a regular expression is on the screen; returns the picture."""
-        return self.wait(lambda picture: re.search(pattern, picture.text, re.MULTILINE), repr(pattern), timeout)
 
-    def expect_lines(self, lines, first=0):
-        """Waits until these lines are what is seen from line `first` on."""
-        self.wait(lambda picture: picture.lines[first:first + len(lines)] == lines, '\n'.join(lines))
+class BochsScreen(Typist):
+    """Of a machine that was started with ARGUMENTS; `log` is that of Bochs. Pixels are of 8 bits, BBGGGRRR."""
+    ARGUMENTS = ['display_library: rfb, options="timeout=0"']  # no waiting for somebody who looks
+    BAR = 32  # rows of pixels of Bochs's own above the machine's
+    KEYSYMS = {'ret': 0xff0d, 'esc': 0xff1b, 'tab': 0xff09, 'backspace': 0xff08, 'spc': 0x20, 'shift': 0xffe1,
+               'ctrl': 0xffe3, 'alt': 0xffe9, 'pgup': 0xff55, 'pgdn': 0xff56, 'caps_lock': 0xffe5,
+               'f1': 0xffbe, 'f2': 0xffbf, 'f3': 0xffc0, 'f4': 0xffc1}
+    COLOURS = [bytes(((n & 7) * 255 // 7, (n >> 3 & 7) * 255 // 7, (n >> 6) * 255 // 3)) for n in range(256)]
 
-    def wait(self, is_right, what, timeout=30):
-        end = time.monotonic() + timeout * SLOW
-        while not is_right(picture := self.picture()):
-            if time.monotonic() > end:
-                raise MachineError('%s does not come on the screen, which shows\n%s' % (what, picture.text))
-            time.sleep(0.05)
-        return picture
+    def __init__(self, log):
+        with open(log, errors='replace') as f:
+            port = re.findall(r'Trying port (\d+)', f.read())[-1]
+        self.socket = socket.create_connection(('127.0.0.1', int(port)), 30 * SLOW)
+        self.read(12)
+        self.socket.sendall(b'RFB 003.003\n')
+        self.read(4)  # it wants no password
+        self.socket.sendall(b'\1')
+        self.width, self.height, name = struct.unpack('>HH16xI', self.read(24))
+        self.read(name)
+        self.pixels = bytearray(self.width * self.height)
+        self.ask(whole=True)
+        self.take_update()
+
+    def close(self):
+        self.socket.close()
+
+    def read(self, n):
+        data = bytearray()
+        while len(data) < n:
+            part = self.socket.recv(n - len(data))
+            if not part:
+                raise MachineError('Bochs has closed its screen')
+            data += part
+        return data
+
+    def ask(self, whole=False):
+        self.socket.sendall(struct.pack('>BBHHHH', 3, not whole, 0, 0, self.width, self.height))
+
+    def take_update(self):
+        kind, rectangles = struct.unpack('>BxH', self.read(4))
+        if kind:
+            raise MachineError('Bochs sends message %d' % kind)
+        for _ in range(rectangles):
+            x, y, width, height, _ = struct.unpack('>HHHHI', self.read(12))
+            for row in range(y, y + height):
+                at = row * self.width + x
+                self.pixels[at:at + width] = self.read(width)
+
+    def press(self, *keys):
+        """Keys by the names of Screen, with '-' between those that are held together."""
+        for key in keys:
+            held = [self.KEYSYMS.get(k) or ord(NAMED.get(k, k)) for k in key.split('-')]
+            for down, keysym in [(1, k) for k in held] + [(0, k) for k in reversed(held)]:
+                self.socket.sendall(struct.pack('>BBxxI', 4, down, keysym))
+            time.sleep(0.03)  # its keyboard has room for 16 bytes
+
+    def picture(self):
+        self.ask()
+        while select.select([self.socket], [], [], 0.05)[0]:
+            self.take_update()
+        start = self.BAR * self.width
+        text = self.pixels[start:start + ROWS * HEIGHT * self.width]
+        return Picture(b'P6 %d %d 255\n' % (self.width, ROWS * HEIGHT) + b''.join(self.COLOURS[p] for p in text))

@@ -12,7 +12,8 @@ import subprocess
 import sys
 
 import harness
-from machine import MKDISTRICT
+from machine import MKDISTRICT, PROMPT
+from screen import BochsScreen
 from test_powercut import Story
 
 check = harness.Checks
@@ -69,7 +70,34 @@ def test_to_qemu_with_its_ata_disk():
 
 
 def test_back_to_bochs():
-    move(**BOCHS)
+    move(**BOCHS, extra=BochsScreen.ARGUMENTS)
+
+
+def bochs_log():
+    return story.machine.log_path.replace('.log', '.bochs/bochs.log')
+
+
+def test_its_screen_and_keyboard():
+    at_prompt = re.escape(PROMPT.rstrip()) + r'\s*\Z'
+    screen = BochsScreen(bochs_log())
+    screen.expect(r'^login:\s*\Z')
+    screen.type('guest\r')
+    screen.expect(at_prompt)
+    screen.type('districts\r')
+    picture = screen.expect(at_prompt)
+    check.true(re.search(r'^my-district +running ', picture.text, re.MULTILINE), picture.text)
+    screen.press('alt-f2')
+    screen.expect(r'^login:\s*\Z')
+    screen.press('caps_lock')
+    screen.type('gU')
+    screen.press('caps_lock')
+    screen.type('gU')
+    screen.expect(r'^login: GugU\s*\Z')
+    screen.press('alt-f1')
+    screen.expect(at_prompt)
+    screen.type('attach my-district\r')
+    screen.expect(r'tick \d+\n')
+    screen.close()
 
 
 def test_poweroff():
@@ -79,7 +107,7 @@ def test_poweroff():
 
 def test_bochs_has_nothing_to_complain_about():
     """Its log has what it does (i) and what it finds wrong (e); to be switched off it calls a panic (p)."""
-    with open(story.machine.log_path.replace('.log', '.bochs/bochs.log'), errors='replace') as log:
+    with open(bochs_log(), errors='replace') as log:
         wrong = [line for line in log if re.match(r'\d+[ep]', line)]
     check.equal([line for line in wrong if 'ACPI control: soft power off' not in line], [])
 
