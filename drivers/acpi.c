@@ -1,7 +1,8 @@
 /*
- * From the root pointer, which the BIOS leaves between 0xe0000 and 1 MiB, to the fixed description
- * table (FADT), and to the package _S5_ in the byte code of the DSDT, which is not interpreted: the
- * package holds constants in every machine that exists (ACPI 6, 4.8.3, 5.2 and 7.4.2).
+ * From the root pointer, which the BIOS leaves between 0xe0000 and 1 MiB, to the tables: the fixed
+ * description (FADT), and from it to the package _S5_ in the byte code of the DSDT, which is not
+ * interpreted: the package holds constants in every machine that exists (ACPI 6, 4.8.3, 5.2 and
+ * 7.4.2); and where the HPET is (IA-PC HPET specification 1.0a, 3.2.4).
  */
 #include "acpi.h"
 
@@ -22,6 +23,11 @@
 #define FADT_ENABLE    52u
 #define FADT_PM1A      64u
 #define FADT_PM1B      68u
+#define FADT_SIZE      72u
+#define HPET_SPACE     40u
+#define HPET_BASE      44u
+#define HPET_SIZE      56u
+#define SPACE_MEMORY   0u
 #define SLEEP_ENABLE   0x2000u
 #define SLEEP_SHIFT    10u
 #define SLEEP_TYPES    7u
@@ -83,17 +89,19 @@ static uint64_t find_root(void)
     return 0;
 }
 
-static uint64_t find_fadt(uint64_t root)
+/* The first table of that signature with that many bytes; 0: there is none. */
+static uint64_t find_table(const char *signature, uint32_t least)
 {
-    bool wide = acpi_byte(root + ROOT_REVISION) >= 2 && number(root + ROOT_XSDT, 8);
-    uint64_t list = wide ? number(root + ROOT_XSDT, 8) : number(root + ROOT_RSDT, 4);
+    uint64_t root = find_root();
+    bool wide = root && acpi_byte(root + ROOT_REVISION) >= 2 && number(root + ROOT_XSDT, 8);
+    uint64_t list = !root ? 0 : wide ? number(root + ROOT_XSDT, 8) : number(root + ROOT_RSDT, 4);
     uint32_t length = table_length(list, wide ? "XSDT" : "RSDT");
     unsigned size = wide ? 8 : 4;
 
     for (uint32_t n = HEADER_SIZE; n + size <= length; n += size) {
         uint64_t table = number(list + n, size);
 
-        if (table_length(table, "FACP") >= FADT_PM1B + 4) {
+        if (table_length(table, signature) >= least) {
             return table;
         }
     }
@@ -143,8 +151,7 @@ static bool find_sleep_type(uint64_t dsdt, uint8_t type[2])
 
 bool acpi_find_off(struct acpi_off *off)
 {
-    uint64_t root = find_root();
-    uint64_t fadt = root ? find_fadt(root) : 0;
+    uint64_t fadt = find_table("FACP", FADT_SIZE);
     uint8_t type[2];
 
     if (!fadt || !find_sleep_type(number(fadt + FADT_DSDT, 4), type)) {
@@ -157,4 +164,12 @@ bool acpi_find_off(struct acpi_off *off)
     off->enable_port = (uint16_t)number(fadt + FADT_SMI, 4);
     off->enable_value = acpi_byte(fadt + FADT_ENABLE);
     return off->control[0] != 0;
+}
+
+bool acpi_find_hpet(uint64_t *base)
+{
+    uint64_t table = find_table("HPET", HPET_SIZE);
+
+    *base = table ? number(table + HPET_BASE, 8) : 0;
+    return *base && acpi_byte(table + HPET_SPACE) == SPACE_MEMORY;
 }

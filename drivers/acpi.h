@@ -1,5 +1,6 @@
 /*
- * ACPI as far as switching off needs it: where the tables are, and what they say of sleep state S5.
+ * ACPI as far as it is needed: what its tables say of sleep state S5, for switching off, and where
+ * the HPET is.
  */
 #ifndef DRIVERS_ACPI_H
 #define DRIVERS_ACPI_H
@@ -14,9 +15,11 @@ struct acpi_off {
     uint8_t enable_value; /* makes it so */
 };
 
-/** One byte of physical memory, outside RAM; given by the user of this. */
+/** One byte of physical memory, outside RAM; by acpi_memory.c, or a test. */
 uint8_t acpi_byte(uint64_t address);
 /** @return false: there are no tables, or they are damaged, or do not tell */
 bool acpi_find_off(struct acpi_off *off);
+/** @return false: the tables do not tell */
+bool acpi_find_hpet(uint64_t *base);
 
 #endif

@@ -106,8 +106,18 @@ static bool wait_ready(const struct ata_channel *c, bw_time_t patience)
         if (bw_monotonic() > until) {
             return false;
         }
+        port_pause();
     }
     return true;
+}
+
+static void pass(bw_time_t ns)
+{
+    bw_time_t until = bw_monotonic() + ns;
+
+    while (bw_monotonic() < until) {
+        port_pause();
+    }
 }
 
 static void select_drive(struct ata_channel *c, unsigned drive, unsigned more)
@@ -138,15 +148,11 @@ static void become_idle(struct ata_channel *c)
 
 static bool reset(struct ata_channel *c)
 {
-    bw_time_t until;
-
     stop_master(c);
     port_out(c->control, 0, 1, CONTROL_RESET | CONTROL_NO_INTERRUPT);
-    for (until = bw_monotonic() + 10000; bw_monotonic() < until;) { /* 5 us at least */
-    }
+    pass(10000); /* 5 us at least */
     port_out(c->control, 0, 1, CONTROL_NO_INTERRUPT);
-    for (until = bw_monotonic() + 2000000; bw_monotonic() < until;) { /* 2 ms as well */
-    }
+    pass(2000000); /* 2 ms as well */
     c->selected = 0;
     become_idle(c);
     return status(c) == STATUS_NOBODY || wait_ready(c, RESET_PATIENCE);

@@ -21,6 +21,14 @@ static inline void port_out(uint16_t key, unsigned offset, unsigned width, uint3
     bw_call(key, &m);
 }
 
+/* While a device is polled: the other drivers' turn. A serial line waits for a millisecond only. */
+static inline void port_pause(void)
+{
+    struct message m = {0};
+
+    bw_self(SELF_YIELD, &m);
+}
+
 /* Words of 16 bits through one port, PORTS_WORDS_MAX at most. */
 static inline void port_in_words(uint16_t key, unsigned offset, void *to, unsigned words)
 {

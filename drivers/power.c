@@ -10,7 +10,6 @@
 #define KR_NUCLEUS  KR_PROGRAM
 #define KR_RESET    (KR_PROGRAM + 1) /* 0xcf9: the chip set's reset control */
 #define KR_KEYBOARD (KR_PROGRAM + 2) /* 0x64: the keyboard controller's command port */
-#define KR_MEMORY   24               /* the page that is being read */
 #define KR_CONTROL  25               /* a port being written */
 
 #define RESET_FULL         0x02u
@@ -25,20 +24,6 @@ static void settle(void)
     while (bw_monotonic() < until) {
         bw_wait(until);
     }
-}
-
-uint8_t acpi_byte(uint64_t address)
-{
-    static uint64_t known; /* page that KR_MEMORY is for */
-    uint64_t page = address & ~(uint64_t)(BW_PAGE_SIZE - 1);
-    struct message m = {.code = NUCLEUS_PHYSICAL, .word = {page, 1}, .take = {KEY_AT(KR_MEMORY)}};
-
-    if (page != known && bw_call(KEY_AT(KR_NUCLEUS), &m) < 0) {
-        return 0xff; /* RAM: no table lies there */
-    }
-    known = page;
-    m = (struct message){.code = PHYSICAL_READ, .word = {address - page, 1}};
-    return bw_call(KEY_AT(KR_MEMORY), &m) < 0 ? 0xff : (uint8_t)m.word[0];
 }
 
 static void write_port(uint16_t port, unsigned width, uint32_t value)

@@ -70,6 +70,7 @@ static bool settles(uint8_t bit, uint8_t value)
         if (bw_monotonic() > until) {
             return false;
         }
+        port_pause();
     }
     return true;
 }

@@ -60,6 +60,12 @@ def test_unknown_verb_and_options():
     refused(run('--memory', '3'), ['--memory'])
 
 
+def test_a_window_without_a_display():
+    for machine in 'qemu', 'bochs':
+        refused(['env', '-u', 'DISPLAY', '-u', 'WAYLAND_DISPLAY', os.path.join(TOP, 'bw'), 'run', '--machine', machine,
+                 '--window'], ['--window', 'DISPLAY'])
+
+
 def test_a_missing_store():
     refused(run('--store', at('nowhere')), ['nowhere', 'no such store'])
 

@@ -1,7 +1,7 @@
 // sources: ../../drivers/acpi.c
 /*
- * How to switch a machine off, from tables laid out here as a BIOS lays them out, and from damaged
- * ones.
+ * How to switch a machine off and where its HPET is, from tables laid out here as a BIOS lays them
+ * out, and from damaged ones.
  */
 #include <check.h>
 #include <string.h>
@@ -12,6 +12,7 @@
 #define RSDT 0xf0000u
 #define FADT 0xf1000u
 #define DSDT 0xf2000u
+#define HPET 0xf3000u
 
 static uint8_t memory[0x20000];
 
@@ -123,6 +124,41 @@ START_TEST(damage_is_noticed)
 }
 END_TEST
 
+/* The RSDT's first entry becomes the HPET's table. */
+static void make_hpet(uint64_t base, uint8_t space, unsigned length)
+{
+    make_tables();
+    put(RSDT + 36, HPET, 4);
+    finish(RSDT, 44, 9);
+    memcpy(at(HPET), "HPET", 4);
+    put(HPET + 4, length, 4);
+    put(HPET + 40, space, 1);
+    put(HPET + 44, base, 8);
+    finish(HPET, length, 9);
+}
+
+START_TEST(the_hpet)
+{
+    uint64_t base;
+
+    make_tables();
+    ck_assert(!acpi_find_hpet(&base));
+    make_hpet(0xfed00000, 0, 56);
+    ck_assert(acpi_find_hpet(&base));
+    ck_assert_uint_eq(base, 0xfed00000);
+    ++*at(HPET + 50);
+    ck_assert(!acpi_find_hpet(&base)); /* does not sum up */
+    make_hpet(0xfed00000, 1, 56);
+    ck_assert(!acpi_find_hpet(&base)); /* ports */
+    make_hpet(0, 0, 56);
+    ck_assert(!acpi_find_hpet(&base));
+    make_hpet(0xfed00000, 0, 52);
+    ck_assert(!acpi_find_hpet(&base)); /* too short */
+    memset(memory, 0, sizeof(memory));
+    ck_assert(!acpi_find_hpet(&base));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("acpi");
@@ -133,6 +169,7 @@ int main(void)
     tcase_add_test(t, it_is_found);
     tcase_add_test(t, other_forms_of_the_package);
     tcase_add_test(t, damage_is_noticed);
+    tcase_add_test(t, the_hpet);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_NORMAL);
     failed = srunner_ntests_failed(r);

@@ -10,7 +10,7 @@
 #include "../shell/screen.h"
 
 #define BANNER                                                                                     \
-    "\nBailiwick, an operating system whose programs survive the power. Log in as guest.\n\n"
+    "\nBailiwick, an operating system whose programs survive the power.\nLog in as guest.\n\n"
 
 static struct line_edit line = {.prompt = "login: ", .put = screen_put};
 
