@@ -191,7 +191,7 @@ class BochsScreen(Typist):
 
     def __init__(self, log):
         with open(log, errors='replace') as f:
-            port = re.findall(r'Trying port (\d+)', f.read())[-1]
+            port = re.search(r'listening for connections on port (\d+)', f.read()).group(1)
         self.socket = socket.create_connection(('127.0.0.1', int(port)), 30 * SLOW)
         self.read(12)
         self.socket.sendall(b'RFB 003.003\n')
@@ -204,6 +204,10 @@ class BochsScreen(Typist):
         self.take_update()
 
     def close(self):
+        """What is still on its way is read: Bochs complains of a connection that is cut."""
+        self.socket.shutdown(socket.SHUT_WR)
+        while self.socket.recv(65536):
+            pass
         self.socket.close()
 
     def read(self, n):
