@@ -1,6 +1,10 @@
 /*
  * The serial line: a 16550 at its interrupt, with FIFOs, as "serial" (console.h, one session).
  *
+ * The first byte interrupts: that leaves us the time of fifteen more. (And Bochs's chip, told to
+ * wait for more, announces data after some time even if it was fetched meanwhile: an old byte is
+ * read again.)
+ *
  * Invariants
  *  1. The transmitter's interrupt is enabled exactly while the output ring holds bytes.
  *  2. Every interrupt is served until the chip says that none is pending: its line is edge
@@ -35,7 +39,7 @@ enum uart_register {
 #define IER_TRANSMIT  0x02u
 #define IER_LINE      0x04u
 #define IIR_NONE      0x01u
-#define FCR_SETUP     0x87u /* enable and clear both FIFOs, interrupt at 8 bytes */
+#define FCR_SETUP     0x07u /* enable and clear both FIFOs, interrupt at the first byte */
 #define LCR_8N1       0x03u
 #define LCR_DIVISOR   0x80u
 #define MCR_SETUP     0x0bu /* DTR, RTS, and OUT2, which lets the interrupt through */

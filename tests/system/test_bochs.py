@@ -25,6 +25,7 @@ parser.add_argument('--seed', type=int, default=int(os.environ.get('BW_SEED', 1)
 options, sys.argv[1:] = parser.parse_known_args()
 
 story = Story(options.seed, name='bochs', **BOCHS)
+story.intervals = [100, 300, 1000]  # every 20 ms there is time for little else
 
 
 def move(**kind):

@@ -31,6 +31,7 @@ check = harness.Checks
 
 class Story:
     """One district with its workloads, cut again and again."""
+    intervals = [20, 100, 1000]  # ms, of checkpoints that come often
 
     def __init__(self, seed, nucleus=None, name='powercut', **kind):
         self.random = random.Random(seed)
@@ -137,7 +138,7 @@ class Story:
                 self.acknowledged, self.acknowledged_marker = int(done.group(1)), self.marker
         else:
             self.machine.detach()
-            self.machine.command('interval %s %dms' % (DISTRICT, self.random.choice([20, 100, 1000])))
+            self.machine.command('interval %s %dms' % (DISTRICT, self.random.choice(self.intervals)))
             self.machine.attach(DISTRICT)
             self.watch(1.5 * delay)
         self.machine.unplug()
