@@ -6,6 +6,8 @@
 
 #include "internal.h"
 
+_Static_assert(STORE_LABEL_BLOCKS == SUPER_TWINS, "the superblock is what comes first");
+
 void super_for_copy(struct disk_super *s, unsigned copy)
 {
     s->copy = copy;

@@ -45,8 +45,8 @@ void server_look_for_districtd(void)
 {
     struct message m = {.send = {KEY_AT(KR_HANDED), KEY_AT(KR_DISTRICTS)}};
 
-    if (bw_find("districts", KEY_AT(KR_HANDED)) == BW_OK && bw_self(SELF_SAME, &m) == BW_OK &&
-        m.word[0] == 0) {
+    if (!server.free && bw_find("districts", KEY_AT(KR_HANDED)) == BW_OK &&
+        bw_self(SELF_SAME, &m) == BW_OK && m.word[0] == 0) {
         server_register();
         server.unknown = false;
         if (server.bonded) { /* it does not know what is under way */

@@ -40,6 +40,7 @@ struct server {
     bool unknown; /* districtd has ended: the next one is to be told of us */
     bool short_of_memory; /* objects that are wanted wait for memory */
     bool bonded;          /* districtd says when it is checkpointed; bond.c */
+    bool free;            /* a partition without a store, until it is made one; maker.c */
     bool copy_lost;       /* a copy of a mirrored store was given up, and the other one goes on */
     bool reopen;   /* a write has failed: the store must be opened again before the next one */
     uint64_t disk; /* N of "diskN" */

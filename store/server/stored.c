@@ -1,7 +1,8 @@
 /*
  * stored: the store server. One runs for each disk (its word is N of "diskN"); it opens the store
  * there, registers it with districtd, starts the district in it, supplies its objects, and
- * checkpoints it. Of a mirrored store's two disks one server looks after both (copies.c).
+ * checkpoints it. On a free partition it waits for being asked to make a store there (maker.c). Of
+ * a mirrored store's two disks one server looks after both (copies.c).
  *
  * It is called by districtd and the shell (admin.h) and posted by the disk driver and the nucleus.
  * It calls the driver, the nucleus and, once, districtd; afterwards it only ever sends to
@@ -14,6 +15,7 @@
 #include "copies.h"
 #include "history.h"
 #include "journal.h"
+#include "maker.h"
 #include "parts.h"
 #include "scrub.h"
 #include "whole.h"
@@ -378,7 +380,10 @@ static bool serve(const struct message *m, const void *string, struct message *r
         journal_serve(m, string, reply);
         return true;
     }
-    if (too_early(m->code)) {
+    if (maker_serve(m, string, reply)) {
+        return true;
+    }
+    if (server.free || too_early(m->code)) {
         reply->code = BW_REFUSED;
         return true;
     }
@@ -591,10 +596,11 @@ static bool look_for_parts(void)
     if (found == PARTS_REFUSED) {
         server.line.error = BW_DAMAGED;
         server_event(EVENT_DAMAGE, true, "%s", server.line.message);
-    } else if (found != PARTS_OFFERED) {
+    } else if (found == PARTS_NONE) {
         bw_log("stored: disk%llu is not a district store", (unsigned long long)server.disk);
     }
-    return found == PARTS_REFUSED;
+    server.free = found == PARTS_FREE;
+    return server.free || found == PARTS_REFUSED;
 }
 
 /** Opens disk and store. @return false if there is none, and nothing else to be served */
@@ -647,7 +653,8 @@ static void set_up(uint64_t word)
     checkpoint_open();
     snprintf(name, sizeof(name), "store%u", (unsigned)word);
     bw_publish(name, BADGE_ANYBODY);
-    mine = server_register();
+    maker_look(server.free);
+    mine = server.free || server_register();
     bw_call(KEY_AT(KR_NAMES), &m);
     if (!mine) {
         bw_exit(0);
@@ -658,7 +665,8 @@ int main_native(uint64_t word)
 {
     static uint8_t string[JOURNAL_SIZE];
     _Static_assert(sizeof(struct district_params) <= sizeof(string) &&
-                       sizeof(struct bond_line) <= sizeof(string),
+                       sizeof(struct bond_line) <= sizeof(string) &&
+                       sizeof(struct store_like) <= sizeof(string) && STORE_BLOCK <= sizeof(string),
                    "each request has room");
     struct message m = {0};
     uint16_t reply_to = 0;

@@ -1,14 +1,16 @@
 #!/usr/bin/python3
 """A disk that boots by itself (`bw image`), with stores in its partitions: in QEMU from a virtio and an ATA disk, and in
-Bochs; through power cuts; and with partition tables that cannot be true."""
+Bochs; through power cuts; districts made on free partitions by the running system; and partition tables that cannot be
+true."""
 import os
+import re
 import shutil
 import struct
 import subprocess
 import zlib
 
 import harness
-from machine import SCRATCH, TOP, Machine, make_store, verify_store
+from machine import MKDISTRICT, SCRATCH, TOP, Machine, make_store, verify_store
 
 check = harness.Checks
 MIB = 1 << 20
@@ -65,13 +67,13 @@ def verify_partition(number):
     verify_store(path)
 
 
-def forged(name, change, first=True, second=True):
-    """A copy of the image whose table was changed; the checksums of the named copies are right again."""
+def forged(name, change, sums=True):
+    """A copy of the image whose table was changed, in both copies; sums: their checksums are right again."""
     path = os.path.join(folder, name)
     subprocess.run(['cp', '--sparse=always', IMAGE, path], check=True)
     with open(path, 'r+b') as f:
         end = os.fstat(f.fileno()).st_size // SECTOR
-        for wanted, header, at in ((first, 1, 2), (second, end - 1, end - 33)):
+        for header, at in ((1, 2), (end - 1, end - 33)):
             f.seek(at * SECTOR)
             table = bytearray(f.read(128 * 128))
             change(table)
@@ -79,7 +81,7 @@ def forged(name, change, first=True, second=True):
             f.write(table)
             f.seek(header * SECTOR)
             head = bytearray(f.read(92))
-            if wanted:
+            if sums:
                 struct.pack_into('<I', head, 88, zlib.crc32(table))
                 struct.pack_into('<I', head, 16, 0)
                 struct.pack_into('<I', head, 16, zlib.crc32(head))
@@ -91,18 +93,18 @@ def forged(name, change, first=True, second=True):
 # ---- making one ----------------------------------------------------------------------------------
 
 def test_an_image_is_made():
-    code, said = bw('image', IMAGE, *stores, '--free', '32M', '--size', '160M')
+    code, said = bw('image', IMAGE, *stores, '--free', '32M', '--size', '192M')
     check.equal(code, 0, said)
-    check.equal(os.stat(IMAGE).st_size, 160 * MIB)
+    check.equal(os.stat(IMAGE).st_size, 192 * MIB)
     check.equal(os.stat(IMAGE).st_mode & 0o777, 0o600)
     check.equal([(n, sectors // 2048) for n, (_, sectors) in entries(IMAGE).items()],
-                [(1, 1), (2, 16), (3, 32), (4, 32), (5, 32), (6, 160 - 18 - 3 * 32 - 1)])
+                [(1, 1), (2, 16), (3, 32), (4, 32), (5, 32), (6, 32), (7, 192 - 18 - 4 * 32 - 1)])
 
 
 def test_what_cannot_be_made_is_refused():
     other = os.path.join(folder, 'other')
     for arguments, why in (((IMAGE,), 'exists; remove it first'),
-                           ((other, '--size', '64M', *stores), '--size: 83M are needed'),
+                           ((other, '--size', '64M', *stores), '--size: 115M are needed'),
                            ((other, '--size', '64'), '--size wants a size'),
                            ((other, '--free', '0M'), '--free wants a size'),
                            ((other, os.path.join(folder, 'none')), 'no such store'),
@@ -151,27 +153,23 @@ def test_a_power_cut():
     machine.start()
     machine.login()
     read_in_both('one')
-    for n in range(2):  # both at once are half-way through writing
-        for name in NAMES:
-            machine.attach(name)
-            machine.sh('while :; do echo x >> /tmp/x; done &')
-            machine.detach()
-            machine.command('interval %s 20ms' % name)
-        machine.read_for(1)
-        machine.unplug()
-        verify_partition(3)
-        verify_partition(4)
-        machine.start()
-        machine.login()
-        for name in NAMES:
-            machine.restart(name)
-            machine.sh('kill $!; wait; rm /tmp/x')
-            machine.detach()
-            machine.command('interval %s off' % name)
-            machine.checkpoint(name)
+    for name in NAMES:  # both at once are half-way through writing
+        machine.attach(name)
+        machine.sh('while :; do echo x >> /tmp/x; done &')
+        machine.detach()
+        machine.command('interval %s 20ms' % name)
+    machine.read_for(1)
+    machine.unplug()
+    verify_partition(4)
+    verify_partition(5)
     machine.start()
     machine.login()
-    read_in_both('one')
+    for name in NAMES:
+        machine.restart(name)
+        machine.sh('kill $!; wait; rm /tmp/x')
+        machine.detach()
+        machine.command('interval %s off' % name)
+        machine.checkpoint(name)
 
 
 def test_boots_from_ata():
@@ -186,6 +184,86 @@ def test_boots_from_ata():
     read_in_both('one', 'two')
 
 
+# ---- making a district on a free partition -------------------------------------------------------
+
+def test_a_free_partition_is_known():
+    use()
+    text = machine.command('disks')
+    for line in ('disk0p3 .* district fresh', 'disk0p4 .* district alpha', 'disk0p6 .* free', 'disk0p7 .* free'):
+        check.true(re.search(line, text), '%s in %r' % (line, text))
+
+
+def test_what_mkdistrict_refuses():
+    for words, why in (('web disk0p1', 'there is no disk0p1 for a district'),
+                       ('web disk0p4', 'something is there already'),
+                       ('web disk0p4 --force', 'something is there already'),
+                       ('-web disk0p6', "'-web' cannot be a name"),
+                       ('alpha disk0p6', 'there is a district alpha already'),
+                       ('web disk0p6 --from nobody', "no district is named 'nobody'"),
+                       ('web disk0p6 --interval 1ms', "'--interval 1ms' is not known"),
+                       ('web disk0p6 --keep 1,1,1,1', "'--keep 1,1,1,1' is not known")):
+        check.contains(machine.command('mkdistrict ' + words), why)
+
+
+def test_a_cut_while_it_is_made():
+    machine.send('mkdistrict web disk0p6\r')
+    machine.expect('2559 of')
+    machine.start()
+    machine.login()
+    check.true(re.search('disk0p6 .* free', machine.command('disks')), 'it is still free')
+    machine.send('mkdistrict web disk0p6\r')
+    machine.expect('511 of')
+    machine.send('\x03')
+    machine.expect('still free')
+    machine.expect('guest@')
+
+
+def test_a_new_district():
+    check.contains(machine.command('mkdistrict web disk0p6 --interval off --keep 3,1,1,1', 60),
+                   "web: made on disk0p6 from generation 0 of fresh")
+    check.contains(machine.command('mkdistrict web2 disk0p6'), 'something is there already')
+    check.equal(machine.restart('web'), 0)
+    machine.sh('echo new > /root/said')
+    machine.detach()
+    generation = machine.checkpoint('web')
+    machine.unplug()
+    verify_partition(6)
+    store = os.path.join(folder, 'taken-out')
+    for question in (['--info', store], ['dump', store, 'system']):
+        said = subprocess.run([MKDISTRICT, *question], capture_output=True, text=True)
+        check.true(re.search('name +"?web', said.stdout), said.stdout)
+    machine.start()
+    machine.login()
+    check.contains(machine.command('retention web'), '3')
+    check.equal(machine.restart('web'), generation)
+    check.equal(machine.sh('cat /root/said; ls /tmp'), (0, 'new'))
+    machine.detach()
+
+
+def test_a_copy_of_a_district_that_runs():
+    """What it was doing is done in both from then on."""
+    machine.attach('web')
+    machine.sh('what=both; (sleep 1; echo done > /root/done) &')
+    machine.detach()
+    generation = machine.checkpoint('web')
+    check.contains(machine.command('mkdistrict twin disk0p7 --from web', 60), 'from generation %d of web' % generation)
+    machine.restart('twin')
+    for name in ('twin', 'web'):
+        check.equal(machine.sh('echo $what; until [ -e /root/done ]; do sleep 0.1; done; cat /root/done'),
+                    (0, 'both\ndone'))
+        machine.sh('what=%s' % name)
+        machine.detach()
+        machine.checkpoint(name)
+        machine.attach('web')
+    machine.detach()
+    machine.start()
+    machine.login()
+    for name in ('twin', 'web'):
+        machine.restart(name)
+        check.equal(machine.sh('echo $what'), (0, name))
+        machine.detach()
+
+
 # ---- tables that cannot be -----------------------------------------------------------------------
 
 def overlapping(table):
@@ -198,10 +276,9 @@ def too_long(table):
 
 def test_tables_that_cannot_be():
     """The disk is not used, the user is told, and the machine goes on."""
-    for n, (change, sums, why) in enumerate(((overlapping, True, 'partitions 3 and 4 overlap'),
-                                             (too_long, True, 'partition 6 is not within the disk'),
-                                             (overlapping, False, 'neither copy of it is whole'))):
-        use(forged('forged%d' % n, change, sums, sums), disk='ide' if n == 1 else 'virtio')
+    for n, (change, why) in enumerate(((overlapping, 'partitions 3 and 4 overlap'),
+                                       (too_long, 'partition 6 is not within the disk'))):
+        use(forged('forged%d' % n, change), disk=('virtio', 'ide')[n])
         check.contains(machine.command('events'), 'its partition table is refused: ' + why)
         listed = machine.command('districts')
         check.contains(listed, 'disk0')
@@ -209,9 +286,7 @@ def test_tables_that_cannot_be():
 
 
 def test_the_second_copy_of_the_table():
-    use(forged('second', overlapping, first=False, second=False))
-    close()
-    path = os.path.join(folder, 'second')
+    path = forged('second', overlapping, sums=False)
     with open(path, 'r+b') as f:
         end = os.fstat(f.fileno()).st_size // SECTOR
         with open(IMAGE, 'rb') as good:
@@ -232,7 +307,7 @@ def test_boots_in_bochs():
     machine.detach()
     machine.checkpoint('beta')
     machine.unplug()
-    verify_partition(4)
+    verify_partition(5)
 
 
 if __name__ == '__main__':

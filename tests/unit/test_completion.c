@@ -3,6 +3,7 @@
  * Completion in the shell: what each word of a line may become, by the usage lines of the commands.
  */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "administration.h"
@@ -22,6 +23,7 @@ static const struct {
     {"unbond", "NAME [NAME]"},
     {"poweroff", "[--force]"},
     {"help", "[COMMAND]"},
+    {"mkdistrict", "NAME DISK [--force]"},
 };
 static unsigned generations;
 
@@ -44,6 +46,20 @@ bool admin_line(unsigned index, struct district_line *line)
     strcpy(line->name, names[index]);
     line->error = index == 3 ? BW_EXISTS : 0; /* a namesake */
     return true;
+}
+
+bool admin_disk(unsigned index, struct disk_line *line)
+{
+    static const uint32_t states[] = {DISK_IN_USE, DISK_FREE, DISK_OTHER, DISK_FREE};
+
+    *line = (struct disk_line){.number = index, .state = index < 4 ? states[index] : 0};
+    return index < 4;
+}
+
+const char *admin_disk_name(char name[DISK_NAME_SIZE], uint64_t number)
+{
+    snprintf(name, DISK_NAME_SIZE, "disk%u", (unsigned)number);
+    return name;
 }
 
 bool admin_generation(const char *name, uint64_t number, bool held, struct generation_line *g)
@@ -75,6 +91,7 @@ static void check_choice(const char *text, const char *expected)
 START_TEST(each_place_has_its_words)
 {
     generations = 12;
+    check_choice("mkdistrict new ", "disk1 disk3");
     check_choice("d", "districts drop");
     check_choice("  re", "restart");
     check_choice("x", "");

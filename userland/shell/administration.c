@@ -3,7 +3,9 @@
  * so that a shell works as far as it can while something is missing.
  */
 #include "administration.h"
+#include <stdio.h>
 #include <string.h>
+#include <bailiwick/block.h>
 #include <bailiwick/console.h>
 #include <bailiwick/names.h>
 #include "screen.h"
@@ -11,6 +13,7 @@
 #define KR_DISTRICTS KEY_AT(26)
 #define KR_STORE     KEY_AT(27)
 #define KR_POWER     KEY_AT(28)
+#define KR_DISK      KEY_AT(29) /* the store server of a disk */
 
 #define SETTLE_NS 3000000000ull /* so long after the start disks may still turn up */
 #define POLL_NS   50000000ull
@@ -38,23 +41,29 @@ bool admin_line(unsigned index, struct district_line *line)
     return call_districts(&m) == BW_OK && m.length == sizeof(*line);
 }
 
-bool admin_find(const char *name, struct district_line *line)
+bool admin_find_now(const char *name, struct district_line *line)
 {
     struct district_line other;
     bool found = false;
 
-    for (;;) {
-        for (unsigned i = 0; admin_line(i, &other); i++) { /* of namesakes, the one that can run */
-            if (strncmp(other.name, name, DISTRICT_NAME_MAX) == 0 && (!found || other.error == 0)) {
-                *line = other;
-                found = true;
-            }
+    for (unsigned i = 0; admin_line(i, &other); i++) { /* of namesakes, the one that can run */
+        if (strncmp(other.name, name, DISTRICT_NAME_MAX) == 0 && (!found || other.error == 0)) {
+            *line = other;
+            found = true;
         }
-        if (found || bw_monotonic() > SETTLE_NS) {
-            return found;
+    }
+    return found;
+}
+
+bool admin_find(const char *name, struct district_line *line)
+{
+    while (!admin_find_now(name, line)) {
+        if (bw_monotonic() > SETTLE_NS) {
+            return false;
         }
         bw_wait(bw_monotonic() + POLL_NS);
     }
+    return true;
 }
 
 int64_t admin_order(enum districts_order order, const char *name, struct message *m,
@@ -98,6 +107,51 @@ bool admin_event(uint64_t number, struct event *e)
 
     m.size = sizeof(*e);
     return call_districts(&m) == BW_OK && m.length == sizeof(*e);
+}
+
+int64_t admin_at_disk(uint64_t number, enum store_order order, struct message *m)
+{
+    char name[NAME_MAX_LENGTH];
+    int64_t result;
+
+    snprintf(name, sizeof(name), "store%llu", (unsigned long long)number);
+    result = bw_find_now(name, KR_DISK);
+    if (result != BW_OK) {
+        return result;
+    }
+    m->code = order;
+    return bw_call(KR_DISK, m);
+}
+
+const char *admin_disk_name(char name[DISK_NAME_SIZE], uint64_t number)
+{
+    unsigned disk = (unsigned)(number % BLOCK_WHOLE_MAX);
+    unsigned part = (unsigned)(number / BLOCK_WHOLE_MAX);
+
+    snprintf(name, DISK_NAME_SIZE, part ? "disk%up%u" : "disk%u", disk, part);
+    return name;
+}
+
+bool admin_disk(unsigned index, struct disk_line *line)
+{
+    static char list[BW_PAGE_SIZE];
+    struct message m = {.code = NAMES_LIST, .buffer = list, .size = sizeof(list) - 1};
+
+    if (bw_call(KEY_AT(KR_NAMES), &m) != BW_OK) {
+        return false;
+    }
+    list[m.length] = 0;
+    for (const char *at = list; (at = strstr(at, "stored ")) != NULL; at++) {
+        unsigned number;
+
+        m = (struct message){.buffer = line, .size = sizeof(*line)};
+        if (sscanf(at, "stored %u", &number) == 1 &&
+            admin_at_disk(number, STORE_DISK, &m) == BW_OK && m.length == sizeof(*line) &&
+            index-- == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 int64_t admin_link(const char *name, uint64_t *index, struct link_line *line)

@@ -14,6 +14,8 @@ bool admin_line(unsigned index, struct district_line *line);
 /** The line of a district by name; shortly after the start it waits for the disks. @return false:
  * unknown */
 bool admin_find(const char *name, struct district_line *line);
+/** The same without waiting. */
+bool admin_find_now(const char *name, struct district_line *line);
 /** Sends districtd an order about a district, with the words in *m, which then has the answer. line
  * may be NULL. @return the result */
 int64_t admin_order(enum districts_order order, const char *name, struct message *m,
@@ -28,6 +30,13 @@ int64_t admin_link(const char *name, uint64_t *index, struct link_line *line);
 bool admin_event(uint64_t number, struct event *e);
 /** Sends an order, with one word, to the store server of a district. @return the result */
 int64_t admin_store(const char *name, enum store_order order, struct message *m);
+/** The line of the index-th disk that has a store server. @return false behind the last */
+bool admin_disk(unsigned index, struct disk_line *line);
+#define DISK_NAME_SIZE 24u
+/** What a disk is called: "disk0", or its third partition (which block.h numbers 300) "disk0p3". */
+const char *admin_disk_name(char name[DISK_NAME_SIZE], uint64_t number);
+/** Sends an order to the store server of a disk. @return the result */
+int64_t admin_at_disk(uint64_t number, enum store_order order, struct message *m);
 /** Lets the terminal show a session until the user leaves. @return enum console_detached, or < 0 */
 int64_t admin_attach(uint64_t session);
 /** Asks the "power" server. Returns only if it fails. */

@@ -9,6 +9,7 @@
 #include <bailiwick/names.h>
 #include "administration.h"
 #include "bonds.h"
+#include "disks.h"
 #include "format.h"
 #include "history.h"
 #include "links.h"
@@ -461,6 +462,18 @@ static const struct command commands[] = {
      "a "
      "power cut.\nA checkpoint is made as soon as there is output. It is kept in the store.",
      settings_gated},
+    {"disks", "", 0, 0, "lists the disks and partitions that have a district, or room for one",
+     NULL, disks_list},
+    {"mkdistrict",
+     "NAME DISK [--from DISTRICT] [--interval TIME] [--keep LAST,MINUTES,HOURS,DAYS] [--force]", 2,
+     9, "makes a district on a free partition",
+     "It is a copy of the newest generation of DISTRICT (if nothing is said, of one named "
+     "'fresh'), "
+     "programs that\nrun in it among it, with an id of its own; of one that was never started it "
+     "is a "
+     "new one. 'disks' lists what is\nfree. --force overwrites a partition that has something else "
+     "than a store on it.",
+     disks_mkdistrict},
     {"poweroff", "[--force]", 0, 1,
      "checkpoints the running districts and switches the machine off",
      "Does not if one cannot be checkpointed, except with --force.", end_machine},

@@ -1,6 +1,6 @@
 /*
  * Completion: the first word is a command; what may follow is read off its usage line, which names
- * a district NAME, a generation N, a COMMAND, its --options and literal words.
+ * a district NAME, a generation N, a free DISK, a COMMAND, its --options and literal words.
  */
 #include "completion.h"
 #include <stdbool.h>
@@ -42,6 +42,19 @@ static void offer_districts(struct choice *c)
     for (unsigned i = 0; admin_line(i, &line); i++) {
         if (line.error != BW_EXISTS) {
             offer(c, line.name, strnlen(line.name, sizeof(line.name)));
+        }
+    }
+}
+
+static void offer_disks(struct choice *c)
+{
+    char name[DISK_NAME_SIZE];
+    struct disk_line d;
+
+    for (unsigned i = 0; admin_disk(i, &d); i++) {
+        if (d.state == DISK_FREE) {
+            admin_disk_name(name, d.number);
+            offer(c, name, strlen(name));
         }
     }
 }
@@ -140,8 +153,11 @@ size_t completion(void *ctx, const char *text, size_t start, size_t cursor,
             offer_districts(&c);
         }
         offer_options(&c, strstr(usage, "NAME") ? "--help" : usage);
-    } else if (usage && before > 1 && (strstr(usage, "NAME NAME") || strstr(usage, "NAME [NAME]"))) {
+    } else if (usage && before > 1 &&
+               (strstr(usage, "NAME NAME") || strstr(usage, "NAME [NAME]"))) {
         offer_districts(&c);
+    } else if (usage && before == 2 && strstr(usage, "NAME DISK")) {
+        offer_disks(&c);
     } else if (usage && before == 2) {
         district_of(text, name, sizeof(name));
         offer_options(&c, usage);

@@ -28,6 +28,7 @@
 #define STORE_NAME_MAX        32u  /* with its NUL; as DISTRICT_NAME_MAX */
 #define STORE_MIN_BLOCKS      256u /* 1 MiB: the smallest store that is accepted */
 #define STORE_MAX_BLOCKS      (1ull << 40)
+#define STORE_LABEL_BLOCKS    2u /* the first ones: what is known as a store begins with them */
 #define STORE_GENERATIONS_MAX 256u       /* kept at once */
 #define STORE_NEWEST          UINT64_MAX /* as a generation: the current one (see store_info.current) */
 #define STORE_COPIES_MAX      2u         /* devices of a mirror */

@@ -171,6 +171,44 @@ enum store_order {
     STORE_BOND = 15,      /* districtd: w0 enum store_bond_order */
     STORE_SHARE = 17,     /* w0 1..SHARE_MAX, as DISTRICT_SHARE: kept in the store */
     STORE_GATED = 16,     /* districtd: w0 as DISTRICTS_GATED; kept in the store */
+    STORE_DISK = 18,      /* -> string: struct disk_line */
+    /* A free partition becomes a store; store/server/maker.c */
+    STORE_LIKE = 19, /* -> string: struct store_like. BW_AGAIN: its bond is to be settled first */
+    STORE_READ = 20, /* w0 generation, w1 id -> w0 id, w1 type, w2 version, string: bytes (none: all
+                        zero) of the first object with that id or a higher one. BW_ABSENT behind the
+                        last: w0 the journal's sequence number, string: the journal page.
+                        BW_REFUSED: the generation is not kept (any more) */
+    STORE_MAKE = 21, /* string: struct store_like; w0 1: even if something is there. BW_EXISTS:
+                        something is */
+    STORE_PUT = 22,  /* w0, w1, w2, string as READ gives them */
+    STORE_MADE = 23, /* w0, string as the last READ has given them -> string: struct district_line.
+                        BW_EXISTS: another district has that name */
+};
+
+enum disk_state {
+    DISK_IN_USE = 1, /* a store is on it */
+    DISK_FREE = 2,   /* a partition for one, empty */
+    DISK_OTHER = 3,  /* such a partition, but something else is on it */
+};
+
+struct disk_line {
+    uint64_t number; /* block.h */
+    uint64_t bytes;
+    uint32_t state; /* enum disk_state */
+    int32_t error;  /* enum bw_result why what is on it cannot be used, 0 if it can */
+    char name[DISTRICT_NAME_MAX];
+};
+
+/** What a store is made with that is to have a copy of a generation of another one's district. */
+struct store_like {
+    char name[DISTRICT_NAME_MAX];
+    char owner[DISTRICT_NAME_MAX];
+    uint64_t generation, time; /* ns since 1970 */
+    uint64_t objects;          /* in it */
+    uint64_t interval;         /* ns */
+    uint32_t crash_policy, abi_version, image_version;
+    uint32_t reserved;
+    uint32_t keep[4]; /* as in struct district_line */
 };
 
 /** STORE_BOND. Those with an instant are answered at once; what comes of them is reported with
