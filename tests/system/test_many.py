@@ -6,10 +6,12 @@ import re
 import subprocess
 
 import harness
-from machine import SCRATCH, TOP, Machine, make_store
+from machine import PROMPT, SCRATCH, TOP, Machine, make_store
+from screen import Screen
 
 check = harness.Checks
 MOST = 24
+MOST_WITH_SCREEN = 21
 NAMES = ['d%d' % i for i in range(MOST)]
 
 
@@ -66,9 +68,35 @@ def test_one_too_many():
     for name in NAMES + ['more']:
         command += ['--store', path(name)]
     make_store(path('more'), 'more', size='16M')
+    refused(command, 'at most %d stores' % MOST)
+    refused(command[:-2 * (MOST - MOST_WITH_SCREEN)] + ['--window'],
+            'at most %d stores beside the programs of its screen' % MOST_WITH_SCREEN)
+
+
+def refused(command, words):
     done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ, BW_BUILT='1'))
     check.true(done.returncode != 0, 'it is refused')
-    check.contains(done.stderr, 'at most %d stores' % MOST)
+    check.contains(done.stderr, words)
+
+
+def test_too_many_for_a_screen():
+    """On a machine that bw has not started: what does not fit is named, and all terminals have their shells."""
+    machine.close()
+    monitor = path('monitor').replace('.district', '')
+    with Machine(stores, memory=512, name='many', extra=Screen.arguments(monitor)) as full:
+        full.login()
+        screen = Screen(monitor)
+        for key in 'alt-f1', 'alt-f2', 'alt-f3', 'alt-f4':
+            screen.press(key)
+            screen.expect(r'^login:\s*\Z')
+            screen.type('guest\r')
+            screen.expect(re.escape(PROMPT.rstrip()) + r'\s*\Z')
+        screen.close()
+        known = len(re.findall(r'^d\d+ +stopped ', full.command('districts'), re.MULTILINE))
+        with open(full.log_path.replace('.log', '.nucleus')) as log:
+            left_out = log.read().count('there are too many disks: disk')
+        check.equal(known + left_out, MOST)
+        check.true(left_out > 0, 'some are left out')
 
 
 if __name__ == '__main__':

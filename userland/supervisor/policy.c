@@ -30,6 +30,7 @@ const struct policy policies[] = {
      .spawn = "login"},
     {.program = "vga",
      .when = START_AT_BOOT,
+     .screen = true,
      .find = "keys",
      .publish = "vga",
      .spawn = "screens",

@@ -264,22 +264,37 @@ _Static_assert(PROGRAMS_MAX *PKEY_HANDED <= BW_NODE_SLOTS &&
                    PROGRAMS_MAX * BW_MESSAGE_KEYS <= BW_NODE_SLOTS,
                "the keys fit their nodes");
 
-/* The place of the program with this policy and word, or a free one. Drivers and store servers
- * leave some to others. */
+/* Whether drivers and store servers would leave the others the places that they may need. */
+static bool is_room_for_disk(void)
+{
+    unsigned limit = PROGRAMS_MAX - PROGRAMS_OTHERS, count = 0;
+
+    for (unsigned n = 0; n < PROGRAMS_MAX; n++) {
+        const struct program *p = &programs[n];
+
+        if (p->policy && is_of_a_disk(p->policy)) {
+            count++;
+        } else if (p->policy && p->policy->screen && p->state != PROGRAM_ENDED) {
+            limit -= PROGRAMS_OF_SCREEN;
+        }
+    }
+    return count < limit;
+}
+
+/* The place of the program with this policy and word, or a free one. */
 static int place_for(const struct policy *policy, uint64_t word)
 {
-    unsigned end = PROGRAMS_MAX - (is_of_a_disk(policy) ? PROGRAMS_KEPT : 0);
     int place = -1;
 
     for (unsigned n = 0; n < PROGRAMS_MAX; n++) {
         if (programs[n].policy == policy && (programs[n].word == word || !has_instances(policy))) {
             return (int)n;
         }
-        if (!programs[n].policy && place < 0 && n < end) {
+        if (!programs[n].policy && place < 0) {
             place = (int)n;
         }
     }
-    return place;
+    return is_of_a_disk(policy) && !is_room_for_disk() ? -1 : place;
 }
 
 int64_t program_start(const struct policy *policy, uint64_t word)

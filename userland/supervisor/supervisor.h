@@ -21,8 +21,10 @@
 #define KR_TEMP         30
 #define KR_HANDED_KEYS  31 /* node: what each program was handed, BW_MESSAGE_KEYS slots each */
 
-#define PROGRAMS_MAX  64u /* two for each disk; pci's posts have so many bits */
-#define PROGRAMS_KEPT 4u  /* places that are not for disks: the shell can always be started */
+#define PROGRAMS_MAX    64u /* two for each disk; pci's posts have so many bits */
+#define PROGRAMS_OTHERS 11u /* places that are not for disks: the shell can always be started */
+#define PROGRAMS_OF_SCREEN                                                                         \
+    10u /* that are not if there is a screen: screens, ps2, four logins and shells */
 #define PROGRAM_RANGE (1u << 18) /* ids that each start of a program gets */
 
 /** Badges of start keys to the supervisor: the program's index, and what the key is for. */
@@ -61,6 +63,7 @@ struct policy {
     uint8_t class; /* of its meter */
     bool once;     /* a crash is its end: whoever asked for it asks again */
     bool device;   /* does DMA: handed key POLICY_DEVICE silences its device */
+    bool screen;   /* while it runs there is one, with its programs */
     const char *find, *publish, *spawn;
     struct grant grants[GRANTS_MAX]; /* KR_PROGRAM and up */
 };
