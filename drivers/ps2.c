@@ -4,7 +4,8 @@
  *
  * The controller says nothing that must be waited for: a command to the keyboard is sent when there
  * is room and goes on when the keyboard has acknowledged it, while keys come in between. What a
- * keyboard that never answers is owed is forgotten at the next key.
+ * keyboard that never answers is owed is forgotten at the next key. A controller that never stops
+ * sending is left alone.
  */
 #include "ports.h"
 
@@ -52,10 +53,14 @@ enum keyboard_command {
 
 #define PATIENCE 100000000ull /* ns for the controller to take or give a byte */
 #define ROUNDS   64u
+#define BURST    64u /* times ROUNDS bytes at one interrupt: more than anybody types */
+
+#define LIGHTS_UNKNOWN 0xffu /* as the firmware has left them */
 
 static uint8_t typed[ROUNDS];
-static uint8_t lights, lights_wanted; /* as the keyboard was told, and as it should be told */
-static bool lights_announced;         /* KEYBOARD_LIGHTS was sent; its argument follows */
+static uint8_t lights = LIGHTS_UNKNOWN; /* as the keyboard was told */
+static uint8_t lights_wanted;           /* as it should be told */
+static bool lights_announced;           /* KEYBOARD_LIGHTS was sent; its argument follows */
 
 static uint8_t status(void)
 {
@@ -162,16 +167,24 @@ static size_t take_bytes(void)
     return count;
 }
 
-static void serve_interrupt(void)
+/* @return false: it has no end */
+static bool serve_interrupt(void)
 {
     struct message m = {.code = IRQ_UNMASK};
-    size_t count;
 
-    while ((count = take_bytes()) > 0) {
-        hand_over(count);
-        lights_announced = lights != lights_wanted && send(KR_DATA, KEYBOARD_LIGHTS);
+    for (unsigned n = 0; status() & STATUS_FULL; n++) {
+        size_t count = take_bytes();
+
+        if (n == BURST) {
+            return false;
+        }
+        if (count) {
+            hand_over(count);
+            lights_announced = lights != lights_wanted && send(KR_DATA, KEYBOARD_LIGHTS);
+        }
     }
     bw_call(KEY_AT(KR_IRQ), &m);
+    return true;
 }
 
 static void bind_interrupt(void)
@@ -193,8 +206,9 @@ int main_native(uint64_t word)
         bw_log("ps2: this machine has no keyboard controller\n");
         return 0;
     }
-    for (;;) {
-        serve_interrupt();
+    while (serve_interrupt()) {
         bw_wait(BW_NO_DEADLINE);
     }
+    bw_log("ps2: the keyboard controller never stops sending: left alone\n");
+    return 0;
 }
