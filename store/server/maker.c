@@ -17,8 +17,9 @@
 #include <string.h>
 #include "copies.h"
 
-#define ROOM_TO_RUN 512u /* blocks that a district needs besides the sixteenth that is kept back   \
-                          */
+#define ROOM_TO_RUN                                                                                \
+    512u /* blocks that a district needs besides the sixteenth that is kept back                   \
+          */
 
 static struct disk_line line;
 static struct store *made;                             /* NULL: none is being made */

@@ -23,23 +23,28 @@ static void offer(const struct partitions *p)
            p->count, p->second ? "; the first copy of its table is not whole" : "");
 }
 
-enum parts parts_look(char *why, size_t size)
+bool parts_look(void)
 {
     static struct partitions p;
     struct store_io io = {.ctx = NULL};
 
-    if (server.disk >= BLOCK_WHOLE_MAX) {
-        return PARTS_FREE;
+    server.free = server.disk >= BLOCK_WHOLE_MAX;
+    if (server.free) {
+        return true;
     }
     disk_io(&io);
     switch (partitions_read(&io, &p)) {
     case PARTITIONS_FOUND:
         offer(&p);
-        return PARTS_OFFERED;
+        return false;
     case PARTITIONS_REFUSED:
-        snprintf(why, size, "its partition table is refused: %s", p.why);
-        return PARTS_REFUSED;
+        server.line.error = BW_DAMAGED;
+        snprintf(server.line.message, sizeof(server.line.message),
+                 "its partition table is refused: %s", p.why);
+        server_event(EVENT_DAMAGE, true, "%s", server.line.message);
+        return true;
     default:
-        return PARTS_NONE;
+        bw_log("stored: disk%llu is not a district store", (unsigned long long)server.disk);
+        return false;
     }
 }

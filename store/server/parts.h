@@ -4,15 +4,11 @@
 #ifndef SERVER_PARTS_H
 #define SERVER_PARTS_H
 
-#include <stddef.h>
+#include <stdbool.h>
 
-enum parts {
-    PARTS_NONE,    /* nothing of ours */
-    PARTS_FREE,    /* it is a partition, of our type */
-    PARTS_OFFERED, /* partitions, which are disks of their own now */
-    PARTS_REFUSED, /* partitions, but the table cannot be true; `why` says it */
-};
-
-enum parts parts_look(char *why, size_t size);
+/** Looks at it: a partition is free, of a whole disk the partitions are offered. @return whether
+ * there is something to be served here: the free partition, or a table that is refused, as
+ * server.line says */
+bool parts_look(void);
 
 #endif

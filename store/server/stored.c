@@ -588,21 +588,6 @@ static void tell_roots(void)
     }
 }
 
-/** The disk is not a store. @return whether there is something to be served all the same */
-static bool look_for_parts(void)
-{
-    enum parts found = parts_look(server.line.message, sizeof(server.line.message));
-
-    if (found == PARTS_REFUSED) {
-        server.line.error = BW_DAMAGED;
-        server_event(EVENT_DAMAGE, true, "%s", server.line.message);
-    } else if (found == PARTS_NONE) {
-        bw_log("stored: disk%llu is not a district store", (unsigned long long)server.disk);
-    }
-    server.free = found == PARTS_FREE;
-    return server.free || found == PARTS_REFUSED;
-}
-
 /** Opens disk and store. @return false if there is none, and nothing else to be served */
 static bool open_all(void)
 {
@@ -620,7 +605,7 @@ static bool open_all(void)
         error = server_open_store();
     }
     if (error == STORE_FOREIGN) {
-        return look_for_parts();
+        return parts_look();
     }
     if (error == STORE_OK) {
         tell_roots();

@@ -301,6 +301,8 @@ def test_the_second_copy_of_the_table():
 
 def test_boots_in_bochs():
     use(emulator='bochs')
+    check.contains(bw('run', '--print', '--image', IMAGE)[1],
+                   'is in use, by bochs-bin, process %d' % machine.child.pid)
     machine.restart('beta')
     check.equal(machine.sh('cat /root/said'), (0, 'beta-one\nbeta-two'))
     machine.sh('echo beta-three >> /root/said')
