@@ -498,6 +498,27 @@ int model_try_retention(struct model *m, uint32_t keep)
     return r;
 }
 
+void model_after_autostart(const struct model *m, bool on, struct model_state *to)
+{
+    model_state_copy(to, &m->state);
+    to->autostart = on;
+}
+
+int model_try_autostart(struct model *m, bool on)
+{
+    struct model_state after;
+    int r = store_set_autostart(m->st, on);
+
+    if (r && r != STORE_IO)
+        return r;
+    model_after_autostart(m, on, &after);
+    if (r == STORE_IO)
+        not_sure(m, &after);
+    else
+        become(m, &after);
+    return r;
+}
+
 void model_after_journal(const struct model *m, struct model_state *to)
 {
     model_state_copy(to, &m->state);
@@ -680,6 +701,8 @@ const char *model_differs(struct store *st, const struct model_state *s)
         return "another current generation";
     if (i.keep_last != s->keep)
         return "another retention";
+    if (i.autostart != s->autostart)
+        return "another autostart";
     if (journal_differs(st, s->journal))
         return "another journal page";
     if (i.generations != s->count)

@@ -49,6 +49,7 @@ struct model_state {
     uint64_t blocks;  /* capacity */
     uint64_t journal; /* sequence number of the journal page, which says what is in it */
     uint32_t keep;
+    bool autostart;
     uint32_t count;
     struct model_generation kept[MODEL_GENERATIONS];
 };
@@ -108,6 +109,8 @@ void model_after_claim(const struct model *m, uint64_t generation, struct model_
 void model_after_drop(const struct model *m, uint64_t generation, struct model_state *to);
 void model_after_retention(const struct model *m, uint32_t keep, struct model_state *to);
 int model_try_retention(struct model *m, uint32_t keep);
+void model_after_autostart(const struct model *m, bool on, struct model_state *to);
+int model_try_autostart(struct model *m, bool on);
 void model_after_journal(const struct model *m, struct model_state *to);
 int model_try_journal(struct model *m);
 void model_after_grow(const struct model *m, uint64_t blocks, struct model_state *to);

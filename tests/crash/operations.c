@@ -44,6 +44,11 @@ static void foresee_retention(const struct explorer *x, struct model_state *to)
     model_after_retention(x->m, (uint32_t)x->argument, to);
 }
 
+static void foresee_autostart(const struct explorer *x, struct model_state *to)
+{
+    model_after_autostart(x->m, x->argument != 0, to);
+}
+
 static void foresee_journal(const struct explorer *x, struct model_state *to)
 {
     model_after_journal(x->m, to);
@@ -272,14 +277,16 @@ static void grow(struct explorer *x)
     end_operation(x);
 }
 
+/** All that is set by change_head() is written like this. */
 static void policy(struct explorer *x)
 {
+    bool on = !x->m->state.autostart;
     int r;
 
-    begin_operation(x, NULL, 0);
-    r = store_set_interval(x->m->st, explorer_any(x, 1u << 30));
+    begin_operation(x, foresee_autostart, on);
+    r = model_try_autostart(x->m, on);
     if (r)
-        explorer_failed(x, "setting the interval", r);
+        explorer_failed(x, "setting autostart", r);
     end_operation(x);
 }
 
