@@ -96,30 +96,32 @@ static void serve_restart(unsigned slot, const uint64_t *generation, bool alone,
 
 static void serve_rollback(unsigned slot, uint64_t generation, struct message *reply)
 {
+    const uint64_t *chosen = generation == ROLLBACK_NEWEST ? NULL : &generation;
     struct entry *e = registry_entry(slot);
     struct bond_plan plan;
 
     if (!e->running) {
         reply->code = BW_REFUSED;
-    } else if (!lifecycle_keeps(slot, generation)) {
+    } else if (chosen && !lifecycle_keeps(slot, generation)) {
         reply->code = BW_ABSENT;
         registry_say(e, "generation %llu is not kept any more; see 'generations %s'",
                      (unsigned long long)generation, e->name);
         reply_refused(slot, reply);
-    } else if ((reply->code = bond_plan(slot, &generation, false, &plan)) != BW_OK) {
+    } else if ((reply->code = bond_plan(slot, chosen, false, &plan)) != BW_OK) {
         reply_refused(slot, reply);
     } else {
         bond_end(slot, "rolled back");
         e->message[0] = 0;
         e->crashes = (struct crash_history){0};
         /* Once more: what was under way may have been decided since. */
-        reply->code = bond_plan(slot, &generation, false, &plan);
+        reply->code = bond_plan(slot, chosen, false, &plan);
         if (reply->code == BW_OK) {
             reply->code = bond_start(&plan, START_ROLLED_BACK);
         }
         if (reply->code == BW_OK) {
             events_say(EVENT_ROLLED_BACK, false, registry_entry(slot)->name,
-                       "rolled back to generation %llu, as asked", (unsigned long long)generation);
+                       "rolled back to generation %llu, as asked",
+                       (unsigned long long)e->line.generation);
         }
         reply_started(slot, reply);
     }

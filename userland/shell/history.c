@@ -87,6 +87,10 @@ void history_announce(const char *name, uint64_t generation, bool running)
     const char *lost = running ? "; what was not committed is lost" : "";
     char age[FORMAT_SIZE];
 
+    if (generation == ROLLBACK_NEWEST) {
+        screen_print("%s: goes back to its newest generation%s\n", name, lost);
+        return;
+    }
     if (!current(name, &from) || !kept(name, generation, &to)) {
         return;
     }
@@ -181,6 +185,10 @@ static bool steps_back(const char *name, const char *text, uint64_t *generation)
         screen_print("rollback: '%s' is not a number of generations\n", text);
         return false;
     }
+    if (back == 0) {
+        *generation = ROLLBACK_NEWEST;
+        return true;
+    }
     if (!current(name, &g)) {
         screen_print("rollback: %s: its store does not answer\n", name);
         return false;
@@ -197,17 +205,11 @@ static bool steps_back(const char *name, const char *text, uint64_t *generation)
     return true;
 }
 
-/** Understands [N | --back K]. */
+/** Understands [N | --back K]. @param generation ROLLBACK_NEWEST: whichever that is then */
 static bool target_of(int count, char **words, uint64_t *generation)
 {
-    struct generation_line g;
-
     if (count == 2) {
-        if (!current(words[1], &g)) {
-            screen_print("rollback: %s: its store does not answer\n", words[1]);
-            return false;
-        }
-        *generation = g.number;
+        *generation = ROLLBACK_NEWEST;
         return true;
     }
     if (count == 4 && strcmp(words[2], "--back") == 0) {

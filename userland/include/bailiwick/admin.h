@@ -8,6 +8,7 @@
 
 #define DISTRICT_MESSAGE_MAX 192u
 #define EVENT_TEXT_MAX       208u
+#define ROLLBACK_NEWEST      UINT64_MAX
 
 /** To "districts" (districtd). String in: the district's name, unless said otherwise. */
 enum districts_order {
@@ -37,8 +38,9 @@ enum districts_order {
                             policy (as in struct system_page), w2 the slot got from
                             DISTRICTS_REGISTER, w3 the object, string: a few words, or empty */
     DISTRICTS_ROLLBACK =
-        8, /* a running district goes back to generation w0 -> string: struct district_line, as
-              with RESTART. BW_REFUSED: not running. BW_ARGUMENT: not kept; it runs on */
+        8, /* a running district goes back to generation w0 (ROLLBACK_NEWEST: the newest that counts
+              when it has been stopped) -> string: struct district_line, as with RESTART.
+              BW_REFUSED: not running. BW_ABSENT: not kept; it runs on */
     DISTRICTS_EVENT = 9, /* from a store server, sent without waiting: w2 its slot, string: struct
                             event; number and name are filled in by us */
     DISTRICTS_EVENTS =
