@@ -257,9 +257,10 @@ class Machine:
         self.expect(r'# (?:\x1b\[6n)?$', timeout)
 
     def sh(self, line, timeout=30):
-        """Runs a line in the district's shell; returns (status, output)."""
+        """Runs a line in the district's shell; returns (status, output). Ctrl-U comes first: the checkpoint that the
+        district has started from may have met a line that was half typed."""
         n = next(numbers)
-        self.send('echo @""s%d; %s%s echo @""e%d:$?@\n' % (n, line, '' if line.endswith('&') else ';', n))
+        self.send('\x15echo @""s%d; %s%s echo @""e%d:$?@\n' % (n, line, '' if line.endswith('&') else ';', n))
         self.expect(r'@s%d\r\n' % n, timeout)
         text = self.expect(r'@e%d:(\d+)@\r\n' % n, timeout)
         return int(self.match.group(1)), text.rstrip('\n')
