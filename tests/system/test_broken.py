@@ -289,8 +289,8 @@ def test_a_console_that_fails_is_granted_again():
 
 
 def test_who_sits_at_the_screen_does_without_the_line():
-    """The serial line's driver ends at each ~ and is given up; districts attached there are shown at the screen, also
-    after the console has failed too (Ctrl-\\)."""
+    """The serial line's driver ends at each ~ and is given up. A district attached there goes on, and is shown at the
+    screen, also after the console has failed too (Ctrl-\\)."""
     path = store('line')
     monitor = os.path.join(folder, 'monitor')
     boot = with_mutant(folder, 'console')
@@ -309,12 +309,23 @@ def test_who_sits_at_the_screen_does_without_the_line():
             time.sleep(0.05)
         screen.expect(r'^login:\s*\Z', 60)
         screen.type('guest\r')
+        screen.expect(re.escape(PROMPT.rstrip()) + r'\s*\Z')
+        idle, end = None, time.monotonic() + 60 * SLOW
+        while not idle:
+            check.true(time.monotonic() < end, 'the district does not come to an end')
+            screen.press('ctrl-l')
+            screen.type('checkpoint alpha\r')
+            text = screen.expect(r'generation \d+.*\n' + re.escape(PROMPT.rstrip()) + r'\s*\Z').text
+            idle = re.search(r'nothing has changed since generation (\d+)', text)
         for _ in range(2):
             screen.expect(re.escape(PROMPT.rstrip()) + r'\s*\Z')
             screen.press('ctrl-l')
             screen.type('attach alpha\r')
             screen.expect(r'^counted 2000$', 60)
             screen.press('ctrl-backslash', 'ret')
+        machine.unplug()
+        done = subprocess.run([MKDISTRICT, 'cat', '%s@%s' % (path, idle.group(1)), '/tmp/i'], capture_output=True, text=True)
+        check.equal(done.stdout, 'counted 2000\n', 'what it did without a terminal')
 
 
 def test_a_start_that_lacks_a_grant_names_it():
