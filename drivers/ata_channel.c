@@ -66,6 +66,7 @@ enum master_register {
 #define WORD_SECTORS_48   100u
 #define WORD_SECTOR_SIZE  106u
 #define WORD_MODEL        27u
+#define WORD_INTEGRITY    255u
 #define IDENTIFY_WORDS    256u
 #define CAPABLE_DMA       0x0100u
 #define CAPABLE_LBA       0x0200u
@@ -74,6 +75,9 @@ enum master_register {
 #define COMMANDS_FLUSH    0x1000u
 #define COMMANDS_FLUSH_W  0x2000u
 #define LARGE_SECTORS     0x1000u
+#define INTEGRITY_VALID   0xa5u /* low byte: all bytes sum up to 0 */
+#define SECTORS_MOST_28   ((uint64_t)1 << 28)
+#define SECTORS_MOST_48   ((uint64_t)1 << 48)
 
 #define AT_ONCE_28 256u /* sectors of one command with 28 address bits */
 
@@ -96,6 +100,14 @@ static void out(const struct ata_channel *c, enum command_register reg, uint64_t
 static unsigned status(const struct ata_channel *c)
 {
     return port_in(c->control, 0, 1);
+}
+
+/* 400 ns, after which the status is that of the drive selected or the command given. */
+static void settle(const struct ata_channel *c)
+{
+    for (unsigned n = 0; n < 4; n++) {
+        status(c);
+    }
 }
 
 static bool wait_ready(const struct ata_channel *c, bw_time_t patience)
@@ -124,9 +136,7 @@ static void select_drive(struct ata_channel *c, unsigned drive, unsigned more)
 {
     out(c, REG_DEVICE, DEVICE_FIXED | DEVICE_LBA | (drive ? DEVICE_SECOND : 0) | more);
     if (c->selected != drive + 1) {
-        for (unsigned n = 0; n < 4; n++) { /* 400 ns until the status is this drive's */
-            status(c);
-        }
+        settle(c);
         c->selected = drive + 1;
     }
 }
@@ -149,6 +159,8 @@ static void become_idle(struct ata_channel *c)
 static bool reset(struct ata_channel *c)
 {
     stop_master(c);
+    c->selected = 0;
+    select_drive(c, 0, 0); /* whose status says when it is over; that of a missing drive does not */
     port_out(c->control, 0, 1, CONTROL_RESET | CONTROL_NO_INTERRUPT);
     pass(10000); /* 5 us at least */
     port_out(c->control, 0, 1, CONTROL_NO_INTERRUPT);
@@ -184,18 +196,28 @@ static uint64_t words(const uint16_t *id, unsigned first, unsigned count)
     return value;
 }
 
+/* Each word has the first of its two characters on top. */
 static void take_model(char model[41], const uint16_t *id)
 {
-    size_t length = 40;
+    size_t length = 0;
 
-    for (unsigned n = 0; n < 20; n++) {
-        model[2 * n] = (char)(id[WORD_MODEL + n] >> 8);
-        model[2 * n + 1] = (char)id[WORD_MODEL + n];
-    }
-    while (length && model[length - 1] == ' ') {
-        length--;
+    for (unsigned n = 0; n < 40; n++) {
+        char c = (char)(id[WORD_MODEL + n / 2] >> (n % 2 ? 0 : 8));
+
+        model[n] = c > ' ' && c <= '~' ? c : ' ';
+        length = model[n] != ' ' ? n + 1 : length;
     }
     model[length] = '\0';
+}
+
+static bool is_intact(const uint16_t *id)
+{
+    uint8_t sum = 0;
+
+    for (unsigned n = 0; n < IDENTIFY_WORDS; n++) {
+        sum = (uint8_t)(sum + id[n] + (id[n] >> 8));
+    }
+    return (id[WORD_INTEGRITY] & 0xff) != INTEGRITY_VALID || sum == 0;
 }
 
 /* What IDENTIFY says. A drive that says nothing (all 0) is none. */
@@ -217,6 +239,10 @@ static void understand(struct ata_channel *c, struct ata_drive *d, const uint16_
     if (d->present && (sizes & 0xc000) == COMMANDS_VALID && sizes & LARGE_SECTORS) {
         bw_log("ata: %s has sectors of other than 512 bytes: left alone\n", d->model);
         d->present = false;
+    } else if (d->present &&
+               (d->sectors > (d->wide ? SECTORS_MOST_48 : SECTORS_MOST_28) || !is_intact(id))) {
+        bw_log("ata: what %s says of itself cannot be true: left alone\n", d->model);
+        d->present = false;
     }
 }
 
@@ -230,9 +256,7 @@ static bool identify(struct ata_channel *c, unsigned drive, uint16_t id[IDENTIFY
         return false;
     }
     out(c, REG_STATUS, COMMAND_IDENTIFY);
-    for (unsigned n = 0; n < 4; n++) {
-        status(c);
-    }
+    settle(c);
     if (status(c) == 0 || !wait_ready(c, READY_PATIENCE)) {
         return false;
     }
@@ -370,6 +394,7 @@ static enum ata_outcome start(struct ata_channel *c)
         port_out(c->master, MASTER_COMMAND, 1, direction(c) | MASTER_START);
         return ATA_BUSY;
     }
+    settle(c); /* or it would seem to be done */
     return operation == ATA_WRITE ? write_first(c) : ATA_BUSY;
 }
 
