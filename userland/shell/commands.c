@@ -87,10 +87,10 @@ static enum command_result districts(int count, char **words)
         char bonded[DISTRICT_MESSAGE_MAX];
 
         if (i == 0) {
-            screen_print("%-20s %-9s %10s %11s  %-14s %s\n", "NAME", "STATE", "GENERATION",
-                         "INCARNATION", "CHECKPOINT AGE", "USED");
+            screen_print("%-16s %-8s %10s %11s  %-11s %s\n", "NAME", "STATE", "GENERATION",
+                         "INCARNATION", "AGE", "USED"); /* 80 columns */
         }
-        screen_print("%-20.32s %-9s %10llu %11llu  %-14s %s of %s\n", line.name, state_text(&line),
+        screen_print("%-16.32s %-8s %10llu %11llu  %-11s %s of %s\n", line.name, state_text(&line),
                      (unsigned long long)line.generation, (unsigned long long)line.incarnation,
                      format_time(age, line.age), format_bytes(used, line.used),
                      format_bytes(capacity, line.capacity));
