@@ -101,8 +101,7 @@ int64_t bond_set_none(unsigned slot)
     return bond_set(slot, &(struct bond_line){0});
 }
 
-/* --- checkpoints -------------------------------------------------------------------------------
- */
+/* --- checkpoints ------------------------------------------------------------------------------ */
 
 /** It never was, or is no more. */
 static int64_t dissolve(struct group *g)
@@ -389,8 +388,7 @@ void bond_run(void)
     }
 }
 
-/* --- making and ending bonds --------------------------------------------------------------------
- */
+/* --- making and ending bonds ------------------------------------------------------------------ */
 
 static char words[DISTRICT_MESSAGE_MAX]; /* of a refusal */
 

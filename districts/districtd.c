@@ -138,8 +138,7 @@ static void serve_kill(unsigned slot, struct message *reply)
     reply_line(slot, reply);
 }
 
-/* --- events
- * ------------------------------------------------------------------------------------------ */
+/* --- events ----------------------------------------------------------------------------------- */
 
 /** A store server reports. */
 static void serve_event(unsigned slot, const void *string, size_t length)
@@ -194,8 +193,7 @@ static void serve_log(unsigned slot, struct message *reply)
     reply->length = reply->code == BW_OK ? m.length : 0;
 }
 
-/* --- the server
- * ------------------------------------------------------------------------------------ */
+/* --- the server ------------------------------------------------------------------------------- */
 
 /** Orders about a district that the string names. @param word of the request */
 static void serve_named(int64_t order, const uint64_t *word, const char *name,

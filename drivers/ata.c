@@ -122,8 +122,7 @@ static void serve(unsigned place, struct message *m)
     block_serve(servers, place, &count, SERVERS_MAX, KEY_AT(KR_NUCLEUS), m);
 }
 
-/* --- the start ----------------------------------------------------------------------------------
- */
+/* --- the start -------------------------------------------------------------------------------- */
 
 static int64_t bind_interrupt(unsigned n)
 {

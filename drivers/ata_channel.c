@@ -183,8 +183,7 @@ static enum ata_outcome fail(struct ata_channel *c, enum ata_outcome how)
     return how;
 }
 
-/* --- finding drives -----------------------------------------------------------------------------
- */
+/* --- finding drives --------------------------------------------------------------------------- */
 
 static uint64_t words(const uint16_t *id, unsigned first, unsigned count)
 {
@@ -285,8 +284,7 @@ void ata_find(struct ata_channel *c)
     port_out(c->control, 0, 1, 0); /* interrupts from now on */
 }
 
-/* --- commands -----------------------------------------------------------------------------------
- */
+/* --- commands --------------------------------------------------------------------------------- */
 
 static bool by_master(const struct ata_channel *c)
 {

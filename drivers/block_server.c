@@ -138,7 +138,8 @@ void block_failed(struct block_server *s, uint64_t sector, unsigned status)
         return;
     }
     bw_log("disk%llu: %u requests failed, the last one at sector %llu (status %u)",
-           (unsigned long long)s->number % BLOCK_WHOLE_MAX, s->unreported, (unsigned long long)sector, status);
+           (unsigned long long)s->number % BLOCK_WHOLE_MAX, s->unreported,
+           (unsigned long long)sector, status);
     s->unreported = 0;
     s->quiet_until = now + 1000000000ull;
 }

@@ -164,8 +164,7 @@ static bool set_realtime(void)
     return bw_call(KEY_AT(KR_NUCLEUS), &m) >= 0;
 }
 
-/* --- the second clock ----------------------------------------------------------------------------
- */
+/* --- the second clock ------------------------------------------------------------------------- */
 
 #define CHECK_AFTER 1000000000ull /* ns from the start, and again for as long */
 #define ERROR_MOST  5000          /* parts per million */

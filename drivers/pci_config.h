@@ -39,9 +39,8 @@ void pci_write(pci_address at, unsigned offset, unsigned width, uint32_t value);
  *  @return false: it is none, or its structures are not where we can use them */
 bool pci_find_virtio(pci_address at, struct pci_virtio *v, uint64_t *base);
 
-#define NO_FUNCTION                                                                                \
-    0xffffu /* in place of a pci_address: the channels that a PC without PCI has                   \
-             */
+/** In place of a pci_address: the channels that a PC without PCI has */
+#define NO_FUNCTION 0xffffu
 
 struct pci_channel {
     uint16_t command, control, master; /* first ports; master 0: none */

@@ -15,8 +15,7 @@
 
 static const struct option no_options[] = {{"help", no_argument, NULL, 'h'}, {0}};
 
-/* --- ls -----------------------------------------------------------------------------------------
- */
+/* --- ls --------------------------------------------------------------------------------------- */
 
 struct listing {
     struct files *t;
@@ -149,8 +148,7 @@ int command_ls(int argc, char **argv)
     return 0;
 }
 
-/* --- cat and get --------------------------------------------------------------------------------
- */
+/* --- cat and get ------------------------------------------------------------------------------ */
 
 static void copy_page(struct files *t, struct key data, uint64_t index, uint64_t size, int fd,
                       const char *to)

@@ -79,8 +79,7 @@ static void range(const char *name, uint64_t start, uint64_t length)
                (unsigned long long)start);
 }
 
-/* --- raw blocks ---------------------------------------------------------------------------------
- */
+/* --- raw blocks ------------------------------------------------------------------------------- */
 
 static void read_raw(struct opened *o, uint64_t block, void *to, size_t n)
 {
@@ -141,8 +140,7 @@ static void dump_super(struct opened *o)
     }
 }
 
-/* --- roots and generations ----------------------------------------------------------------------
- */
+/* --- roots and generations -------------------------------------------------------------------- */
 
 static void dump_generation(const struct disk_generation *g)
 {
@@ -252,8 +250,7 @@ static void dump_generations(struct opened *o)
         dump_generation(&s->generation[i]);
 }
 
-/* --- index and map ------------------------------------------------------------------------------
- */
+/* --- index and map ---------------------------------------------------------------------------- */
 
 static void dump_node(const struct disk_node *n)
 {
@@ -361,8 +358,7 @@ static void dump_block(struct opened *o, uint64_t block)
         dump_hex(b.bytes, STORE_BLOCK);
 }
 
-/* --- what the user wants ------------------------------------------------------------------------
- */
+/* --- what the user wants ---------------------------------------------------------------------- */
 
 static uint64_t parse_number(const char *text, const char *what)
 {

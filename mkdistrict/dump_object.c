@@ -194,8 +194,7 @@ void dump_object(struct opened *o, oid_t oid)
         dump_hex(b.bytes, BW_PAGE_SIZE);
 }
 
-/* --- inodes -------------------------------------------------------------------------------------
- */
+/* --- inodes ----------------------------------------------------------------------------------- */
 
 static void dump_time(const char *name, uint64_t ns)
 {

@@ -10,8 +10,7 @@
 
 #define RUN_OF_IDS (1ull << 28)
 
-/* --- the overlay --------------------------------------------------------------------------------
- */
+/* --- the overlay ------------------------------------------------------------------------------ */
 
 static size_t place_of(const struct overlay *o, oid_t oid)
 {
@@ -74,8 +73,7 @@ static oid_t make_object(struct edit *e, enum object_type type)
     return oid;
 }
 
-/* --- beginning and end --------------------------------------------------------------------------
- */
+/* --- beginning and end ------------------------------------------------------------------------ */
 
 /** Stops at the first object found behind. */
 static int first_object(void *ctx, const struct store_object *o)
@@ -169,8 +167,7 @@ void edit_finish(struct edit *e)
     e->overlay = (struct overlay){.slot = NULL};
 }
 
-/* --- segments and nodes -------------------------------------------------------------------------
- */
+/* --- segments and nodes ----------------------------------------------------------------------- */
 
 /** The page of a segment, to be changed; it and the nodes on the way are made if they are missing.
  * The segment is high enough. *made is set if there was none. */
@@ -220,8 +217,7 @@ void edit_set_data(struct edit *e, uint32_t number, struct key data)
     slot[number & 255] = data;
 }
 
-/* --- inodes -------------------------------------------------------------------------------------
- */
+/* --- inodes ----------------------------------------------------------------------------------- */
 
 void edit_set_inode(struct edit *e, uint32_t number, const struct filetree_inode *inode)
 {
@@ -255,8 +251,7 @@ uint32_t edit_new_inode(struct edit *e, const struct filetree_inode *inode)
     return number;
 }
 
-/* --- directories --------------------------------------------------------------------------------
- */
+/* --- directories ------------------------------------------------------------------------------ */
 
 /** A place in a directory. */
 struct place {

@@ -198,8 +198,7 @@ size_t files_read(struct files *t, uint32_t number, const struct filetree_inode 
     return n;
 }
 
-/* --- names --------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 static bool possible_name(const char *name, size_t n)
 {

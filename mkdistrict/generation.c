@@ -8,8 +8,7 @@
 
 #include "tools.h"
 
-/* --- out of a store -----------------------------------------------------------------------------
- */
+/* --- out of a store --------------------------------------------------------------------------- */
 
 struct counting {
     uint64_t objects, bytes;
@@ -89,8 +88,7 @@ void generation_each(struct opened *o,
     opened_check(o, store_walk(o->store, o->generation.number, 0, visit, &v));
 }
 
-/* --- into a new one -----------------------------------------------------------------------------
- */
+/* --- into a new one --------------------------------------------------------------------------- */
 
 static bool ends(const char *text, size_t size)
 {

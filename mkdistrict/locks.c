@@ -43,8 +43,7 @@ static bool held_by_another(int fd, off_t byte)
     return fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
 }
 
-/* --- who it is ----------------------------------------------------------------------------------
- */
+/* --- who it is -------------------------------------------------------------------------------- */
 
 /** Reads a small file of /proc, ended by a zero byte. */
 static void read_small(const char *path, char *to, size_t size)

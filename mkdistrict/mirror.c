@@ -89,9 +89,7 @@ int mirror_open_one(struct opened *o, const struct store_io *base, bool write)
     return STORE_OK;
 }
 
-/* --- the second copy
- * ------------------------------------------------------------------------------
- */
+/* --- the second copy -------------------------------------------------------------------------- */
 
 /** Goes through everything and gives the second copy what it lacks. */
 static void bring_up_to_date(struct opened *o)

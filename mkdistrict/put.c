@@ -224,8 +224,7 @@ static void put_entry(struct putting *u, int at, const char *source, const char 
     close(fd);
 }
 
-/* --- what the user says -------------------------------------------------------------------------
- */
+/* --- what the user says ----------------------------------------------------------------------- */
 
 static bool parse_owner(const char *text, struct putting *u)
 {

@@ -16,8 +16,7 @@ static void hash_begin(crypto_generichash_state *h, const struct stream_mark *ma
     crypto_generichash_update(h, (const uint8_t *)mark, sizeof(*mark));
 }
 
-/* --- writing ------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 void stream_begin(struct stream_writer *w, int fd, const char *path)
 {
@@ -67,8 +66,7 @@ void stream_end(struct stream_writer *w)
     free(w->out);
 }
 
-/* --- reading ------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static size_t read_some(struct stream_reader *r, void *to, size_t n)
 {

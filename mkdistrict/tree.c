@@ -298,8 +298,7 @@ void inode_target(struct inode *i, const char *target)
         fail("out of memory");
 }
 
-/* --- data ----------------------------------------------------------------------------------------
- */
+/* --- data ------------------------------------------------------------------------------------- */
 
 static unsigned height_for(uint64_t size)
 {
@@ -367,8 +366,7 @@ void inode_finish(struct tree *t, struct inode *i)
     i->end = t->b->next;
 }
 
-/* --- writing it all
- * -------------------------------------------------------------------------------- */
+/* --- writing it all --------------------------------------------------------------------------- */
 
 struct directory_writer {
     uint8_t *blocks;

@@ -139,8 +139,7 @@ static void content_key(char key[1 + VAULT_HASH], char kind, const uint8_t hash[
     memcpy(key + 1, hash, VAULT_HASH);
 }
 
-/* --- what is stored by its content --------------------------------------------------------------
- */
+/* --- what is stored by its content ------------------------------------------------------------ */
 
 enum vault_found vault_unpack(const uint8_t hash[VAULT_HASH], const char *packed, size_t size,
                               void *bytes, size_t *n)
@@ -278,8 +277,7 @@ void vault_end(struct vault *v, leveldb_iterator_t *i)
              v->path);
 }
 
-/* --- sets ---------------------------------------------------------------------------------------
- */
+/* --- sets ------------------------------------------------------------------------------------- */
 
 static uint64_t short_name(const uint8_t hash[VAULT_HASH])
 {

@@ -216,7 +216,8 @@ int order_freeze(struct call *c, struct district *d)
     }
     int r = call_buffer(c, count * sizeof *frozen, &p);
     if (r == BW_OK)
-        r = p.length < count * sizeof *frozen ? BW_ARGUMENT : bond_freeze(member, count, c->w[1] != 0, frozen);
+        r = p.length < count * sizeof *frozen ? BW_ARGUMENT
+                                              : bond_freeze(member, count, c->w[1] != 0, frozen);
     if (r != BW_OK)
         return r;
     for (unsigned i = 0; i < count; i++) {

@@ -57,8 +57,7 @@ static struct object *space_root; /* of the supervisor */
 
 void nucleus_main(uint32_t magic, uint32_t information) __attribute__((noreturn));
 
-/* --- memory --------------------------------------------------------------------------------------
- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static const struct multiboot_region *next_region(const struct multiboot_info *info,
                                                   const struct multiboot_region *r)
@@ -159,8 +158,7 @@ static void memory_init(const struct multiboot_info *info)
         frame_add(high[i].from, high[i].to);
 }
 
-/* --- objects
- * --------------------------------------------------------------------------------------- */
+/* --- objects ---------------------------------------------------------------------------------- */
 
 static struct object *make(enum object_type type)
 {

@@ -76,8 +76,7 @@ int district_create(const struct district_params *p, struct key *out)
     return BW_OK;
 }
 
-/* --- what is wanted from the store
- * ----------------------------------------------------------------- */
+/* --- what is wanted from the store ------------------------------------------------------------ */
 
 /** Its store server, NULL if that has ended. */
 static struct activity *server_of(const struct district *d)
@@ -162,8 +161,7 @@ static void wake_fetchers(struct district *d, oid_t oid)
     }
 }
 
-/* --- loading
- * ---------------------------------------------------------------------------------------- */
+/* --- loading ---------------------------------------------------------------------------------- */
 
 static void fail(struct district *d, const char *why)
 {
@@ -323,8 +321,7 @@ int district_supply(struct district *d, const struct object_header *h, const uin
     return BW_OK;
 }
 
-/* --- ending
- * ------------------------------------------------------------------------------------------ */
+/* --- ending ----------------------------------------------------------------------------------- */
 
 int district_kill(struct district *d)
 {
@@ -343,8 +340,7 @@ int district_kill(struct district *d)
     return BW_OK;
 }
 
-/* --- the domain list
- * ----------------------------------------------------------------------------------- */
+/* --- the domain list -------------------------------------------------------------------------- */
 
 static int list_set(struct district *d, uint32_t place, oid_t oid)
 {
@@ -397,8 +393,7 @@ int district_unlist_domain(struct district *d, uint32_t place)
     return list_set(d, place, 0);
 }
 
-/* --- reports
- * ------------------------------------------------------------------------------------------- */
+/* --- reports ---------------------------------------------------------------------------------- */
 
 void district_crash(struct district *d, struct object *domain, uint64_t code, uint64_t error,
                     uint64_t address)

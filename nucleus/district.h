@@ -3,10 +3,10 @@
  *
  *   state    | from                         | what may happen
  *   EMPTY    | KILL done                    | NUCLEUS_DISTRICT takes the slot
- *   LOADING  | NUCLEUS_DISTRICT             | objects are supplied; after DISTRICT_START it loads
- * its domains RUNNING  | everything needed is there   | its domains run FAILED   | loading met
- * damage           | only KILL ENDING   | KILL                         | bounded steps free its
- * memory
+ *   LOADING  | NUCLEUS_DISTRICT             | objects are supplied; after DISTRICT_START, domains load
+ *   RUNNING  | everything needed is there   | its domains run
+ *   FAILED   | loading met damage           | only KILL
+ *   ENDING   | KILL                         | bounded steps free its memory
  */
 #ifndef NUCLEUS_DISTRICT_H
 #define NUCLEUS_DISTRICT_H

@@ -5,9 +5,10 @@
  * An activity is in at most one queue:
  *
  *   frame's state | queue
- *   RUNNING       | ready[class]; or a callee's callers, fetch, memory or commit waiters; or it is
- * current AVAILABLE     | none; or fetch/memory waiters while its receive buffer is brought in
- * ("busy") WAITING       | none; or a waiters' queue while what its reply needs is brought in
+ *   RUNNING       | ready[class]; or a callee's callers, or fetch, memory or commit waiters; or none:
+ *                 | it is current
+ *   AVAILABLE     | none; or fetch/memory waiters while its receive buffer is brought in ("busy")
+ *   WAITING       | none; or a waiters' queue while what its reply needs is brought in
  *   STOPPED       | none
  */
 #ifndef NUCLEUS_DOMAIN_H

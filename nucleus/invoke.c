@@ -41,8 +41,7 @@ struct ends {
 static struct parcel parcel;
 static struct ends ends;
 
-/* --- places for keys
- * ------------------------------------------------------------------------------- */
+/* --- places for keys -------------------------------------------------------------------------- */
 
 /** A designator with bit 15 set. */
 static int place_in_node(struct activity *a, uint16_t designator, bool write, struct key **place,
@@ -124,8 +123,7 @@ bool keys_same(struct key a, struct key b)
            a.value == b.value;
 }
 
-/* --- delivery
- * -------------------------------------------------------------------------------------- */
+/* --- delivery --------------------------------------------------------------------------------- */
 
 /** The receiver must bring something in before it can receive: it is busy with that, and the sender
  * waits for it. Not for another district, though: what is not there is cut or dropped then
@@ -276,8 +274,7 @@ static int wait_in(struct queue *q, struct activity *a)
     return WAIT_CALLEE;
 }
 
-/* --- results
- * ----------------------------------------------------------------------------------------- */
+/* --- results ---------------------------------------------------------------------------------- */
 
 static void set_result(struct regs *r, int64_t result, const uint64_t *words)
 {
@@ -339,8 +336,7 @@ void invoke_timeout(struct activity *a)
     schedule_ready(a);
 }
 
-/* --- replies
- * ----------------------------------------------------------------------------------------- */
+/* --- replies ---------------------------------------------------------------------------------- */
 
 int fault_reply(struct activity *a, uint64_t code, uint64_t value, const struct regs *r)
 {
@@ -410,8 +406,7 @@ static int reply(struct district *home, struct key k, struct key link, struct ac
     return BW_OK;
 }
 
-/* --- the operations
- * ---------------------------------------------------------------------------------- */
+/* --- the operations --------------------------------------------------------------------------- */
 
 /** Fills the parcel from the invocation of domain a. */
 static int load_parcel(struct activity *a, const uint64_t words[4])

@@ -285,8 +285,7 @@ int link_drop(struct district *d, struct key link)
     return BW_OK;
 }
 
-/* --- use ---------------------------------------------------------------------------------------
- */
+/* --- use -------------------------------------------------------------------------------------- */
 
 #define CROSSING (1u << KEY_START | 1u << KEY_RESUME | 1u << KEY_PAGE | 1u << KEY_SEGMENT)
 

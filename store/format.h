@@ -25,9 +25,8 @@
 #define ROOT_SLOT_BLOCKS (ROOT_TWINS * ROOT_BLOCKS)
 #define FIRST_DATA       (ROOT_FIRST + ROOT_SLOTS * ROOT_SLOT_BLOCKS)
 
-#define ROOT_VERSION_BONDED                                                                        \
-    2u /* of a root whose district is in a bond: who does not know of bonds                        \
-          must not run it alone */
+/** Of a root whose district is in a bond: who does not know of bonds must not run it alone */
+#define ROOT_VERSION_BONDED 2u
 
 #define NONE UINT64_MAX /* a generation number that is none */
 
@@ -57,8 +56,8 @@ struct disk_ref {
 
 #define GENERATION_GHOST   1u /* dropped; stays as a fork between kept ones, owns no blocks */
 #define GENERATION_DAMAGED 2u /* dropping it has met damage: retention passes it over */
-#define GENERATION_BONDED                                                                          \
-    4u /* made in a bond: its time is the instant that all members know it by */
+/** Made in a bond: its time is the instant that all members know it by */
+#define GENERATION_BONDED 4u
 
 struct disk_generation {
     uint64_t number;

@@ -100,8 +100,7 @@ static void unhook(struct state *s, struct disk_generation *g)
         unhook(s, below);
 }
 
-/* --- what only one generation needs
- * ---------------------------------------------------------------- */
+/* --- what only one generation needs ----------------------------------------------------------- */
 
 struct dropping {
     struct store *st;

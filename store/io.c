@@ -25,8 +25,7 @@ int io_read_from(struct store *st, unsigned copy, uint64_t block, void *buf, siz
     return st->io.read_copy(st->io.ctx, copy, block, buf, n) ? STORE_IO : STORE_OK;
 }
 
-/* --- reading what must have a checksum
- * ------------------------------------------------------------ */
+/* --- reading what must have a checksum -------------------------------------------------------- */
 
 static bool right(const struct wanted *w, const void *buf, uint64_t *sum)
 {
@@ -105,8 +104,7 @@ int io_read_all(struct store *st, const struct wanted *w, void *buf)
                                                          : io_read_checked(st, w, buf);
 }
 
-/* --- writing
- * -------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static struct parcel *parcel_new(struct parcel **list, uint64_t block, const void *bytes)
 {

@@ -35,8 +35,7 @@ static bool avoided(const struct disk_root *h, uint64_t b)
            !MUTATED(MUTATION_AVOID_IGNORED);
 }
 
-/* --- areas ---------------------------------------------------------------------------------------
- */
+/* --- areas ------------------------------------------------------------------------------------ */
 
 static void area_set(struct area *a, uint64_t block, bool used)
 {
@@ -189,8 +188,7 @@ int map_area(struct store *st, uint64_t index, const uint64_t **bits)
 /** A claim does not reach across what is avoided if it has so many free blocks before that. */
 #define CLAIM_MINIMUM 16u
 
-/* --- claims --------------------------------------------------------------------------------------
- */
+/* --- claims ----------------------------------------------------------------------------------- */
 
 uint64_t map_claim_target(const struct store *st)
 {
@@ -267,8 +265,7 @@ static int claim_more(struct store *st)
     return STORE_OK;
 }
 
-/* --- allocating and freeing
- * ------------------------------------------------------------------------ */
+/* --- allocating and freeing ------------------------------------------------------------------- */
 
 /** First block in [b, end), all in one area, with a clear bit, or end. */
 static uint64_t clear_bit(const struct area *a, uint64_t b, uint64_t end)
@@ -365,8 +362,7 @@ int map_free(struct store *st, uint64_t place, uint64_t count)
     return points_toggle(&st->now.points, place, count);
 }
 
-/* --- folding -------------------------------------------------------------------------------------
- */
+/* --- folding ---------------------------------------------------------------------------------- */
 
 static uint64_t area_used(const struct area *a)
 {

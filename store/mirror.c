@@ -27,8 +27,7 @@
 
 #define LOOK_CACHE 16u /* index blocks; looking reads none of them */
 
-/* --- looking -------------------------------------------------------------------------------------
- */
+/* --- looking ---------------------------------------------------------------------------------- */
 
 /** Reads whichever copy of the superblock is whole. */
 static bool read_super(const struct store_io *io, struct disk_super *s)
@@ -77,8 +76,7 @@ bool mirror_pair(const struct mirror_look *a, const struct mirror_look *b)
            a->copy != b->copy && memcmp(a->id, b->id, sizeof(a->id)) == 0;
 }
 
-/* --- the callbacks -------------------------------------------------------------------------------
- */
+/* --- the callbacks ---------------------------------------------------------------------------- */
 
 static bool usable(const struct mirror *m, unsigned copy)
 {
@@ -216,8 +214,7 @@ void mirror_io(struct mirror *m, struct store_io *io)
     io->copies = m->recorded == m->complete ? MIRROR_COPIES : 1;
 }
 
-/* --- beginning -----------------------------------------------------------------------------------
- */
+/* --- beginning -------------------------------------------------------------------------------- */
 
 enum mirror_verdict mirror_begin(struct mirror *m, const struct store_io *device,
                                  const struct mirror_look *look, unsigned count)
@@ -429,8 +426,7 @@ int mirror_open(struct mirror *m, const struct store_io *base, struct store **ou
     return r;
 }
 
-/* --- losing a copy, and getting it back ----------------------------------------------------------
- */
+/* --- losing a copy, and getting it back ------------------------------------------------------- */
 
 unsigned mirror_survive(struct mirror *m)
 {

@@ -133,8 +133,7 @@ int generation_drop_anyway(struct store *st, uint64_t number)
     return r;
 }
 
-/* --- the map ------------------------------------------------------------------------------------
- */
+/* --- the map ---------------------------------------------------------------------------------- */
 
 int map_from_generations(struct store *st)
 {

@@ -129,8 +129,7 @@ static int read_twin(struct store *st, uint64_t sequence, unsigned twin)
                                                                                    : STORE_VERSION;
 }
 
-/* --- writing ------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 /** Writes the root in root_buffer to these twins of its slot. It is copied. */
 static int write_twins(struct store *st, uint64_t sequence, unsigned twins)
@@ -278,8 +277,7 @@ int root_write(struct store *st, struct state *s, bool data_first)
     return r;
 }
 
-/* --- opening -------------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 /** Are the places, counts and ranges in the head possible? */
 static bool head_sane(const struct disk_root *h)

@@ -226,8 +226,7 @@ void store_info(const struct store *st, struct store_info *info)
     bond_info(st, info);
 }
 
-/* --- reading -------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /** The nearest kept generation that it grew from. */
 static uint64_t ancestor(const struct state *s, const struct disk_generation *g)

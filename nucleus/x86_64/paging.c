@@ -38,8 +38,7 @@ static unsigned table_index(uint64_t address, unsigned level)
     return address >> (12 + 9 * (level - 1)) & 511;
 }
 
-/* --- the nucleus's own tables -------------------------------------------------------------------
- */
+/* --- the nucleus's own tables ----------------------------------------------------------------- */
 
 static uint64_t *boot_table(uint64_t *entry)
 {
@@ -104,8 +103,7 @@ void paging_use_nucleus_tables(void)
     cpu0.reload = false;
 }
 
-/* --- entries ------------------------------------------------------------------------------------
- */
+/* --- entries ---------------------------------------------------------------------------------- */
 
 static void entry_clear(uint64_t *e)
 {
@@ -203,8 +201,7 @@ void paging_drop_all(struct district *d)
         space_drop(s);
 }
 
-/* --- what is used, for evict.c ------------------------------------------------------------------
- */
+/* --- what is used, for evict.c ---------------------------------------------------------------- */
 
 /** Tables in which no entry is left go, from the one that `entry` lies in upwards. */
 static void release_empty(const uint64_t *entry)
@@ -314,8 +311,7 @@ void paging_sweep(struct district *d, unsigned tables)
     }
 }
 
-/* --- nodes --------------------------------------------------------------------------------------
- */
+/* --- nodes ------------------------------------------------------------------------------------ */
 
 static struct node_maps *node_maps(struct object *node)
 {
@@ -425,8 +421,7 @@ static int node_record(struct object *node, struct space *s, uint64_t base)
     return BW_OK;
 }
 
-/* --- spaces -------------------------------------------------------------------------------------
- */
+/* --- spaces ----------------------------------------------------------------------------------- */
 
 static bool same_key(struct key a, struct key b)
 {

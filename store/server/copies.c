@@ -79,8 +79,7 @@ void copies_describe(struct message *m)
     }
 }
 
-/* --- opening ------------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static void decide(void)
 {
@@ -206,8 +205,7 @@ int64_t copies_alone(void)
     return BW_OK;
 }
 
-/* --- the other disk -----------------------------------------------------------------------------
- */
+/* --- the other disk --------------------------------------------------------------------------- */
 
 /** Closes what was opened with one disk, and opens it with both. */
 static int64_t open_both(void)
@@ -287,8 +285,7 @@ static void add_now(void)
              error == STORE_TRUNCATED ? "its disk is too small" : store_error_text(error));
 }
 
-/* --- bringing it up to date ---------------------------------------------------------------------
- */
+/* --- bringing it up to date ------------------------------------------------------------------- */
 
 static bool may_step(void)
 {

@@ -3,10 +3,11 @@
  * asks (the shell) carries it, object by object, from the server of the one to that of the other,
  * so that no store server waits for another:
  *
- *   to the source   STORE_LIKE                      what such a store is made with
- *                   STORE_READ, again and again     the objects in order of id, then the journal
- * page to the free one STORE_MAKE                      begins, or begins anew STORE_PUT, again and
- * again STORE_MADE                      durable, and known to districtd
+ *   to the source     STORE_LIKE                    what such a store is made with
+ *                     STORE_READ, again and again   the objects in order of id, then the journal
+ *   to the free one   STORE_MAKE                    begins, or begins anew
+ *                     STORE_PUT, again and again
+ *                     STORE_MADE                    durable, and known to districtd
  *
  * The superblock, by which a store is known, is kept back until all else is durable: what was not
  * finished is still a free partition.
@@ -17,9 +18,7 @@
 #include <string.h>
 #include "copies.h"
 
-#define ROOM_TO_RUN                                                                                \
-    512u /* blocks that a district needs besides the sixteenth that is kept back                   \
-          */
+#define ROOM_TO_RUN 512u /* blocks, besides the sixteenth that is kept back */
 
 static struct disk_line line;
 static struct store *made;                             /* NULL: none is being made */
@@ -27,8 +26,7 @@ static struct store_io disk;                           /* of what is written */
 static struct store_like like;                         /* what it is made with */
 static uint8_t label[STORE_LABEL_BLOCKS][STORE_BLOCK]; /* the superblock's blocks */
 
-/* --- what is there ------------------------------------------------------------------------------
- */
+/* --- what is there ---------------------------------------------------------------------------- */
 
 void maker_look(bool free)
 {
@@ -53,8 +51,7 @@ static void reply_disk(struct message *reply)
     reply->length = sizeof(line);
 }
 
-/* --- the source ---------------------------------------------------------------------------------
- */
+/* --- the source ------------------------------------------------------------------------------- */
 
 static int64_t describe(struct message *reply)
 {
@@ -125,8 +122,7 @@ static int64_t read_object(uint64_t generation, uint64_t first, struct message *
     return BW_OK;
 }
 
-/* --- the new one --------------------------------------------------------------------------------
- */
+/* --- the new one ------------------------------------------------------------------------------ */
 
 static int write_but_label(void *ctx, uint64_t block, const void *buf, size_t n)
 {

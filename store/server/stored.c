@@ -81,8 +81,7 @@ int64_t server_changed(int error)
     return server_result(error);
 }
 
-/* --- requests
- * ------------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 /** Time of the current generation, ns since 1970; 0 if it is not known. */
 static uint64_t current_time(uint64_t current)
@@ -454,8 +453,7 @@ static bool serve(const struct message *m, const void *string, struct message *r
     return true;
 }
 
-/* --- the server
- * ------------------------------------------------------------------------------------- */
+/* --- the server ------------------------------------------------------------------------------- */
 
 /** The crash of a domain, if districtd does not know of it yet. */
 static void look_for_crash(const struct district_status *status)

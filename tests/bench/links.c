@@ -103,8 +103,7 @@ static void find(uint16_t district, const char *name, uint16_t to)
     } while (bw_call(district, &m) < 0);
 }
 
-/* --- calls
- * ------------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 /** Calls by the domain behind KR_INTO(0), to what is in its register. @return instructions each */
 static uint64_t calls(unsigned key, unsigned rounds)
@@ -140,8 +139,7 @@ static void measure_calls(void)
     district_kill(KR_HOME);
 }
 
-/* --- severing
- * ---------------------------------------------------------------------------------------- */
+/* --- severing --------------------------------------------------------------------------------- */
 
 #define HOLDERS  3u /* no district may have all the links of another one */
 #define NODES    20u

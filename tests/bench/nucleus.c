@@ -49,8 +49,7 @@ __asm__(".section .text.pages, \"ax\"\n"
         ".balign 4096, 0xcc\n"
         ".previous\n");
 
-/* --- invocations
- * ------------------------------------------------------------------------------------- */
+/* --- invocations ------------------------------------------------------------------------------ */
 
 static inline uint64_t bw_bench_invoke(uint64_t rax, uint64_t rdi)
 {
@@ -126,8 +125,7 @@ static __attribute__((noinline)) void bw_measure_invocations(void)
     report("null_call_instructions", (ticks() - begin + ROUNDS / 2) / ROUNDS);
 }
 
-/* --- districts
- * --------------------------------------------------------------------------------------- */
+/* --- districts -------------------------------------------------------------------------------- */
 
 #define OID_CODE_1 ((oid_t)0x20001)
 #define OID_CODE_2 ((oid_t)0x20002)

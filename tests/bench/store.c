@@ -23,8 +23,7 @@ static struct store *st;
 static uint64_t now = 1700000000000000000ull;
 static uint64_t content[STORE_BLOCK / sizeof(uint64_t)];
 
-/* --- the disk -----------------------------------------------------------------------------------
- */
+/* --- the disk --------------------------------------------------------------------------------- */
 
 static int disk_read(void *ctx, uint64_t block, void *buf, size_t n)
 {
@@ -60,8 +59,7 @@ static void count_from_here(void)
     memset(&counted, 0, sizeof(counted));
 }
 
-/* --- generations --------------------------------------------------------------------------------
- */
+/* --- generations ------------------------------------------------------------------------------ */
 
 static void put(oid_t oid)
 {
@@ -96,8 +94,7 @@ static void make_store(unsigned objects)
     commit(objects, objects);
 }
 
-/* --- the figures --------------------------------------------------------------------------------
- */
+/* --- the figures ------------------------------------------------------------------------------ */
 
 /** What one commit writes for each object, in thousandths of its size, and its flushes. */
 static void measure_commits(void)

@@ -85,8 +85,7 @@ static void must(int error, const char *what)
         model_fail("%s: %s: %s", explorer_where, what, store_error_text(error));
 }
 
-/* --- restarting --------------------------------------------------------------------------------
- */
+/* --- restarting ------------------------------------------------------------------------------- */
 
 static bool has_instant(struct store *st, uint64_t instant, uint64_t *number)
 {
@@ -158,8 +157,7 @@ static uint64_t restart(struct store *const *st, unsigned members, const struct 
     return instant;
 }
 
-/* --- the oracle --------------------------------------------------------------------------------
- */
+/* --- the oracle ------------------------------------------------------------------------------- */
 
 static const struct contents *contents_at(const struct world *w, uint64_t instant, unsigned member)
 {
@@ -266,8 +264,7 @@ static void became_durable(void *ctx, uint64_t block)
     image_follow(((struct world *)ctx)->image, block);
 }
 
-/* --- a store server ----------------------------------------------------------------------------
- */
+/* --- a store server --------------------------------------------------------------------------- */
 
 static void report(struct member *m, enum bond_event event)
 {
@@ -421,8 +418,7 @@ static void replace_server(struct world *w, unsigned i)
     over(m);
 }
 
-/* --- the coordinator ---------------------------------------------------------------------------
- */
+/* --- the coordinator -------------------------------------------------------------------------- */
 
 static void freeze(struct world *w)
 {
@@ -518,8 +514,7 @@ static void replace_coordinator(struct world *w)
     }
 }
 
-/* --- what happens to all -----------------------------------------------------------------------
- */
+/* --- what happens to all ---------------------------------------------------------------------- */
 
 static void stores_of(struct world *w, struct store **st)
 {

@@ -103,8 +103,7 @@ void explorer_damage(struct explorer *x, unsigned times)
     }
 }
 
-/* --- forged stores
- * --------------------------------------------------------------------------------- */
+/* --- forged stores ---------------------------------------------------------------------------- */
 
 static int look(void *ctx, const struct store_object *o)
 {

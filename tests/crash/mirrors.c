@@ -61,8 +61,7 @@ static void note_stale(struct explorer *x, const struct model_state *s)
     model_state_copy(&x->stale[x->stales++], s);
 }
 
-/* --- on an image
- * --------------------------------------------------------------------------------- */
+/* --- on an image ------------------------------------------------------------------------------ */
 
 struct on_image {
     struct explorer *x;
@@ -223,8 +222,7 @@ void mirrors_recover(struct explorer *x, const struct model_state *state)
     model_state_free(&m.state);
 }
 
-/* --- on the disks
- * -------------------------------------------------------------------------------- */
+/* --- on the disks ----------------------------------------------------------------------------- */
 
 static void note_given_up(struct explorer *x)
 {

@@ -23,8 +23,7 @@ void model_fail(const char *format, ...)
     abort();
 }
 
-/* --- a disk in memory
- * ------------------------------------------------------------------------------ */
+/* --- a disk in memory ------------------------------------------------------------------------- */
 
 struct memory_disk *memory_disk_new(uint64_t blocks)
 {
@@ -102,8 +101,7 @@ struct store_io memory_disk_io(struct memory_disk *d)
                              .cache_blocks = 64};
 }
 
-/* --- states --------------------------------------------------------------------------------------
- */
+/* --- states ----------------------------------------------------------------------------------- */
 
 static struct model_generation generation_copy(const struct model_generation *g)
 {
@@ -155,8 +153,7 @@ static void retain(struct model_state *s, uint32_t keep)
     }
 }
 
-/* --- doing the same to both
- * ------------------------------------------------------------------------ */
+/* --- doing the same to both ------------------------------------------------------------------- */
 
 struct model *model_new_named(const struct store_io *io, uint64_t blocks, char id)
 {
@@ -606,8 +603,7 @@ void model_reopen(struct model *m)
         model_fail("open: %s", store_error_text(r));
 }
 
-/* --- comparing -----------------------------------------------------------------------------------
- */
+/* --- comparing -------------------------------------------------------------------------------- */
 
 /** Generations share blocks: each block is read once in one comparison. */
 #define MEMO 65536u
@@ -735,8 +731,7 @@ uint64_t model_verify(struct model *m)
     return v.errors;
 }
 
-/* --- random workloads
- * ------------------------------------------------------------------------------ */
+/* --- random workloads ------------------------------------------------------------------------- */
 
 uint64_t model_random_number(uint64_t *state)
 {

@@ -84,8 +84,7 @@ static uint64_t any_value(struct explorer *x)
     return x->values + (1u << 20) + explorer_any(x, 1u << 30);
 }
 
-/* --- a generation --------------------------------------------------------------------------------
- */
+/* --- a generation ----------------------------------------------------------------------------- */
 
 static int begin(struct explorer *x)
 {
@@ -196,8 +195,7 @@ static void change(struct explorer *x, bool exists, bool deleted)
     settle(x, r);
 }
 
-/* --- each operation
- * ------------------------------------------------------------------------------ */
+/* --- each operation --------------------------------------------------------------------------- */
 
 void explorer_claim(struct explorer *x, uint64_t generation)
 {

@@ -39,8 +39,7 @@ static void stop(void)
     remove_tree(folder);
 }
 
-/* --- the store to begin with --------------------------------------------------------------------
- */
+/* --- the store to begin with ------------------------------------------------------------------ */
 
 static void add_file(struct tree *t, const char *name, uint32_t mode, const char *text, uint64_t at)
 {
@@ -137,8 +136,7 @@ static void prepare(void)
     patch_init(&patched, image, BLOCKS);
 }
 
-/* --- every tool ---------------------------------------------------------------------------------
- */
+/* --- every tool ------------------------------------------------------------------------------- */
 
 static int command_verify(int argc, char **argv)
 {

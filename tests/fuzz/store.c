@@ -19,8 +19,7 @@ static struct base {
     uint64_t limit; /* ids in it are lower */
 } base[STORES];
 
-/* --- the disk -----------------------------------------------------------------------------------
- */
+/* --- the disk --------------------------------------------------------------------------------- */
 
 static int disk_read(void *ctx, uint64_t block, void *buf, size_t n)
 {
@@ -61,8 +60,7 @@ static struct store_io disk(struct base *b)
                              .fold_limit = 40};
 }
 
-/* --- stores to begin with -----------------------------------------------------------------------
- */
+/* --- stores to begin with --------------------------------------------------------------------- */
 
 static void must(int r)
 {
@@ -106,8 +104,7 @@ static void make(struct base *b, unsigned which)
     patch_init(&b->patched, b->image, BLOCKS);
 }
 
-/* --- everything that can be done with one -------------------------------------------------------
- */
+/* --- everything that can be done with one ----------------------------------------------------- */
 
 static int look(void *ctx, const struct store_object *o)
 {

@@ -41,8 +41,7 @@ static void check(int error, const char *what)
     }
 }
 
-/* --- chance -------------------------------------------------------------------------------------
- */
+/* --- chance ----------------------------------------------------------------------------------- */
 
 static uint64_t any(uint64_t limit)
 {
@@ -88,8 +87,7 @@ static oid_t any_oid(enum object_type type)
     return forge.count[type] ? forge.oid[type][any(forge.count[type])] : OID_SYSTEM;
 }
 
-/* --- objects ------------------------------------------------------------------------------------
- */
+/* --- objects ---------------------------------------------------------------------------------- */
 
 static bool get(oid_t oid, union content *c, struct store_object *o)
 {
@@ -134,8 +132,7 @@ static struct key any_key(void)
     return k;
 }
 
-/* --- kinds --------------------------------------------------------------------------------------
- */
+/* --- kinds ------------------------------------------------------------------------------------ */
 
 static void forge_slot(void)
 {
@@ -412,8 +409,7 @@ static void (*const kinds[])(void) = {forge_slot,          forge_cycle,       fo
                                       forge_page,          forge_missing};
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-/* --- the store ----------------------------------------------------------------------------------
- */
+/* --- the store -------------------------------------------------------------------------------- */
 
 static int io_read(void *ctx, uint64_t block, void *buf, size_t n)
 {

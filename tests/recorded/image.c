@@ -74,8 +74,7 @@ void image_restore(struct image *i)
     i->damage[0] = 0;
 }
 
-/* --- as the library's disk ----------------------------------------------------------------------
- */
+/* --- as the library's disk -------------------------------------------------------------------- */
 
 static int io_read(void *ctx, uint64_t block, void *buf, size_t n)
 {

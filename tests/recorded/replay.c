@@ -84,8 +84,7 @@ static uint64_t any(uint64_t limit)
     return (x ^ x >> 31) % limit;
 }
 
-/* --- judging ------------------------------------------------------------------------------------
- */
+/* --- judging ---------------------------------------------------------------------------------- */
 
 static void bad(const char *what, uint64_t expected, uint64_t found)
 {
@@ -212,8 +211,7 @@ static void judge(const char *family)
     image_restore(&replay.image);
 }
 
-/* --- images -------------------------------------------------------------------------------------
- */
+/* --- images ----------------------------------------------------------------------------------- */
 
 static void apply_all(size_t from, size_t to)
 {
@@ -308,8 +306,7 @@ static void try_interval(size_t start, size_t end, uint64_t count)
     }
 }
 
-/* --- the log ------------------------------------------------------------------------------------
- */
+/* --- the log ---------------------------------------------------------------------------------- */
 
 static void settle(size_t start, size_t end)
 {

@@ -48,8 +48,7 @@ struct program {
     uint64_t aside[ASIDE]; /* nonces; 0: none */
 };
 
-/* --- the oracle --------------------------------------------------------------------------------
- */
+/* --- the oracle ------------------------------------------------------------------------------- */
 
 static struct established {
     uint64_t holder_run, target_run, connection;
@@ -203,8 +202,7 @@ static void check_result(unsigned i, unsigned n, const struct regs *r, uint64_t 
     }
 }
 
-/* --- programs ------------------------------------------------------------------------------------
- */
+/* --- programs --------------------------------------------------------------------------------- */
 
 /** Its page, ready to be changed. NULL: it waits for that. */
 static struct program *state_of(struct activity *a)
@@ -392,8 +390,7 @@ static void step(struct activity *a)
     after(a, i, client, &now, &before);
 }
 
-/* --- the world as it begins ----------------------------------------------------------------------
- */
+/* --- the world as it begins ------------------------------------------------------------------- */
 
 static struct key open_link(struct district *d, unsigned peer, enum link_mode mode, struct key k)
 {
@@ -461,8 +458,7 @@ static void set_up_world(void)
         make_side(i);
 }
 
-/* --- what happens --------------------------------------------------------------------------------
- */
+/* --- what happens ----------------------------------------------------------------------------- */
 
 /** One of those that are ready runs. @return false: nobody is */
 static bool run_somebody(void)

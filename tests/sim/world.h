@@ -70,8 +70,7 @@ static unsigned side_of(const struct district *d)
     return (unsigned)(d->name[1] - '0');
 }
 
-/* --- stores ------------------------------------------------------------------------------------
- */
+/* --- stores ----------------------------------------------------------------------------------- */
 
 static struct saved **place_in(struct generation *g, oid_t oid)
 {
@@ -136,8 +135,7 @@ static void supply(unsigned i)
     }
 }
 
-/* --- starting and ending -----------------------------------------------------------------------
- */
+/* --- starting and ending ---------------------------------------------------------------------- */
 
 static int64_t machine_order(unsigned i, uint64_t code, struct key k)
 {
@@ -179,8 +177,7 @@ static void end_step(unsigned i)
     }
 }
 
-/* --- districtd's broker --------------------------------------------------------------------------
- */
+/* --- districtd's broker ----------------------------------------------------------------------- */
 
 static int64_t broker_perform(enum broker_order what)
 {

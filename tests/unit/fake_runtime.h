@@ -148,8 +148,7 @@ static void fake_open(void)
     ck_assert_int_eq(disk_open(0), BW_OK);
 }
 
-/* --- the run-time library
- * ---------------------------------------------------------------------------- */
+/* --- the run-time library --------------------------------------------------------------------- */
 
 /** What the test itself answers: calls to keys other than the driver's. */
 static int64_t fake_call(uint16_t key, struct message *m);

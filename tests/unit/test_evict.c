@@ -22,8 +22,7 @@ struct nucleus_statistics statistics;
 struct queue memory_waiters;
 bw_time_t realtime_offset;
 
-/* --- frames: a few, and the count of each kind ------------------------------------------------
- */
+/* --- frames: a few, and the count of each kind ------------------------------------------------ */
 
 static uint8_t *arena;
 static struct object *owner[FRAMES];

@@ -660,7 +660,8 @@ START_TEST(space_of_the_store)
     struct key range = frame(a)->keys[R_RANGE];
     frame(server)->keys[R_OUT] = district_key(d);
     d->made = 0;
-    for (unsigned stage = 0; stage <= SPACE_FULL + 1; stage++) { /* nothing is committed meanwhile */
+    /* nothing is committed meanwhile */
+    for (unsigned stage = 0; stage <= SPACE_FULL + 1; stage++) {
         struct regs *r = prepare(server, OP_CALL, 0, R_OUT, DISTRICT_BUDGET);
         r->rsi = 500;
         r->rdx = stage;

@@ -89,8 +89,7 @@ START_TEST(the_table)
 }
 END_TEST
 
-/* --- every combination ---------------------------------------------------------------------------
- */
+/* --- every combination ------------------------------------------------------------------------ */
 
 static const enum mirror_state states[] = {MIRROR_ABSENT, MIRROR_DAMAGED, MIRROR_WHOLE};
 static const uint64_t sequences[] = {10, 11, 12, 20}, changes[] = {4, 5, 6, 9};
@@ -154,8 +153,7 @@ START_TEST(every_combination)
 }
 END_TEST
 
-/* --- histories -----------------------------------------------------------------------------------
- */
+/* --- histories -------------------------------------------------------------------------------- */
 
 /* What a copy has: its root, and which acknowledged commits that includes. */
 struct copy {

@@ -261,8 +261,7 @@ static void done(unsigned c)
     channel_of(c)->out_head = channel_of(c)->in_tail = channel_of(c)->out_over = 0;
 }
 
-/* --- the tests ---------------------------------------------------------------------------------
- */
+/* --- the tests -------------------------------------------------------------------------------- */
 
 /** A string that did not arrive is asked for again; what came twice counts once. */
 START_TEST(cut_strings)

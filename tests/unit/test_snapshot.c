@@ -15,8 +15,7 @@
 #define IDS   64
 #define FIRST OID_FIRST_FREE
 
-/* --- the machine below
- * ----------------------------------------------------------------------------- */
+/* --- the machine below ------------------------------------------------------------------------ */
 
 struct cpu cpu0;
 struct district districts[DISTRICT_MAX];
@@ -153,8 +152,7 @@ void panic_at(const char *file, int line, const char *invariant)
     abort();
 }
 
-/* --- the model
- * -------------------------------------------------------------------------------------- */
+/* --- the model -------------------------------------------------------------------------------- */
 
 struct state { /* one object: type NONE or a page or node filled with one value */
     uint8_t type;

@@ -269,8 +269,7 @@ START_TEST(a_damaged_generation_does_not_stop_the_district)
 }
 END_TEST
 
-/* --- going on with damage ----------------------------------------------------------------------
- */
+/* --- going on with damage --------------------------------------------------------------------- */
 
 static const struct disk_generation *generation(struct store *st, uint64_t number)
 {

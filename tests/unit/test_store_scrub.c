@@ -154,8 +154,7 @@ static uint64_t scrub(struct store *st, uint64_t step, uint64_t *repaired)
     return s.errors;
 }
 
-/* --- one copy -----------------------------------------------------------------------------------
- */
+/* --- one copy --------------------------------------------------------------------------------- */
 
 START_TEST(scrubbing_finds_damage_in_any_block)
 {
@@ -258,8 +257,7 @@ START_TEST(what_cannot_be_read_is_damage)
 }
 END_TEST
 
-/* --- two copies ---------------------------------------------------------------------------------
- */
+/* --- two copies ------------------------------------------------------------------------------- */
 
 static void reopen(void)
 {

@@ -15,8 +15,7 @@
 #include "internal.h"
 #include "model.h"
 
-/* --- what a generation holds -------------------------------------------------------------------
- */
+/* --- what a generation holds ------------------------------------------------------------------ */
 
 static void reach(struct store *st, const struct disk_ref *ref, uint64_t generation, uint8_t *seen)
 {
@@ -163,8 +162,7 @@ START_TEST(going_back_can_be_undone)
 }
 END_TEST
 
-/* --- room ---------------------------------------------------------------------------------------
- */
+/* --- room ------------------------------------------------------------------------------------- */
 
 #define IDS 4000000u
 
@@ -336,8 +334,8 @@ START_TEST(what_costs_most_can_be_committed)
     /* appended, each leaf gets 96; then six more each */
     commit_empty_objects(&f, 1000, 1000, 96 * leaves);
     commit_empty_objects(&f, 1000 * 48 + 1, 16000, 6 * leaves);
-    borders = leaf_borders(f.st, &generation_kept(&f.st->committed, STORE_NEWEST)->root, border,
-                           20000);
+    borders =
+        leaf_borders(f.st, &generation_kept(&f.st->committed, STORE_NEWEST)->root, border, 20000);
     n = room(f.st);
     ck_assert_uint_gt(n, 20);
     ck_assert_uint_lt(n, borders / 4);

@@ -43,8 +43,7 @@ static enum ended_why last_ended;
 static unsigned events;
 struct server server = {.next = BW_NO_DEADLINE};
 
-/* --- the nucleus
- * ------------------------------------------------------------------------------------- */
+/* --- the nucleus ------------------------------------------------------------------------------ */
 
 static uint64_t listed(void)
 {
@@ -251,8 +250,7 @@ void bw_panic(const char *file, int line, const char *what)
     abort();
 }
 
-/* --- the rest of the server
- * ---------------------------------------------------------------------------- */
+/* --- the rest of the server ------------------------------------------------------------------- */
 
 int server_open_store(void)
 {
@@ -307,9 +305,7 @@ int64_t server_changed(int error)
     return server_result(error);
 }
 
-/* --- tests
- * -----------------------------------------------------------------------------------------------
- */
+/* --- tests ------------------------------------------------------------------------------------ */
 
 static void setup(void)
 {
@@ -548,8 +544,7 @@ START_TEST(old_generations_make_room)
 }
 END_TEST
 
-/* --- frozen together with others
- * ----------------------------------------------------------------------------- */
+/* --- frozen together with others -------------------------------------------------------------- */
 
 static const struct bond_line none;
 

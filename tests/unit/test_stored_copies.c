@@ -72,8 +72,7 @@ int64_t server_result(int error)
     return error == STORE_OK ? BW_OK : BW_IO;
 }
 
-/* --- stores on the disks, without drivers --------------------------------------------------------
- */
+/* --- stores on the disks, without drivers ----------------------------------------------------- */
 
 static int raw_read(void *ctx, uint64_t block, void *buf, size_t n)
 {
@@ -174,8 +173,7 @@ static void check_disk(const struct fake_driver *d)
     store_close(st);
 }
 
-/* --- the server ----------------------------------------------------------------------------------
- */
+/* --- the server ------------------------------------------------------------------------------- */
 
 static void setup(void)
 {

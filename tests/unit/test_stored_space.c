@@ -81,8 +81,7 @@ void server_event(enum event_kind kind, bool important, const char *format, ...)
     ck_assert_int_eq(kind, EVENT_SPACE);
 }
 
-/* --- the district --------------------------------------------------------------------------------
- */
+/* --- the district ----------------------------------------------------------------------------- */
 
 static void make_dirty(struct object *o)
 {
@@ -146,8 +145,7 @@ static void run(enum habit habit, unsigned steps)
             make_dirty(&object[i]);
 }
 
-/* --- checkpoints ---------------------------------------------------------------------------------
- */
+/* --- checkpoints ------------------------------------------------------------------------------ */
 
 static void freeze(void)
 {
@@ -232,8 +230,7 @@ static void go_back(void)
     checkpoint_budget();
 }
 
-/* --- tests ---------------------------------------------------------------------------------------
- */
+/* --- tests ------------------------------------------------------------------------------------ */
 
 static struct memory_disk *disk;
 static struct model *model;

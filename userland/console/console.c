@@ -248,8 +248,7 @@ static void pump_input(unsigned t)
     }
 }
 
-/* --- requests ------------------------------------------------------------------------------------
- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 /** What was typed ahead of an attach goes where it was meant to. */
 static void deliver_ahead(unsigned t)

@@ -55,8 +55,7 @@ uint64_t epoch_now(void)
     return now.epoch;
 }
 
-/* --- the other gates ---------------------------------------------------------------------------
- */
+/* --- the other gates -------------------------------------------------------------------------- */
 
 static struct gate_run this_run(void)
 {
@@ -117,8 +116,7 @@ static void severed(unsigned p)
     }
 }
 
-/* --- calls of others
- * ------------------------------------------------------------------------------ */
+/* --- calls of others -------------------------------------------------------------------------- */
 
 /** Finds what a peer's call is for: a key in KR_SERVER. @return BW_OK, or the reply's code */
 static int64_t find_server(const char *name, const char *district)
@@ -212,8 +210,7 @@ static void delivered(unsigned p, const struct gate_message *g)
     calls_answered(p, g);
 }
 
-/* --- frames --------------------------------------------------------------------------------------
- */
+/* --- frames ----------------------------------------------------------------------------------- */
 
 /** A gate of another district has sent something. */
 static void serve_frame(const struct message *m, struct gate_frame *f)
@@ -295,8 +292,7 @@ static void pump_again(unsigned p)
     look_after(o->again - bw_monotonic());
 }
 
-/* --- the loop ------------------------------------------------------------------------------------
- */
+/* --- the loop --------------------------------------------------------------------------------- */
 
 static void look_at_incarnation(void)
 {

@@ -174,8 +174,7 @@ static void set_modes(struct emulator *e, bool on)
     }
 }
 
-/* --- colours -------------------------------------------------------------------------------------
- */
+/* --- colours ---------------------------------------------------------------------------------- */
 
 /* Red, green, blue, of 256 each, as one of 8 colours and whether it is a bright one. */
 static uint8_t nearest(unsigned r, unsigned g, unsigned b)
@@ -300,8 +299,7 @@ static void set_colours(struct emulator *e)
     }
 }
 
-/* --- the letters ---------------------------------------------------------------------------------
- */
+/* --- the letters ------------------------------------------------------------------------------ */
 
 /* Sequences that move the cursor. @return whether it was one */
 static bool csi_move(struct emulator *e, uint8_t c)

@@ -166,8 +166,7 @@ void grid_move_by(struct emulator *e, int rows, int columns)
     e->wrap_pending = false;
 }
 
-/* --- the view ------------------------------------------------------------------------------------
- */
+/* --- the view --------------------------------------------------------------------------------- */
 
 void emulator_scroll(struct emulator *e, int lines)
 {

@@ -54,8 +54,7 @@ static uint64_t shown_cursor;
 static bool shown_is_known; /* else the screen may show anything */
 static bool has_driver;
 
-/* --- the screen ----------------------------------------------------------------------------------
- */
+/* --- the screen ------------------------------------------------------------------------------- */
 
 /* @return false if the driver has failed */
 static bool draw(const picture next)
@@ -108,8 +107,7 @@ static void find_driver(void)
     shown_is_known = false;
 }
 
-/* --- the console ---------------------------------------------------------------------------------
- */
+/* --- the console ------------------------------------------------------------------------------ */
 
 static void make_known(void)
 {
@@ -165,8 +163,7 @@ static void read_screen(struct screen *s, struct message *m)
     m->length = n;
 }
 
-/* --- the keyboard --------------------------------------------------------------------------------
- */
+/* --- the keyboard ----------------------------------------------------------------------------- */
 
 static void act(const struct stroke *key)
 {

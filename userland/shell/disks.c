@@ -52,8 +52,7 @@ enum command_result disks_list(int count, char **words)
     return COMMAND_DONE;
 }
 
-/* --- mkdistrict ---------------------------------------------------------------------------------
- */
+/* --- mkdistrict ------------------------------------------------------------------------------- */
 
 static bool name_valid(const char *name)
 {

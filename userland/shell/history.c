@@ -117,8 +117,7 @@ static uint64_t newest(const char *name)
     return g.number;
 }
 
-/* --- generations
- * ------------------------------------------------------------------------------------- */
+/* --- generations ------------------------------------------------------------------------------ */
 
 static void print_line(const struct generation_line *g, uint64_t before)
 {
@@ -172,8 +171,7 @@ enum command_result history_generations(int count, char **words)
     return COMMAND_DONE;
 }
 
-/* --- rollback
- * ---------------------------------------------------------------------------------------- */
+/* --- rollback --------------------------------------------------------------------------------- */
 
 /** The generation `back` steps before the current one, along what it grew from. */
 static bool steps_back(const char *name, const char *text, uint64_t *generation)
@@ -256,8 +254,7 @@ enum command_result history_rollback(int count, char **words)
     return COMMAND_DONE;
 }
 
-/* --- drop, retention
- * --------------------------------------------------------------------------------- */
+/* --- drop, retention -------------------------------------------------------------------------- */
 
 enum command_result history_drop(int count, char **words)
 {

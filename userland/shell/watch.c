@@ -16,8 +16,7 @@
 
 static uint64_t news = 1; /* number of the next event to be shown unasked */
 
-/* --- events
- * ------------------------------------------------------------------------------------------ */
+/* --- events ----------------------------------------------------------------------------------- */
 
 static void print_event(const struct event *e)
 {
@@ -90,8 +89,7 @@ enum command_result watch_events(int count, char **words)
     return COMMAND_DONE;
 }
 
-/* --- scrub
- * ------------------------------------------------------------------------------------------- */
+/* --- scrub ------------------------------------------------------------------------------------ */
 
 static int64_t ask_scrub(const char *name, enum scrub_order order, struct scrub_line *line)
 {

@@ -23,9 +23,9 @@
 
 #define PROGRAMS_MAX    64u /* two for each disk; pci's posts have so many bits */
 #define PROGRAMS_OTHERS 11u /* places that are not for disks: the shell can always be started */
-#define PROGRAMS_OF_SCREEN                                                                         \
-    10u /* that are not if there is a screen: screens, ps2, four logins and shells */
-#define PROGRAM_RANGE (1u << 18) /* ids that each start of a program gets */
+/** That are not if there is a screen: screens, ps2, four logins and shells */
+#define PROGRAMS_OF_SCREEN 10u
+#define PROGRAM_RANGE      (1u << 18) /* ids that each start of a program gets */
 
 /** Badges of start keys to the supervisor: the program's index, and what the key is for. */
 #define BADGE_NAMES  0x000u

@@ -24,8 +24,7 @@
 #define PATH_LIMIT   4096
 #define SYMLINKS_MAX 40
 
-/* --- places: what a path leads to
- * ------------------------------------------------------------------ */
+/* --- places: what a path leads to ------------------------------------------------------------- */
 
 enum place_kind {
     PLACE_TREE = 0,   /* id: inode of the tree */
@@ -71,8 +70,7 @@ struct directory {
     uint32_t umask;
 };
 
-/* --- open files
- * --------------------------------------------------------------------------------------- */
+/* --- open files ------------------------------------------------------------------------------- */
 
 struct file;
 
@@ -162,8 +160,7 @@ int file_set_size(uint32_t ino, uint64_t size);
 /** stat() of an open file. */
 int file_stat(struct file *f, struct stat *st);
 
-/* --- paths (path.c)
- * ----------------------------------------------------------------------------------- */
+/* --- paths (path.c) --------------------------------------------------------------------------- */
 
 #define WALK_NOFOLLOW  1u /* do not follow a symbolic link at the end */
 #define WALK_PARENT    2u /* the last name need not exist */
@@ -192,8 +189,7 @@ bool path_is_dev(struct place place);
 /** A symbolic link's target, without NUL. @return its length or -errno */
 long place_readlink(struct place place, char *buf, size_t size);
 
-/* --- kinds
- * -------------------------------------------------------------------------------------------- */
+/* --- kinds ------------------------------------------------------------------------------------ */
 
 /** Built-in entries of /dev, by index; false behind the last. */
 bool device_entry(unsigned index, const char **name, uint32_t *mode, uint32_t *rdev,
@@ -225,8 +221,7 @@ void locks_release(struct vnode *v, int pid); /* record locks, at each close by 
 void flock_release(struct vnode *v, struct file *f);
 long locks_fcntl(struct file *f, int command, uint64_t argument);
 
-/* --- what the process side calls
- * --------------------------------------------------------------------- */
+/* --- what the process side calls -------------------------------------------------------------- */
 
 /** Once, before the first process. */
 void files_init(void);

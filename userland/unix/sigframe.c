@@ -24,8 +24,8 @@
 #define USER_CS        0x33u
 #define USER_SS        0x2bu
 #define RED_ZONE       128u
-#define FRAME_FLAGS                                                                                \
-    0x240dd5u /* flags that a handler's return may set: CF PF AF ZF SF TF DF OF AC ID */
+/** Flags that a handler's return may set: CF PF AF ZF SF TF DF OF AC ID */
+#define FRAME_FLAGS 0x240dd5u
 
 struct frame_software {
     uint32_t magic1;

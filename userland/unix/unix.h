@@ -46,8 +46,7 @@ long user_read_string(char *to, uint64_t from, size_t size);
 long user_from_segment(uint64_t to, uint16_t segment, uint64_t offset, size_t n);
 long user_to_segment(uint16_t segment, uint64_t offset, uint64_t from, size_t n);
 
-/* --- waiting (wait.c) ----------------------------------------------------------------------------
- */
+/* --- waiting (wait.c) ------------------------------------------------------------------------- */
 struct waiter;
 struct wait_queue {
     struct waiter *first;

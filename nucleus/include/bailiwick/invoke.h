@@ -16,8 +16,8 @@
  *   rdi   order (a received message) or result (a reply); rsi rdx r8 r9 the words
  *   r13   length of the string received, never above r15
  *   rcx   0 if the sender is of the same district, else its district slot + 1; r11 is undefined
- *   the other registers are unchanged. If the sender sent fewer keys, the slots become void (keys
- * of the nucleus itself touch the first one only).
+ * The other registers are unchanged. If the sender sent fewer keys, the slots become void (keys of
+ * the nucleus itself touch the first one only).
  *
  * A designator names a place for a key: bits 0-4 a key register; with bit 15 set, slot (bits 5-12)
  * of the node whose key is in that register. Register 0 is always void, so 0 means none.
@@ -25,12 +25,14 @@
  * CALL   sends a message with a resume key to the caller as its hidden fifth key, and waits for the
  *        reply. Keys that the nucleus itself implements answer at once.
  * RETURN sends a reply through a resume key (or any message through a start key, without waiting;
- * void sends nothing) and then waits for a message. A reply that goes into the void is dropped.
+ *        void sends nothing) and then waits for a message. A reply that goes into the void is
+ *        dropped.
  * SEND   sends and goes on. A busy receiver queues the sender unless INVOKE_NOBLOCK: then BW_BUSY.
  * POST   sets bit (badge & 63) in the receiver's posted word; never waits, carries nothing else.
  *        The receiver gets all bits at once: delivery POSTED, word 0 the bits, which are cleared.
  *        The nucleus itself posts POST_RESTARTED to every domain that is not foreign, nor STOPPED,
- * when its district is started. SELF   services without a key, enum self_order in rdi.
+ *        when its district is started.
+ * SELF   services without a key, enum self_order in rdi.
  *
  * Every invocation either completes or leaves the domain as it was, to be run again.
  */
@@ -51,9 +53,8 @@ enum operation {
 #define INVOKE_RECEIVE  0x02u
 #define INVOKE_DEADLINE 0x04u
 #define INVOKE_NOBLOCK  0x08u
-#define INVOKE_POSTS_ONLY                                                                          \
-    0x10u /* RETURN: take posts and the deadline only, leave callers queued                        \
-           */
+/** RETURN: take posts and the deadline only, leave callers queued */
+#define INVOKE_POSTS_ONLY 0x10u
 
 enum delivery {
     DELIVERY_MESSAGE = 0, /* a message, or the reply to a CALL; results of SEND, POST and SELF */
@@ -99,13 +100,13 @@ enum self_order {
                               w2 enum link_reason */
     SELF_LINK_ACK = 15,    /* k0 named link, w0 connection number: RELINKED -> LIVE. BW_AGAIN: there
                               is a newer connection */
-    SELF_LINK_REOPEN = 16, /* k0 named link: asks for it to be established (LINK_MANUAL, or at once) */
+    SELF_LINK_REOPEN = 16, /* k0 named link: is to be established (LINK_MANUAL; or at once) */
     SELF_LINK_DROP = 17,   /* k0 link: its entry is free again; all keys to it are void. Who waits
                               for a reply through it gets BW_VOID */
-    SELF_BARRIER = 19, /* w0 epoch, of now or earlier: returns when a generation that has what
+    SELF_BARRIER = 19,     /* w0 epoch, of now or earlier: returns when a generation that has what
                           happened in it is committed, after asking for a checkpoint if need be ->
                           w0 the last generation */
-    SELF_START = 20,   /* how this run began -> w0 the generation it started from, w1 enum
+    SELF_START = 20,       /* how this run began -> w0 the generation it started from, w1 enum
                           start_reason, w2 REALTIME then */
     SELF_MEMORY = 18, /* -> w0 objects of the district in memory, w1 fetched from its store so far,
                          w2 that left memory again, w3 TSC ticks the processor was idle */
@@ -224,7 +225,7 @@ enum grant_order {
     GRANT_FIND = 1, /* string: name -> k0 what districtd granted under it, or BW_ABSENT */
     GRANT_OPEN = 2, /* string: struct link_params, k0 start key that is posted when the link's state
                        changes, or void -> k0 named link, SEVERED at first */
-    GRANT_PUBLISH = 3,  /* string: struct publication_params, k0 start key: replaces what had the
+    GRANT_PUBLISH = 3,   /* string: struct publication_params, k0 start key: replaces what had the
                            name; void: withdraws it */
     GRANT_PUBLISHED = 4, /* string: name -> k0 what this district has published under it, string:
                             access list; BW_ABSENT */

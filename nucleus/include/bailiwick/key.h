@@ -38,10 +38,9 @@ enum key_type {
 };
 
 #define RIGHT_WRITE 0x01u /* page, node, segment: may be changed through this key */
-#define RIGHT_EXECUTE                                                                              \
-    0x02u                 /* page, segment: instructions may be fetched (never while writable)     \
-                           */
-#define RIGHT_SENSE 0x04u /* node, segment: keys fetched through it lose WRITE and become sense */
+/** Page, segment: instructions may be fetched (never while writable) */
+#define RIGHT_EXECUTE 0x02u
+#define RIGHT_SENSE   0x04u /* node, segment: keys fetched through it lose WRITE and become sense */
 
 struct key {
     uint8_t type;

@@ -48,14 +48,14 @@ enum bw_result {
     BW_NOMEM = -10,   /* the machine is out of memory */
     BW_NOSPACE = -11, /* the store or the bank's limit is exhausted */
     BW_EXISTS = -12,
-    BW_AGAIN = -13,   /* bounded step done, call again to go on */
-    BW_CLEAN = -14,   /* snapshot: nothing has changed since the last */
-    BW_BROKEN = -15,  /* an invariant of the district does not hold */
-    BW_LIMIT = -16,   /* a table is full */
-    BW_ABSENT = -17,  /* no such name, slot or object */
-    BW_IO = -18,      /* a device or store failed */
-    BW_REFUSED = -19, /* policy says no */
-    BW_DAMAGED = -20, /* a store's bytes are not what was written */
+    BW_AGAIN = -13,    /* bounded step done, call again to go on */
+    BW_CLEAN = -14,    /* snapshot: nothing has changed since the last */
+    BW_BROKEN = -15,   /* an invariant of the district does not hold */
+    BW_LIMIT = -16,    /* a table is full */
+    BW_ABSENT = -17,   /* no such name, slot or object */
+    BW_IO = -18,       /* a device or store failed */
+    BW_REFUSED = -19,  /* policy says no */
+    BW_DAMAGED = -20,  /* a store's bytes are not what was written */
     BW_RELINKED = -21, /* the link was established again: reopen the session, then SELF_LINK_ACK */
 };
 

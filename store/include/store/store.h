@@ -28,8 +28,8 @@
 #define STORE_NAME_MAX        32u  /* with its NUL; as DISTRICT_NAME_MAX */
 #define STORE_MIN_BLOCKS      256u /* 1 MiB: the smallest store that is accepted */
 #define STORE_MAX_BLOCKS      (1ull << 40)
-#define STORE_LABEL_BLOCKS    2u /* the first ones: what is known as a store begins with them */
-#define STORE_GENERATIONS_MAX 256u       /* kept at once */
+#define STORE_LABEL_BLOCKS    2u   /* the first ones: what is known as a store begins with them */
+#define STORE_GENERATIONS_MAX 256u /* kept at once */
 #define STORE_NEWEST          UINT64_MAX /* as a generation: the current one (see store_info.current) */
 #define STORE_COPIES_MAX      2u         /* devices of a mirror */
 #define STORE_BOND_MAX        4u         /* districts in a bond */
@@ -218,8 +218,7 @@ struct store_object {
     uint64_t birth; /* generation that wrote it */
 };
 
-/* --- opening -------------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 /** Writes an empty store: no generation yet; the caller goes on with store_begin(0).. store_commit.
  *  The result is claimed already (incarnation 0). io is copied. */
@@ -235,8 +234,7 @@ void store_info(const struct store *st, struct store_info *info);
  */
 bool store_probe(const void *block);
 
-/* --- reading -------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /** Kept generations in order of number, index from 0. STORE_ABSENT behind the last. */
 int store_generation(const struct store *st, uint32_t index, struct store_generation *g);
@@ -250,8 +248,7 @@ int store_get(struct store *st, uint64_t generation, oid_t oid, struct store_obj
 int store_walk(struct store *st, uint64_t generation, oid_t first,
                int (*each)(void *ctx, const struct store_object *o), void *ctx);
 
-/* --- writing -------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 /** Starts a new incarnation, which will continue from `generation` (STORE_NEWEST: the current one).
  *  Durable when it returns STORE_OK. Needed before store_begin. @param random its random half
@@ -317,8 +314,7 @@ int store_set_in_sync(struct store *st, uint32_t mask);
  * or the other way round. io is one device. Durable when it returns. */
 int store_set_copies(struct store *st, uint32_t copies);
 
-/* --- space ---------------------------------------------------------------------------------------
- */
+/* --- space ------------------------------------------------------------------------------------ */
 
 /** How many objects may be put or deleted (each time counts) in the next generation such that
  * store_commit cannot fail for want of space, and that dropping, claiming, going back and growing
@@ -328,8 +324,7 @@ int store_room(const struct store *st, uint64_t *objects);
 /** Blocks that only this kept generation holds: what dropping it gives. */
 int store_held(struct store *st, uint64_t generation, uint64_t *blocks);
 
-/* --- checking ------------------------------------------------------------------------------------
- */
+/* --- checking --------------------------------------------------------------------------------- */
 
 struct store_verify {
     /* in, may be NULL: blocks done, of about `total` */

@@ -35,9 +35,8 @@ extern const uint8_t bw_fuzz_worker_page[BW_PAGE_SIZE], bw_fuzz_honest_page[BW_P
 #define KR_PLAY    KEY_AT(27) /* range of all objects of the commons' workers */
 #define KR_WORK    KEY_AT(28)
 #define KR_WORK_2  KEY_AT(29)
-#define KR_TABLE_AT                                                                                \
-    30u /* node of main's: what it keeps of its workers, and the districts' keys                   \
-         */
+/** Node of main's: what it keeps of its workers, and the districts' keys */
+#define KR_TABLE_AT 30u
 
 #define FUZZ_DISTRICTS    3u
 #define FIRST_DISTRICT_AT 64u /* in the table */

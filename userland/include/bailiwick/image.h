@@ -54,7 +54,7 @@
 #define BADGE_PROGRAMS 1 /* messages of programs to the gate */
 
 #define IMAGE_CHANNEL_PAGES 66u /* sizeof(struct channels) */
-#define IMAGE_WINDOW(slot) (0x10000000ul * (slot))
+#define IMAGE_WINDOW(slot)  (0x10000000ul * (slot))
 
 struct image_arguments {
     char exec[4096]; /* --exec: words separated by NUL, ended by an empty word */

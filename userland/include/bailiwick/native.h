@@ -30,9 +30,8 @@
 #define KR_CALLER 1 /* by convention: resume key of the message being served */
 #define KR_SELF   2 /* domain key to itself */
 #define KR_SPACE  3 /* its address space: writable segment key of NATIVE_HEIGHT */
-#define KR_RANGE                                                                                   \
-    4 /* range key for its own objects; NATIVE_RANGE_USED ids were used to build it                \
-       */
+/** Range key for its own objects; NATIVE_RANGE_USED ids were used to build it */
+#define KR_RANGE    4
 #define KR_NAMES    5  /* commons: start key to the supervisor (names.h); district: KEY_GRANT */
 #define KR_PROGRAM  6  /* 6..15: what this program in particular is given */
 #define KR_ARGUMENT 16 /* 16..19: keys received in a message */

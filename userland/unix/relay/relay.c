@@ -380,8 +380,7 @@ static void look_at(unsigned c)
     }
 }
 
-/* --- what other relays say ---------------------------------------------------------------------
- */
+/* --- what other relays say -------------------------------------------------------------------- */
 
 static void answer(unsigned p, uint64_t theirs, uint64_t token, enum relay_order order, int error)
 {
@@ -547,8 +546,7 @@ static void serve(const struct message *m, const uint8_t *bytes)
     }
 }
 
-/* --- the loop ------------------------------------------------------------------------------------
- */
+/* --- the loop --------------------------------------------------------------------------------- */
 
 static void look_at_incarnation(void)
 {
