@@ -275,8 +275,8 @@ START_TEST(policy_is_kept)
     ck_assert_int_eq(store_set_interval(m->st, 12345), STORE_OK); /* even while one is begun */
     model_commit(m);
     ck_assert_int_eq(store_set_crash_policy(m->st, 2), STORE_OK);
-    ck_assert_int_eq(store_set_autostart(m->st, false), STORE_OK);
-    ck_assert_int_eq(store_set_autostart(m->st, true), STORE_OK);
+    ck_assert_int_eq(model_try_autostart(m, false), STORE_OK);
+    ck_assert_int_eq(model_try_autostart(m, true), STORE_OK);
     ck_assert_int_eq(store_set_share(m->st, 250), STORE_OK);
     ck_assert_int_eq(store_set_gated(m->st, true), STORE_OK);
     ck_assert_int_eq(store_set_gated(m->st, false), STORE_OK);
