@@ -18,7 +18,7 @@
 
 #define PIT_HZ            1193182u
 #define CALIBRATION_TICKS (PIT_HZ / 200) /* 5 ms */
-#define CALIBRATIONS      8u
+#define CALIBRATIONS      20u
 
 static uint64_t tsc_base, tsc_hz, apic_hz;
 static uint64_t ns_per_tsc; /* 32.32 fixed point */
@@ -36,16 +36,17 @@ static void wait_5ms(void)
 }
 
 /** Both rates. Whatever keeps this machine from running for a while (there may be others on its
- * processor) makes a measurement too high, so the lowest counts. */
+ * processor) makes a measurement too high: the lowest counts, when another one has come near. */
 static void calibrate(void)
 {
-    uint64_t tsc = UINT64_MAX, apic = UINT64_MAX;
-    for (unsigned i = 0; i < CALIBRATIONS; i++) {
+    uint64_t tsc = UINT64_MAX, apic = UINT64_MAX, apart = UINT64_MAX;
+    for (unsigned i = 0; i < CALIBRATIONS && apart > tsc / 512; i++) {
         uint64_t t = rdtsc();
         uint32_t a = APIC_REGISTER(APIC_CURRENT);
         wait_5ms();
         t = rdtsc() - t;
         a -= APIC_REGISTER(APIC_CURRENT);
+        apart = t < tsc ? tsc - t : t - tsc;
         tsc = t < tsc ? t : tsc;
         apic = a < apic ? a : apic;
     }
