@@ -228,7 +228,7 @@ def test_a_districtd_that_fails_finds_the_districts_again():
             check.true(time.monotonic() < end, machine.command('districts'))
         while not re.search(r'beta +stopped', machine.command('districts')):
             check.true(time.monotonic() < end, machine.command('districts'))
-        check.contains(machine.command('districts'), 'alpha                running')
+        check.true(re.search(r'alpha +running', machine.command('districts')), 'alpha runs')
         before = count(machine)
         check.true(machine.checkpoint('alpha') > 0, 'it is checkpointed')
         check.contains(machine.command('rollback alpha'), 'runs from generation')
