@@ -328,7 +328,8 @@ void bond_heard(unsigned slot, const uint64_t *word)
         return;
     }
     if (!g) {
-        if (word[0] == BONDED_ASK) { /* it was in one that never became durable */
+        if (word[0] != BONDED_AT) { /* it was in one that never became durable */
+            order(slot, STORE_BOND_UNDO, 0, 0, NULL, 0);
             bond_set_none(slot);
         }
         return;
@@ -351,21 +352,40 @@ void bond_heard(unsigned slot, const uint64_t *word)
     }
 }
 
-void bond_found(unsigned slot)
+static void found(unsigned slot, const struct bond_line *bond)
 {
-    const struct bond_line *bond = &registry_entry(slot)->line.bond;
     unsigned member;
     struct group *g = group_of(slot, &member);
 
-    if (!bond->members) {
-        return;
-    }
     if (!g) {
         group_new(bond);
         g = group_of(slot, &member);
     }
     if (g) {
         g->slot[member] = slot;
+    }
+}
+
+void bond_found(unsigned slot)
+{
+    const struct bond_line bond = registry_entry(slot)->line.bond;
+    struct district_line line;
+
+    if (bond.members && registry_entry(slot)->running) {
+        found(slot, &bond);
+    }
+    for (unsigned i = 0; i < bond.members; i++) {
+        unsigned other = bond_slot(&bond, i),
+                 running = registry_entry(slot)->running ? slot : other;
+
+        if (other == 0 || other == slot ||
+            registry_entry(other)->running == registry_entry(slot)->running ||
+            !lifecycle_line(other, &line) || !bond_same_id(line.bond.id, bond.id)) {
+            continue;
+        }
+        bond_end(running, "not all of its bond were started, or ended");
+        events_say(EVENT_ENDED, true, registry_entry(running)->name,
+                   "ended: districtd failed while it started or ended what is bonded with it");
     }
 }
 

@@ -36,7 +36,8 @@ void bond_make(const char *names, struct message *reply);
 void bond_part(const char *names, struct message *reply);
 /** DISTRICTS_BONDED. */
 void bond_heard(unsigned slot, const uint64_t *word);
-/** A district runs already, as its store server says, which registers with us for the first time.
+/** A district runs already, or does not, as its store server says, which registers with us for the
+ * first time and is not to be called now. Who is bonded with one that does not run is ended.
  */
 void bond_found(unsigned slot);
 /** When bond_run should be called (MONOTONIC); BW_NO_DEADLINE: need not be. */

@@ -209,6 +209,18 @@ static int64_t settle(const struct bond_plan *p)
     return result;
 }
 
+/** Whoever was asked for says which of them could not be started, and why. */
+static void say_failed(const struct bond_plan *p, const struct entry *failed)
+{
+    for (unsigned i = 0; i < p->members; i++) {
+        struct entry *e = registry_entry(p->slot[i]);
+
+        if (e != failed && !e->message[0] && failed->message[0]) {
+            registry_say(e, "%s, which is bonded with it: %.150s", failed->name, failed->message);
+        }
+    }
+}
+
 int64_t bond_start(const struct bond_plan *p, enum start_reason reason)
 {
     int64_t result = settle(p);
@@ -238,6 +250,7 @@ int64_t bond_start(const struct bond_plan *p, enum start_reason reason)
     if (g) {
         g->used = false;
     }
+    say_failed(p, registry_entry(p->slot[begun ? begun - 1 : made]));
     for (unsigned i = 0; i < made; i++) {
         if (registry_entry(p->slot[i])->running) {
             lifecycle_end(p->slot[i]);

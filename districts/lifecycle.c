@@ -102,7 +102,7 @@ static int64_t start_store(unsigned slot, const struct district_params *p,
         } else {
             registry_say(e, "its store server does not answer (%lld)", (long long)m.code);
         }
-        return m.code;
+        return m.code == BW_VOID ? BW_IO : m.code; /* who asked us must not think that we ended */
     }
     e->line = line;
     e->running = true;
@@ -289,6 +289,7 @@ bool lifecycle_line(unsigned slot, struct district_line *line)
         line->state = DISTRICT_RUNNING;
         if (lifecycle_status(slot, &status) == BW_OK) {
             line->state = status.state;
+            line->incarnation = status.incarnation; /* a server that has failed leaves a gap */
         }
     }
     if (e->error) {

@@ -9,6 +9,9 @@
  *   it was registered with a districtd   an entry in the slot that it had, because its console
  *   that has ended                       session has that number; if its district runs, we are
  *                                        given the district
+ *
+ * Who starts or ends a district may himself end in the middle: then it is in the nucleus, but not
+ * running. Such a one is ended, and its server is told in the answer: it must not be called before.
  */
 #include "registration.h"
 #include <stdio.h>
@@ -62,6 +65,16 @@ static bool alive(unsigned slot)
     return bw_call(KEY_STORE(slot), &m) == BW_OK;
 }
 
+/** Drops what is in memory of a district that is to be neither started nor served any more. */
+static void end_rest(uint16_t district)
+{
+    struct message m;
+
+    do {
+        m = (struct message){.code = DISTRICT_KILL};
+    } while (bw_call(district, &m) == BW_AGAIN);
+}
+
 /** A new server for an entry whose server has ended. */
 static void replace(unsigned slot, const uint64_t *word, struct message *reply)
 {
@@ -72,6 +85,9 @@ static void replace(unsigned slot, const uint64_t *word, struct message *reply)
         bond_end(slot, "its store server failed");
         events_say(EVENT_ENDED, true, e->name, "stopped: its store server failed; %s",
                    line.message);
+    }
+    if (!e->running && line.state != DISTRICT_EMPTY) { /* that one has ended in its start */
+        end_rest(KR_OFFERED_DISTRICT);
     }
     e->line = line;
     e->error = partner ? 0 : line.error;
@@ -85,6 +101,29 @@ static void replace(unsigned slot, const uint64_t *word, struct message *reply)
     reply->send[1] = e->running ? KEY_DISTRICT_OF(slot) : 0;
 }
 
+/** Takes over a district of the districtd before us, if that had finished its start and not begun
+ * its end. */
+static void take_over(unsigned slot)
+{
+    struct entry *e = registry_entry(slot);
+    struct district_status status;
+
+    bw_copy_key(KR_OFFERED_DISTRICT, KEY_DISTRICT_OF(slot));
+    if (lifecycle_status(slot, &status) != BW_OK ||
+        (status.state != DISTRICT_RUNNING && status.state != DISTRICT_FAILED)) {
+        lifecycle_end(slot);
+        events_say(EVENT_ENDED, true, e->name,
+                   "ended: districtd failed while it started or ended it");
+        return;
+    }
+    e->running = true;
+    lifecycle_console(slot); /* it may have been restarted, too */
+    broker_watch(slot);
+    broker_post(); /* what its links waited for meanwhile */
+    events_say(EVENT_SERVER, true, e->name,
+               "districtd failed and was started again; the district runs on");
+}
+
 static void enter(const uint64_t *word, unsigned other, struct message *reply)
 {
     unsigned slot = registry_add(&line, other, word[3]);
@@ -94,7 +133,6 @@ static void enter(const uint64_t *word, unsigned other, struct message *reply)
         reply->code = BW_LIMIT;
         return;
     }
-    bw_copy_key(KR_OFFERED, KEY_STORE(slot));
     memcpy(e->id, word, sizeof(e->id));
     e->copy = copy_of(word);
     if (word[2] & REGISTER_PAIRED && !other) {
@@ -102,15 +140,14 @@ static void enter(const uint64_t *word, unsigned other, struct message *reply)
         e->paired = true;
     }
     if (line.state != DISTRICT_EMPTY && !other) {
-        bw_copy_key(KR_OFFERED_DISTRICT, KEY_DISTRICT_OF(slot));
-        e->running = true;
-        lifecycle_console(slot); /* it may have been restarted, too */
-        broker_watch(slot);
-        broker_post(); /* what its links waited for meanwhile */
-        bond_found(slot);
-        events_say(EVENT_SERVER, true, e->name,
-                   "districtd failed and was started again; the district runs on");
+        take_over(slot);
     }
+    if (!other) {
+        bond_found(slot);
+    }
+    bw_copy_key(KR_OFFERED, KEY_STORE(slot)); /* not to be called before our answer */
+    reply->word[2] = e->running;
+    reply->send[1] = e->running ? KEY_DISTRICT_OF(slot) : 0;
     if (other) {
         bw_log("districtd: two stores have the district name %s; the second stays closed",
                line.name);

@@ -45,9 +45,19 @@ struct system_page *district_system(struct district *d)
     return (struct system_page *)d->system->data;
 }
 
+struct district *district_find(const void *id)
+{
+    for (struct district *d = districts + 1; d < districts + DISTRICT_MAX; d++)
+        if (d->state != DISTRICT_EMPTY && memcmp(d->id, id, sizeof d->id) == 0)
+            return d;
+    return NULL;
+}
+
 int district_create(const struct district_params *p, struct key *out)
 {
     struct district *d = NULL;
+    if (district_find(p->id) != NULL)
+        return BW_EXISTS;
     for (unsigned i = 1; i < DISTRICT_MAX && d == NULL; i++)
         if (districts[i].state == DISTRICT_EMPTY)
             d = &districts[i];

@@ -150,6 +150,8 @@ void district_bind(struct district *d, struct key server);
 void district_notify(struct district *d);
 /** @return key to a district for the commons */
 struct key district_key(const struct district *d);
+/** The district of that id (16 bytes) that is in memory, NULL: none. */
+struct district *district_find(const void *id);
 int district_create(const struct district_params *p, struct key *out);
 /** The loading of a district goes as far as it can. */
 void district_load(struct district *d);

@@ -339,7 +339,13 @@ static int make_dma(struct call *c)
 
 static int nucleus_keys(struct call *c)
 {
+    const struct district *d;
     switch (c->order) {
+    case NUCLEUS_FIND:
+        d = district_find(c->w);
+        if (d != NULL)
+            c->out_key = district_key(d);
+        return d != NULL ? BW_OK : BW_ABSENT;
     case NUCLEUS_PORTS:
         if (c->w[0] > 0x10000 || c->w[1] > 0x10000 - c->w[0])
             return BW_ARGUMENT;

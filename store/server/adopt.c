@@ -8,19 +8,22 @@
  * word. The claim of a new incarnation of the store keeps us clear of what the predecessor may
  * still be writing; the district's own incarnation, by which others know it, stays.
  */
+#include <string.h>
 #include "journal.h"
 
-/** Whether the store and what runs belong together: nothing in the nucleus is older than the store.
- */
-static bool settle(const struct store_info *info, bool *prepared)
+/** Whether the store and what runs belong together: the store has no generation that the nucleus
+ * does not know of, and lacks none. @param prepared what is in doubt has not been decided
+ *  @param counts it has: that it counts */
+static bool settle(const struct store_info *info, bool *prepared, bool *counts)
 {
     struct district_status status;
     struct message m = {.code = DISTRICT_STATUS, .buffer = &status, .size = sizeof(status)};
 
-    if (bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK || info->current < status.generation ||
-        info->current >= status.epoch) {
+    if (bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK || info->next_generation <= status.generation ||
+        info->next_generation > status.epoch) {
         return false;
     }
+    *counts = info->in_doubt && info->current == status.generation;
     if (info->in_doubt && info->current == status.epoch - 1 && info->current != status.generation) {
         *prepared = true; /* districtd is asked */
         return true;
@@ -33,15 +36,35 @@ static bool settle(const struct store_info *info, bool *prepared)
     return true;
 }
 
+bool server_find_district(void)
+{
+    struct district_status status;
+    struct store_info info;
+    struct message m = {.code = NUCLEUS_FIND, .take = {KEY_AT(KR_DISTRICT)}};
+
+    if (!server.store) {
+        return false;
+    }
+    store_info(server.store, &info);
+    memcpy(m.word, info.id, sizeof(info.id));
+    if (bw_call(KEY_AT(KR_NUCLEUS), &m) != BW_OK) {
+        return false;
+    }
+    m = (struct message){.code = DISTRICT_STATUS, .buffer = &status, .size = sizeof(status)};
+    return bw_call(KEY_AT(KR_DISTRICT), &m) == BW_OK &&
+           strncmp(status.name, info.name, sizeof(status.name) - 1) == 0;
+}
+
 void server_adopt(uint16_t own_key)
 {
     struct message m = {.code = DISTRICT_BIND, .send = {own_key}};
     struct store_info info;
-    bool prepared = false;
+    bool prepared = false, counts = false;
 
     server.running = true;
-    if (!server.store || checkpoint_recover(&info) != STORE_OK || !settle(&info, &prepared) ||
-        bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK || journal_grant() != BW_OK) {
+    if (!server.store || checkpoint_recover(&info) != STORE_OK ||
+        !settle(&info, &prepared, &counts) || bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK ||
+        journal_grant() != BW_OK) {
         server_ended(ENDED_BROKEN, 0, "its store server failed, and could not be replaced");
         return;
     }
@@ -50,6 +73,9 @@ void server_adopt(uint16_t own_key)
     checkpoint_reset();
     checkpoint_budget();
     bond_open();
+    if (counts) { /* else the next checkpoint would take it back */
+        bond_counts(info.instant);
+    }
     if (prepared) {
         checkpoint_prepared(info.current, info.instant);
     } else {

@@ -110,6 +110,12 @@ int bond_settle(void)
     return error;
 }
 
+void bond_counts(uint64_t instant)
+{
+    kept = instant;
+    bond_settle(); /* else before the next one */
+}
+
 void bond_report(enum bonded what, int64_t result)
 {
     struct store_info info;
@@ -178,7 +184,6 @@ static void obey(const struct message *m, const void *string)
         break;
     case STORE_BOND_KEEP:
         if (checkpoint_instant() == m->word[1]) {
-            kept = m->word[1];
             checkpoint_keep();
         }
         break;
@@ -201,6 +206,9 @@ bool bond_serve(const struct message *m, const void *string, struct message *rep
     bw_send(KEY_AT(KR_CALLER), &answer, INVOKE_NOBLOCK);
     if (server.running && server.bonded) {
         obey(m, string);
+    } else if (server.running && m->word[0] == STORE_BOND_WRITE) {
+        checkpoint_forget(); /* the server before us had joined, and nothing durable says so */
+        bond_report(BONDED_AT, BW_REFUSED);
     }
     return false;
 }

@@ -422,9 +422,11 @@ void checkpoint_decide(void)
 
 void checkpoint_keep(void)
 {
+    uint64_t at = instant;
+
     if (held) {
         committed();
-        bond_settle(); /* else before the next one */
+        bond_counts(at);
         over(BW_OK);
     }
 }
@@ -460,6 +462,15 @@ void checkpoint_tell(void)
         bond_report(BONDED_AT, BW_OK);
     }
     server.bond_asks = true;
+}
+
+void checkpoint_forget(void)
+{
+    struct message m = {.code = DISTRICT_DROP};
+
+    if (server.running && !server.writing) {
+        bw_call(KEY_AT(KR_DISTRICT), &m);
+    }
 }
 
 void checkpoint_clean(bw_time_t asked)

@@ -30,6 +30,7 @@
 #define BLOCK_SECTORS (STORE_BLOCK / BLOCK_SECTOR)
 #define REQUEST_PAGES 64u            /* most of one request */
 #define SILENCE_NS    30000000000ull /* a driver that says nothing for so long has failed */
+#define LOOK_NS       50000000ull    /* between looks at whether its window is still there */
 
 struct slot {
     bool used;
@@ -132,16 +133,19 @@ static unsigned collect(struct disk *d)
     return count;
 }
 
-/** Waits until the driver has done something. @return false if it is silent for too long */
+/** Waits until the driver has done something. A driver that ends takes its window along, and nobody
+ * posts: whoever looks at it then faults, and is started again with the next driver.
+ *  @return false if it is silent for too long */
 static bool wait_driver(struct disk *d)
 {
     bw_time_t start = bw_monotonic();
-    bw_time_t end = start + SILENCE_NS;
+    bw_time_t now = start;
 
     while (!d->dead && collect(d) == 0) {
-        posts |= bw_wait(end);
+        posts |= bw_wait(now + LOOK_NS);
         disk_posts(1ull << BADGE_DISK | 1ull << BADGE_SECOND_DISK);
-        if (bw_monotonic() >= end && collect(d) == 0) {
+        now = bw_monotonic();
+        if (now >= start + SILENCE_NS && collect(d) == 0) {
             bw_log("stored: the disk driver does not answer%s", d == &own ? "" : " (second disk)");
             d->dead = true;
         }
@@ -438,8 +442,11 @@ int64_t disk_open(uint64_t n)
     int64_t result;
 
     snprintf(name, sizeof(name), "disk%u", (unsigned)n);
-    result = bw_find(name, KEY_AT(KR_DISK));
-    return result == BW_OK ? open_driver(&own, KEY_AT(KR_DISK)) : result;
+    do {
+        result = bw_find(name, KEY_AT(KR_DISK));
+        result = result == BW_OK ? open_driver(&own, KEY_AT(KR_DISK)) : result;
+    } while (result == BW_VOID); /* its driver has ended: there will be another one */
+    return result;
 }
 
 int64_t disk_open_second(uint16_t key)

@@ -10,20 +10,24 @@ bool server_register(void)
 {
     struct message m = {
         .code = DISTRICTS_REGISTER, .string = &server.line, .length = sizeof(server.line)};
+    bool there = server.running || server_find_district();
 
     server_fill_line();
+    server.line.state = there ? DISTRICT_RUNNING : DISTRICT_EMPTY;
     server_own_key(BADGE_ANYBODY, KEY_AT(KR_HANDED));
     m.send[0] = KEY_AT(KR_HANDED);
     m.send[1] = KEY_AT(KR_DISK);
     m.take[0] = KEY_AT(KR_OFFERED);
     m.take[1] = KEY_AT(KR_ADOPTED);
-    m.send[2] = server.running ? KEY_AT(KR_DISTRICT) : 0;
+    m.send[2] = there ? KEY_AT(KR_DISTRICT) : 0;
     copies_describe(&m);
     m.word[3] = server.slot;
     if (bw_find("districts", KEY_AT(KR_DISTRICTS)) != BW_OK) {
         return true;
     }
-    bw_call(KEY_AT(KR_DISTRICTS), &m);
+    if (bw_call(KEY_AT(KR_DISTRICTS), &m) == BW_VOID) {
+        return true; /* it has ended: the next one posts */
+    }
     server.slot = (unsigned)m.word[0];
     if (m.code == BW_EXISTS) { /* it stays closed */
         server.line.error = BW_EXISTS;
@@ -33,7 +37,10 @@ bool server_register(void)
     if (m.code == BW_OK && m.word[1] != 0) { /* the server before this one had both disks */
         copies_pair(KEY_AT(KR_OFFERED));
     }
-    if (m.code == BW_OK && m.word[2] != 0) { /* and a district that still runs */
+    if (m.code == BW_OK && m.word[2] == 0 && server.running) {
+        server_stopped(); /* its start, or its end, was not finished */
+    }
+    if (m.code == BW_OK && m.word[2] != 0 && !server.running) { /* and a district that still runs */
         bw_copy_key(KEY_AT(KR_ADOPTED), KEY_AT(KR_DISTRICT));
         server_own_key(BADGE_DISTRICT, KEY_AT(KR_HANDED));
         server_adopt(KEY_AT(KR_HANDED));
@@ -47,6 +54,9 @@ void server_look_for_districtd(void)
 
     if (!server.free && bw_find("districts", KEY_AT(KR_HANDED)) == BW_OK &&
         bw_self(SELF_SAME, &m) == BW_OK && m.word[0] == 0) {
+        if (server.bonded) {
+            checkpoint_forget();
+        }
         server_register();
         server.unknown = false;
         if (server.bonded) { /* it does not know what is under way */

@@ -69,6 +69,8 @@ extern struct server server;
 int server_open_store(void);
 /** Tells districtd of a crash that it does not know of. @return true: the district is at its end */
 bool server_look_for_crash(void);
+/** The district has ended. */
+void server_stopped(void);
 /** Brings server.line up to date. */
 void server_fill_line(void);
 /** Makes a start key to us. */
@@ -86,6 +88,9 @@ void server_look_for_districtd(void);
 
 /* adopt.c */
 
+/** Whether our district is in memory although we have not started it: its key is in KR_DISTRICT
+ * then. The server before us had it, and perhaps nobody else. */
+bool server_find_district(void);
 /** Takes over the running district whose key is in KR_DISTRICT. @param own_key start key to us, for
  * its posts */
 void server_adopt(uint16_t own_key);
@@ -104,6 +109,8 @@ bool bond_is_home(void);
 /** The current generation, if it is in doubt, counts if that was said, and is undone if not, so
  * that another can be made. @return enum store_error */
 int bond_settle(void);
+/** The generation of that instant counts, as the server before us was told. */
+void bond_counts(uint64_t instant);
 /** Tells districtd, in place of what it was still to be told. */
 void bond_report(enum bonded what, int64_t result);
 void bond_fill_line(struct bond_line *line, const struct store_info *info);
@@ -156,6 +163,8 @@ void checkpoint_undo(int64_t code);
 void checkpoint_alone(void);
 /** Tells districtd, which knows of nothing, how far it is. */
 void checkpoint_tell(void);
+/** What districtd has frozen, and has ended before it told us so, is dropped. */
+void checkpoint_forget(void);
 /** Nothing had changed anywhere. @param asked as above */
 void checkpoint_clean(bw_time_t asked);
 /** Takes one over that is prepared, from a server that has ended. */

@@ -272,7 +272,7 @@ static int64_t start(const void *string, size_t length, uint64_t generation)
     return BW_OK;
 }
 
-static void ended(void)
+void server_stopped(void)
 {
     server.running = false;
     server.doomed = false;
@@ -395,7 +395,7 @@ static bool serve(const struct message *m, const void *string, struct message *r
         reply_line(reply);
         break;
     case STORE_ENDED:
-        ended();
+        server_stopped();
         break;
     case STORE_CHECKPOINT:
         return serve_checkpoint(reply);

@@ -93,6 +93,15 @@ def with_mutant(folder, name):
     return place
 
 
+def with_failing(folder):
+    """A boot folder in which servers fail now and then, at any invocation, below a folder."""
+    place = os.path.join(folder, 'boot-failing')
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(BOOT, place)
+    shutil.copytree(os.path.join(BUILD, 'failing'), place, dirs_exist_ok=True)
+    return place
+
+
 def on_ide(argument):
     """QEMU's argument for a disk, the disk at the classic controller: two channels of two."""
     n = int(argument.removeprefix('virtio-blk-pci,drive=store'))
@@ -226,7 +235,7 @@ class Machine:
         """`restart NAME`; returns the generation it was restarted from (0 for a new one). Attached then."""
         self.send('restart %s %s\r' % (name, options))
         self.expect(r'%s: (?:started for the first time|restarted from generation (\d+), ([^\r\n]*) old)\r\n'
-                    r'\[attached to [^\r\n]*\r\n|\nrestart: ([^\r\n]*)' % re.escape(name), timeout)
+                    r'\[attached to [^\r\n]*\r\n|\nrestart: ([^\r\n]+)\r\n' % re.escape(name), timeout)
         if self.match.group(3):
             raise MachineError('restart %s: %s' % (name, self.match.group(3)))
         return int(self.match.group(1) or 0)

@@ -5,9 +5,15 @@ outside (storm/oracle.py) follows every transfer: with plain links each one that
 teller by SEVERED, RELINKED or RESTARTED; with gated links (and restarts from the newest generation), and in bonded districts,
 the sum is always right.
 
-    test_storm.py [--faults N] [--seed N] [TEST]...
+With --servers, store servers, districtd and the disks' drivers fail too, by themselves, each about once in 1500 of
+their invocations, before any of them (build/failing), and nobody gives them up. An order may then have no answer, or be carried
+out by half: what does not run is started again, and that must be all that it takes.
+
+    test_storm.py [--servers] [--faults N] [--seed N] [TEST]...
 """
 import argparse
+import collections
+import itertools
 import os
 import random
 import re
@@ -15,7 +21,8 @@ import sys
 import time
 
 import harness
-from machine import SCRATCH, SLOW, Machine, make_store, verify_store
+from machine import (BOOT, DETACH, PROMPT, SCRATCH, SLOW, Machine, MachineError, make_store, verify_store,
+                     with_failing)
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'storm'))
 from oracle import Oracle  # noqa: E402
@@ -28,6 +35,7 @@ PATIENCE = 60     # seconds until what must come has come
 
 parser = argparse.ArgumentParser()
 parser.add_argument('--faults', type=int, default=50)
+parser.add_argument('--servers', action='store_true')
 parser.add_argument('--seed', type=int, default=int(os.environ.get('BW_SEED', time.time())) % 1000000)
 options, rest = parser.parse_known_args()
 sys.argv[1:] = rest
@@ -43,7 +51,9 @@ class Storm:
         programs[TELLER] = 'bench_teller %s %s 5 %s' % (*TILLS, kind)
         self.stores = [make_store(os.path.join(SCRATCH, 'storm', '%s-%s.district' % (kind, name)), name, size='32M',
                                   interval='30ms' if kind == 'gated' else '100ms', native=[program]) for name, program in programs.items()]
-        self.machine = Machine(self.stores, name='storm-' + kind)
+        self.ended = collections.Counter()  # districts that the failure of a server has ended, by what was said
+        boot = with_failing(os.path.join(SCRATCH, 'storm', kind)) if options.servers else BOOT
+        self.machine = Machine(self.stores, name='storm-' + kind, boot=boot)
         self.log = self.machine.log_path.replace('.log', '.nucleus')
         self.read = 0
         self.part = ''
@@ -51,14 +61,14 @@ class Storm:
         for name in BANK:
             self.start(name)
         for name in BANK:
-            self.machine.command('retention %s %d,0,0,0' % (name, KEPT))
+            self.until(' the last %d ' % KEPT, 'retention %s %d,0,0,0' % (name, KEPT))
         if kind == 'bonded':
             self.progress(5)
-            harness.Checks.contains(self.machine.command('bond ' + ' '.join(BANK)), 'bonded with')
+            self.until('bonded with', 'bond ' + ' '.join(BANK))
             self.oracle.bonded()
         # So that none goes back to before its links, or its bond.
-        first = max(self.machine.checkpoint(name) for name in BANK)
-        while min(self.machine.checkpoint(name) for name in BANK) < first + KEPT + 2:
+        first = max(self.checkpoint(name) for name in BANK)
+        while min(self.checkpoint(name) for name in BANK) < first + KEPT + 2:
             self.progress(1)
 
     # -- what is seen -------------------------------------------------------------------------------------
@@ -76,10 +86,15 @@ class Storm:
             self.oracle.read(line)
 
     def wait_for(self, what, condition):
-        end = time.monotonic() + PATIENCE * SLOW
+        begin = looked = time.monotonic()
         while not condition():
-            if time.monotonic() > end:
-                raise AssertionError('%s: it did not come; links: %s' % (what, self.machine.command('links ' + TELLER)))
+            now = time.monotonic()
+            if now > begin + PATIENCE * SLOW:
+                raise AssertionError('%s: it did not come; %s' % (what, ''.join(
+                    self.machine.command(command) for command in ('districts', 'links ' + TELLER, 'events'))))
+            if options.servers and now > looked + 1:
+                self.start_ended()
+                looked = now
             time.sleep(0.02)
             self.look()
 
@@ -90,9 +105,45 @@ class Storm:
 
     # -- what is done -------------------------------------------------------------------------------------
 
+    def until(self, word, command):
+        """What a server that fails does not answer is asked again."""
+        end = time.monotonic() + PATIENCE * SLOW
+        while word not in (text := self.machine.command(command, 60)):
+            if not options.servers or time.monotonic() > end:
+                raise AssertionError('%s: %r' % (command, text))
+            self.start_ended()
+        return text
+
     def start(self, name):
-        self.machine.restart(name)
-        self.machine.detach()
+        if not options.servers:
+            self.machine.restart(name)
+            self.machine.detach()
+            return
+        end, text = time.monotonic() + PATIENCE * SLOW, ''
+        while 'runs already' not in text:
+            if time.monotonic() > end:
+                raise AssertionError(text + self.machine.command('districts'))
+            try:
+                self.machine.restart(name)
+            except MachineError as error:
+                text = str(error)
+                if not text.startswith('restart '):
+                    raise
+                self.machine.expect(re.escape(PROMPT))
+            else:
+                self.machine.send(DETACH)
+                self.machine.expect(r'\[detached from [^\]]*\]|\[%s has ended[^\]]*\]|\nattach: ' % name)
+                self.machine.expect(re.escape(PROMPT))
+                return
+
+    def start_ended(self):
+        """Districts that a server's failure has ended."""
+        lines = self.machine.command('districts').splitlines()
+        for n, line in enumerate(lines):
+            if found := re.match(r'(%s) +stopped ' % '|'.join(BANK), line):
+                about = itertools.takewhile(lambda l: l.startswith('  '), lines[n + 1:])
+                self.ended[' '.join(l.strip() for l in about if not l.startswith('  bonded'))] += 1
+                self.start(found.group(1))
 
     def start_some(self, names):
         """In any order; bonded ones are started by the first."""
@@ -107,25 +158,41 @@ class Storm:
         self.start_some(BANK if self.kind == 'bonded' else names)
 
     def go_back(self, name, back):
+        if back:
+            self.oracle.asked_back(*(BANK if self.kind == 'bonded' else [name]))
         text = self.machine.command('rollback %s --back %d' % (name, back))
         if found := re.search(r'can go back (\d+) generations', text):  # the oldest ones may just be dropped
             text = self.machine.command('rollback %s --back %d' % (name, max(0, int(found.group(1)) - 3)))
         if self.kind == 'bonded' and 'does not keep the generation' in text:  # another one has dropped its part
             text = self.machine.command('rollback ' + name)
-        if not re.search(r'%s: runs from generation \d+' % name, text):
+        if not re.search(r'%s: runs from generation \d+' % name, text) and not options.servers:
             raise AssertionError('rollback %s: %r' % (name, text))
 
     def incarnation(self, name):
-        found = re.search(r'^%s +(?:running|starting) +\d+ +(\d+) ' % name, self.machine.command('districts'), re.MULTILINE)
-        if not found:
-            raise AssertionError('%s does not run' % name)
-        return int(found.group(1))
+        end = time.monotonic() + PATIENCE * SLOW
+        while True:
+            text = self.machine.command('districts')
+            if found := re.search(r'^%s +(?:running|starting) +\d+ +(\d+) ' % name, text, re.MULTILINE):
+                return int(found.group(1))
+            if not options.servers or time.monotonic() > end:
+                raise AssertionError('%s does not run: %s' % (name, text))
+            self.start_ended()
 
     def checkpoint(self, name):
-        run = self.incarnation(name)
-        self.look()
-        made = self.oracle.changes(name, run)
-        self.oracle.acknowledged(name, self.machine.checkpoint(name), made)
+        """@return the generation that it has made durable"""
+        end = time.monotonic() + PATIENCE * SLOW
+        while True:
+            run = self.incarnation(name)
+            self.look()
+            made = self.oracle.changes(name, run)
+            try:
+                generation = self.machine.checkpoint(name)
+            except MachineError as error:
+                if not options.servers or not str(error).startswith('checkpoint ') or time.monotonic() > end:
+                    raise
+            else:
+                self.oracle.acknowledged(name, generation, run, made)
+                return generation
 
     def power_cut(self):
         self.machine.unplug()
@@ -174,6 +241,8 @@ class Storm:
                 if self.faults % REST_EVERY == 0 or self.faults == options.faults:
                     total = self.rest()
             counts = self.oracle.counts
+            for said, times in self.ended.items():
+                print('%d times a district had been ended: %r' % (times, said))
             print('%s, %d faults, seed %d: %d changes of tills, the sum is %d; %d transfers were found lost or repeated; '
                   'told: %s' % (self.kind, self.faults, options.seed, counts['changes'], total, counts['wrong'],
                                 ', '.join('%d %s' % (counts[k], k) for k in ('SEVERED', 'RELINKED', 'RESTARTED'))))

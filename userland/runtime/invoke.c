@@ -3,8 +3,27 @@
  */
 #include "invocation.h"
 
+#ifndef BW_MUTATION
+#define BW_MUTATION 0 /* tests: fail() */
+#endif
+#define FAILS_ONCE_IN 1500u /* invocations */
+
+/* Of the mutation that ends the program before any of its invocations. */
+static void fail(void)
+{
+    static uint64_t state;
+
+    state = (state + __builtin_ia32_rdtsc()) * 6364136223846793005ull + 1;
+    if ((state >> 32) % FAILS_ONCE_IN == 0) {
+        __builtin_trap();
+    }
+}
+
 static uint64_t first_word(enum operation operation, unsigned flags, uint16_t key, uint16_t resume)
 {
+    if (BW_MUTATION && operation != OP_SELF) {
+        fail();
+    }
     return (uint64_t)operation | (uint64_t)flags << 8 | (uint64_t)key << 16 |
            (uint64_t)resume << 32;
 }

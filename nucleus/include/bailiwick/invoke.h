@@ -257,7 +257,8 @@ enum physical_order {
 /** KEY_NUCLEUS. */
 enum nucleus_order {
     NUCLEUS_INFO = 1,     /* -> w0 frames in all, w1 free frames, w2 nucleus frames, w3 TSC Hz */
-    NUCLEUS_DISTRICT = 2, /* string: struct district_params -> k0 district key; BW_LIMIT */
+    NUCLEUS_DISTRICT = 2, /* string: struct district_params -> k0 district key; BW_LIMIT;
+                             BW_EXISTS: that district is in memory already */
     NUCLEUS_SET_REALTIME = 3, /* w0 REALTIME now, in ns since 1970 */
     NUCLEUS_PORTS = 4,        /* w0 first, w1 count -> k0 */
     NUCLEUS_PHYSICAL = 5,     /* w0 address, w1 pages (outside RAM only) -> k0 */
@@ -269,6 +270,8 @@ enum nucleus_order {
     NUCLEUS_COMMAND_LINE = 10, /* -> string: what the boot loader passed */
     NUCLEUS_ORPHANS = 11,      /* callers of the commons to whose reply nobody has the key get VOID:
                                   after the destruction of a program that served them */
+    NUCLEUS_FIND = 12,         /* w0 and w1 the id of a district -> k0 its key; BW_ABSENT: it is not
+                                  in memory. For the next one, when all who held the key have ended */
 };
 
 struct nucleus_statistics {

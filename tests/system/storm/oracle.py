@@ -3,6 +3,7 @@ and knows from it each change of each till in the history that still counts, wha
 
 What always holds, for every kind of link:
   - a till goes on from a state that it had, not older than what was acknowledged as committed;
+  - nobody goes on from an older generation than that, unless he was told to;
   - a till never hears an incarnation of the teller again once it has heard, or there has been, a later one
     (but for the one message that it was serving);
   - what the teller is told was added, was added by the till's incarnation of then, just before.
@@ -91,6 +92,7 @@ class Oracle:
         self.transfer = 0       # that the teller is at, as last known
         self.rests = None       # (run, transfer) if it does
         self.position = 0       # lines so far
+        self.newest = {}        # by district: (generation acknowledged last, by which run)
         self.counts = collections.Counter()
         self.doubts = {name: [] for name in (*tills, teller)}  # what is wrong in the last lines, unless it says in time
         self.lines = dict.fromkeys(self.doubts, 0)             # .. that it was restarted
@@ -106,8 +108,14 @@ class Oracle:
         till = self.tills.get(name)
         return len(till.changes) if till and till.run == run and not self.doubts[name] else None
 
-    def acknowledged(self, name, generation, made):
+    def asked_back(self, *names):
+        """They may go on from any generation."""
+        for name in names:
+            self.newest.pop(name, None)
+
+    def acknowledged(self, name, generation, run, made):
         """`checkpoint` has returned: that generation has at least that many changes."""
+        self.newest[name] = (generation, run)
         if made is not None:
             self.tills[name].committed.append((generation, made))
 
@@ -140,6 +148,7 @@ class Oracle:
         till = self.tills[name]
         if found := STARTED.match(text):
             run, generation, made, balance = (int(found.group(n)) for n in (1, 2, 3, 4))
+            self.check_start(name, run, generation)
             if run != till.run:
                 till.goes_on(run, made, balance, self.position)
             require(made == len(till.changes) and balance == till.balance(), 'run %d begins with %d', run, balance)
@@ -162,6 +171,10 @@ class Oracle:
         else:
             raise AssertionError('what is that?')
 
+    def check_start(self, name, run, generation):
+        newest, by = self.newest.get(name, (0, run))
+        require(run == by or generation >= newest, 'starts from generation %d, after %d was acknowledged', generation, newest)
+
     def check_asker(self, till, name, asker):
         require(asker >= till.heard, 'asked by run %d of the teller after run %d', asker, till.heard)
         if asker < self.run:
@@ -171,6 +184,7 @@ class Oracle:
         self.rests = None
         if found := STARTED.match(text):
             run, transfer = int(found.group(1)), int(found.group(5))
+            self.check_start(self.teller, run, int(found.group(2)))
             require(run > self.run, 'run %d of the teller after run %d', run, self.run)
             called = max([change.transfer for till in self.tills.values() for change in till.changes[-1:]], default=0)
             require(not self.gated or transfer >= called, 'a till knows of transfer %d', called)

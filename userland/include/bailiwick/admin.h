@@ -28,11 +28,11 @@ enum districts_order {
                                copy of a mirrored store it is (0: it is not mirrored), plus
                                REGISTER_PAIRED if k3 is the driver of the other one's disk, w3 the
                                slot that it had at a districtd before this one (0: none), k2 its
-                               district if that runs -> w0 slot, or 0: the server of the other copy
-                               looks after this disk, too. w1 1: that of the other copy has ended,
-                               k0 is the driver of its disk. w2 1: the district k1 still runs, which
-                               a server that has ended served. BW_EXISTS: another store has this
-                               name (it then stays closed) */
+                               district if that is in memory (state not EMPTY) -> w0 slot, or 0: the
+                               server of the other copy looks after this disk, too. w1 1: that of
+                               the other copy has ended, k0 is the driver of its disk. w2 1: the
+                               district k1 runs, which is to be served; 0: it does not (any more).
+                               BW_EXISTS: another store has this name (it then stays closed) */
     DISTRICTS_ENDED = 7, /* from a store server, sent without waiting (it never calls us again once
                             it is registered, since we call it): w0 enum ended_why, w1 its crash
                             policy (as in struct system_page), w2 the slot got from
