@@ -165,13 +165,13 @@ class Screen(Typist):
         """Keys by QEMU's names, with '-' between those that are held together. The keyboard has room for a few only,
         so each is taken before the next: the controller's status says whether it still has a byte."""
         for key in keys:
-            self.command('sendkey %s 10' % key)
+            self.command('sendkey %s 1' % key)
             end = time.monotonic() + 30 * SLOW
-            time.sleep(0.015)
+            time.sleep(0.003)
             while int(re.search(r'= (0x\w+)', self.command('i /1b 0x64')).group(1), 16) & 1:
                 if time.monotonic() > end:
                     raise MachineError('nobody takes what is typed')
-                time.sleep(0.005)
+                time.sleep(0.002)
 
     def picture(self):
         path = os.path.splitext(self.path)[0] + '.ppm'

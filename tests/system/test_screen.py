@@ -118,11 +118,6 @@ def test_lines_that_have_left_are_seen_again():
     screen.press('ctrl-c')
 
 
-def test_the_second_clock():
-    """It has been looked at by now; whether it agrees depends on what else the host does."""
-    wait_for(lambda: re.search(r'^clock: .* by the HPET', said(machine), re.MULTILINE), 'the HPET is looked at')
-
-
 def test_another_login():
     before = run('help exit')
     screen.press('alt-f2')
@@ -197,6 +192,11 @@ def test_the_line_and_the_screen_at_once():
     for _ in range(5):
         check.contains(machine.command('districts'), 'running')
     screen.expect('^counted 3000$')
+
+
+def test_the_second_clock():
+    """It has been looked at by now; whether it agrees depends on what else the host does."""
+    wait_for(lambda: re.search(r'^clock: .* by the HPET', said(machine), re.MULTILINE), 'the HPET is looked at')
 
 
 def test_power_cut():
