@@ -112,8 +112,8 @@ static void take_over(unsigned slot)
     if (lifecycle_status(slot, &status) != BW_OK ||
         (status.state != DISTRICT_RUNNING && status.state != DISTRICT_FAILED)) {
         lifecycle_end(slot);
-        events_say(EVENT_ENDED, true, e->name,
-                   "ended: districtd failed while it started or ended it");
+        registry_say(e, "districtd failed while it started or ended it");
+        events_say(EVENT_ENDED, true, e->name, "ended: %s", e->message);
         return;
     }
     e->running = true;

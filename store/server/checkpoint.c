@@ -555,6 +555,7 @@ static bool write_batch(void)
             server_report(); /* first: who is answered may ask districtd what happened */
             answer(WAITER_CURRENT, BW_BROKEN, 0, 0, 0);
         } else {
+            disk_touch();
             checkpoint_reset(); /* it was killed meanwhile */
         }
         return false;

@@ -45,6 +45,9 @@ void disk_io(struct store_io *io);
 void disk_second_io(struct store_io *io);
 /** Address of a page of the (first) window. */
 uint8_t *disk_page(unsigned page);
+/** Faults if the driver has ended, which takes the window along: what failed with that in hand means
+ * nothing, and the server is started again. */
+void disk_touch(void);
 /** The pages from DISK_SUPPLY have been written to by others than the reads of disk_io: what was
  * read ahead is forgotten. */
 void disk_forget_ahead(void);

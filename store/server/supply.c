@@ -139,6 +139,7 @@ static bool supply(oid_t oid, bool ahead)
         return true;
     }
     if (result == BW_ARGUMENT || result == BW_DAMAGED) {
+        disk_touch();
         refuse_content(oid);
     }
     return result != BW_NOMEM && result != BW_AGAIN;

@@ -49,10 +49,11 @@ class Storm:
         self.faults = 0
         programs = {name: 'bench_till' for name in (*TILLS, WHISTLE)}
         programs[TELLER] = 'bench_teller %s %s 5 %s' % (*TILLS, kind)
-        self.stores = [make_store(os.path.join(SCRATCH, 'storm', '%s-%s.district' % (kind, name)), name, size='32M',
+        folder = os.path.join(SCRATCH, 'storm', kind + '-servers' * options.servers)
+        self.stores = [make_store(os.path.join(folder, name + '.district'), name, size='32M',
                                   interval='30ms' if kind == 'gated' else '100ms', native=[program]) for name, program in programs.items()]
         self.ended = collections.Counter()  # districts that the failure of a server has ended, by what was said
-        boot = with_failing(os.path.join(SCRATCH, 'storm', kind)) if options.servers else BOOT
+        boot = with_failing(folder) if options.servers else BOOT
         self.machine = Machine(self.stores, name='storm-' + kind, boot=boot)
         self.log = self.machine.log_path.replace('.log', '.nucleus')
         self.read = 0
@@ -64,7 +65,7 @@ class Storm:
             self.until(' the last %d ' % KEPT, 'retention %s %d,0,0,0' % (name, KEPT))
         if kind == 'bonded':
             self.progress(5)
-            self.until('bonded with', 'bond ' + ' '.join(BANK))
+            self.until('they are checkpointed, restarted', 'bond ' + ' '.join(BANK))
             self.oracle.bonded()
         # So that none goes back to before its links, or its bond.
         first = max(self.checkpoint(name) for name in BANK)
