@@ -528,6 +528,19 @@ static int put_batch(const struct object_header *headers, unsigned n, const uint
     return STORE_OK;
 }
 
+/** The district was killed meanwhile; or districtd had frozen it just before we took it over, and
+ * dropped that: then it is to hear of it. */
+static void nothing_to_pull(void)
+{
+    if (instant) {
+        give_up();
+        again();
+        over(BW_OK);
+    } else {
+        checkpoint_reset();
+    }
+}
+
 /** Pulls one batch and puts it. @return false when writing is over, one way or the other */
 static bool write_batch(void)
 {
@@ -556,7 +569,7 @@ static bool write_batch(void)
             answer(WAITER_CURRENT, BW_BROKEN, 0, 0, 0);
         } else {
             disk_touch();
-            checkpoint_reset(); /* it was killed meanwhile */
+            nothing_to_pull();
         }
         return false;
     }
