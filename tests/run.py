@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Runs all tests (`./bw test`): unit and crash tests through SCons, then the system tests, two machines at a
-time. Every test that fails is shown; the last line is "N passed, N failed".
+"""Runs all tests (`./bw test`): unit and crash tests through SCons, then the system tests, one more at a
+time than there are processors, since machines often wait. Every test that fails is shown; the last line is "N passed, N failed".
 
     run.py [--long] [NAME]...     NAMEs (unit, crash, host, shell, ...) choose
 
@@ -186,14 +186,14 @@ def jobs(long):
 
 
 def run(chosen):
-    """Runs the jobs, two at a time; prints each one's result as it comes. @return (name, output, passed, failed)"""
+    """Runs the jobs; prints each one's result as it comes. @return (name, output, passed, failed)"""
     begin = time.monotonic()
 
     def timed(job):
         since = time.monotonic()
         return job(), time.monotonic() - since
 
-    with concurrent.futures.ThreadPoolExecutor(max(2, (os.cpu_count() or 2))) as pool:
+    with concurrent.futures.ThreadPoolExecutor(1 + max(2, os.cpu_count() or 2)) as pool:
         started = {}
         # What SCons runs uses all processors and one lock file: one after the other, before the machines.
         for name, job in [j for j in chosen if j[0] in THROUGH_SCONS + LONG]:

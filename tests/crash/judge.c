@@ -210,7 +210,8 @@ void explorer_judge(struct explorer *x)
     turn = e->deeper && x->opened % e->deeper == 0;
     if (!e->deeper || !(first || turn) || state->count == 0)
         return;
-    if (turn && x->depth < DEPTH_MAX && twice(x) && x->opened / e->deeper % twice(x) == 0)
+    if (turn && x->depth < DEPTH_MAX && twice(x) && x->opened / e->deeper % twice(x) == 0 &&
+        !distinct_enough()) /* one operation of a mirror may lead to millions of images */
         explore_recovery(x, state);
     if (x->mirror)
         mirrors_recover(x, state);
