@@ -162,6 +162,8 @@ def jobs(long):
     yield 'bonds', system('bonds', '--cuts', '60' if long else '6', '--seed', str(SEED))
     for kind in ('plain_links', 'gated_links', 'bonded_districts'):
         yield 'storm', system('storm', kind, '--seed', str(SEED), '--faults', '1000' if long else '50')
+    for kind in ('plain_links', 'gated_links', 'bonded_districts') if long else ():
+        yield 'storm', system('storm', '--servers', kind, '--seed', str(SEED), '--faults', '300')
     yield 'many', system('many')
     yield 'neighbour', system('neighbour')
     yield 'screen', system('screen')

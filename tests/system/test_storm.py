@@ -52,6 +52,7 @@ class Storm:
         folder = os.path.join(SCRATCH, 'storm', kind + '-servers' * options.servers)
         self.stores = [make_store(os.path.join(folder, name + '.district'), name, size='32M',
                                   interval='30ms' if kind == 'gated' else '100ms', native=[program]) for name, program in programs.items()]
+        self.wanted = BANK  # what is to run
         self.ended = collections.Counter()  # districts that the failure of a server has ended, by what was said
         boot = with_failing(folder) if options.servers else BOOT
         self.machine = Machine(self.stores, name='storm-' + kind, boot=boot)
@@ -141,7 +142,7 @@ class Storm:
         """Districts that a server's failure has ended."""
         lines = self.machine.command('districts').splitlines()
         for n, line in enumerate(lines):
-            if found := re.match(r'(%s) +stopped ' % '|'.join(BANK), line):
+            if found := re.match(r'(%s) +stopped ' % '|'.join(self.wanted), line):
                 about = itertools.takewhile(lambda l: l.startswith('  '), lines[n + 1:])
                 self.ended[' '.join(l.strip() for l in about if not l.startswith('  bonded'))] += 1
                 self.start(found.group(1))
@@ -225,13 +226,16 @@ class Storm:
 
     def rest(self):
         """The teller comes to rest; the oracle looks at all transfers."""
+        self.wanted = (*BANK, WHISTLE)
         self.start(WHISTLE)
         self.wait_for('the teller rests', lambda: self.oracle.rests)
         for name in TILLS:
             run = self.incarnation(name)
             self.wait_for('word of %s' % name, lambda: self.oracle.tills[name].run == run)
         total = self.oracle.check_rest()
-        self.machine.command('kill ' + WHISTLE)
+        self.wanted = BANK
+        while self.machine.command('kill ' + WHISTLE) and not re.search(WHISTLE + ' +stopped', self.machine.command('districts')):
+            harness.Checks.true(options.servers, 'the whistle is not stopped')
         self.progress(1)
         return total
 
