@@ -25,6 +25,7 @@
 
 #define GROUPS   (REGISTRY_MAX / 2)
 #define RETRY_NS 10000000ull
+#define TELL_NS  3000000000ull
 
 static struct group groups[GROUPS];
 static bw_time_t next_retry;
@@ -191,6 +192,7 @@ static void begin(struct group *g)
         return;
     }
     bond_step(&g->round, BOND_FROZEN, 0, instant);
+    g->tell = bw_monotonic() + TELL_NS;
     for (unsigned i = 0; i < g->bond.members; i++) {
         order(g->slot[i], STORE_BOND_WRITE, instant, asked, &frozen[i], sizeof(frozen[i]));
     }
@@ -389,21 +391,35 @@ void bond_found(unsigned slot)
     }
 }
 
+static bw_time_t due(const struct group *g)
+{
+    if (!g->used) {
+        return BW_NO_DEADLINE;
+    }
+    return g->round.phase != BOND_IDLE ? g->tell : g->retry ? next_retry : BW_NO_DEADLINE;
+}
+
 bw_time_t bond_due(void)
 {
+    bw_time_t first = BW_NO_DEADLINE;
+
     for (const struct group *g = groups; g < groups + GROUPS; g++) {
-        if (g->used && g->retry) {
-            return next_retry;
-        }
+        first = due(g) < first ? due(g) : first;
     }
-    return BW_NO_DEADLINE;
+    return first;
 }
 
 void bond_run(void)
 {
     for (struct group *g = groups; g < groups + GROUPS; g++) {
-        if (g->used && g->retry && bw_monotonic() >= next_retry) {
+        if (bw_monotonic() < due(g)) {
+            continue;
+        }
+        if (g->round.phase == BOND_IDLE) {
             begin(g);
+        } else { /* a large one may take so long; or a server has ended between hearing and doing */
+            g->tell = bw_monotonic() + TELL_NS;
+            tell_all(g, STORE_BOND_TELL, 0, 0);
         }
     }
 }

@@ -17,6 +17,7 @@ struct group {
     bool again;       /* a checkpoint is wanted */
     bool retry;       /* ... and could not begin for a moment */
     bool told;        /* that it cannot be checkpointed */
+    bw_time_t tell;   /* when the members are asked what they are at, if that is still not over */
     unsigned asked;   /* mask: ready for something that we know nothing of */
     struct bond_line bond;
     unsigned slot[BOND_MAX];

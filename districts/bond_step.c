@@ -5,7 +5,8 @@
  *   idle     | writing          | of the past: ask         | -
  *   writing  | -                | the last one: deciding,  | a member could not:
  *            |                  | the home commits         | idle, all undo
- *   deciding | -                | of the past: ask         | home, at that instant: idle, all keep
+ *   deciding | -                | the home, again: it has  | home, at that instant: idle, all keep
+ *            |                  | not heard, and commits   |
  *            |                  |                          | home, elsewhere: idle, all undo
  *
  * Invariants, over all stores, whatever ends when:
@@ -23,7 +24,7 @@ static enum bond_action ready(struct bond_round *r, unsigned member, uint64_t in
     if (r->phase == BOND_IDLE || instant != r->instant)
         return BOND_ASK;
     if (r->phase == BOND_DECIDING)
-        return BOND_NOTHING;
+        return member == 0 ? BOND_COMMIT : BOND_NOTHING;
     r->ready |= 1u << member;
     if (r->ready != (1u << r->members) - 1)
         return BOND_NOTHING;

@@ -187,6 +187,10 @@ static void obey(const struct message *m, const void *string)
             checkpoint_keep();
         }
         break;
+    case STORE_BOND_TELL:
+        checkpoint_forget();
+        checkpoint_tell();
+        break;
     case STORE_BOND_UNDO:
         checkpoint_undo((int64_t)m->word[2]);
         break;

@@ -40,6 +40,7 @@ byte frozen[MEMBERS];
 /* coordinator */
 byte phase = IDLE, instant = 0, ready = 0;
 byte last = 0;         /* the highest instant that was used */
+byte asks = 2;         /* so often everybody is asked what he is at */
 byte acknowledged = 0; /* the user was told */
 
 #define sound(i) (at[i] == at[0] || before[i] == at[0])
@@ -112,7 +113,11 @@ inline hear_ready(i, t) {
 #endif
         :: else
         fi
-    :: phase == DECIDING && t == instant
+    :: phase == DECIDING && t == instant ->
+        if
+        :: i == 0 -> decide() /* it has not heard that it should */
+        :: else
+        fi
     :: else -> /* of the past: what the home has decides */
         if
 #if BROKEN != 4
@@ -149,6 +154,15 @@ end:
             report[i] = NOTHING; said[i] = 0;
             if
             :: doubt[i] -> at[i] = before[i]; doubt[i] = false /* nobody has said that it counts */
+            :: else
+            fi
+        }
+        i = 0; check() }
+    :: atomic { phase != IDLE && asks > 0 -> asks--; /* nothing was heard for long: they tell again */
+        for (i : 0 .. MEMBERS - 1) {
+            if
+            :: held[i] -> report[i] = READY; said[i] = under[i]
+            :: !held[i] && under[i] == 0 -> frozen[i] = 0; report[i] = AT; said[i] = at[i]
             :: else
             fi
         }

@@ -30,6 +30,8 @@ START_TEST(the_home_commits_when_all_have_written)
                     ck_assert_int_eq(bond_step(&r, BOND_READY, i, T), BOND_NOTHING); /* again */
                 }
             ck_assert_int_eq(bond_step(&r, BOND_READY, last, T), BOND_COMMIT);
+            ck_assert_int_eq(bond_step(&r, BOND_READY, 0, T), BOND_COMMIT); /* it has not heard */
+            ck_assert_int_eq(bond_step(&r, BOND_READY, 1, T), BOND_NOTHING);
             ck_assert_int_eq(bond_step(&r, BOND_AT, 1, T - 1), BOND_NOTHING);
             ck_assert_int_eq(bond_step(&r, BOND_AT, 0, T), BOND_KEEP);
             ck_assert_int_eq(r.phase, BOND_IDLE);

@@ -229,6 +229,8 @@ enum store_bond_order {
     STORE_BOND_KEEP = 6,   /* w1 instant: it was decided */
     STORE_BOND_UNDO = 7,   /* what is under way, or prepared, does not count. w2 for those who wait:
                               enum bw_result, or 0: they wait for the next one */
+    STORE_BOND_TELL = 8,   /* nothing was heard for long: it says again what it is at. What was
+                              frozen, and not told, is dropped */
 };
 /*
  * STORE_START: the server bumps the incarnation durably, then creates the district through its own
