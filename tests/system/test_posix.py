@@ -20,7 +20,7 @@ def build():
     """The programs, statically linked, in a tree laid over the usual one."""
     programs = os.path.join(FOLDER, 'overlay', 'usr', 'bin')
     os.makedirs(programs, exist_ok=True)
-    for name, sources in (('posix', ('main', 'files', 'pipes', 'sockets', 'waits', 'maps')), ('fuzz', ('fuzz',))):
+    for name, sources in (('posix', ('main', 'files', 'pipes', 'sockets', 'waits', 'maps')), ('fuzz', ('fuzz',)), ('eager', ('eager',))):
         subprocess.run(['gcc', '-std=gnu11', '-static', '-O1', '-Wall', '-Wextra', '-Wshadow', '-Werror',
                         '-o', os.path.join(programs, name), *(s + '.c' for s in sources)], cwd=HERE, check=True)
     return make_tree(os.path.join(FOLDER, 'tree.tar'), os.path.join(FOLDER, 'overlay'))
@@ -73,6 +73,15 @@ def test_maps():
 
 def test_devices():
     group('devices')
+
+
+def test_what_is_typed_after_ctrl_c():
+    """It is for the shell, not for the program that Ctrl-C ends, even if that one reads at that very moment."""
+    for i in range(20):
+        machine.send('eager\n')
+        machine.expect('eager\r\neager\r\n')
+        machine.send('\x03echo typed""%d\n' % i)
+        machine.expect('typed%d\r\n' % i, 10)
 
 
 def test_random_calls():

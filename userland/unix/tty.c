@@ -259,6 +259,9 @@ static long tty_read(struct file *f, struct io *io, uint64_t *offset)
         return r;
     }
     take_input();
+    if (thread_signalled(current)) {
+        return wait_on(&queue, deadline); /* what came behind a Ctrl-C is not for whom that ends */
+    }
     there = tty_line_readable(&line, &ready);
     if (!(line.set.lflag & ICANON)) {
         ready = enough(io->left, there, &deadline);

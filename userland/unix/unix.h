@@ -92,6 +92,9 @@ struct files *process_files(struct process *p);
 struct directory *process_directory(struct process *p);
 uint64_t *thread_progress(struct thread *t);
 bool thread_timed_out(const struct thread *t);
+/** Has a signal come that it does not block, or is its process being ended? Then wait_on() returns
+ * at once. */
+bool thread_signalled(const struct thread *t);
 /** Formats a /proc/PID file ("stat", "status", "cmdline", "maps", "statm", "comm") into buf.
  *  @return length, -ENOENT */
 long process_describe(struct process *p, const char *what, char *buf, size_t size);

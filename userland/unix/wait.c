@@ -143,3 +143,8 @@ bool thread_timed_out(const struct thread *t)
 {
     return t->timed_out;
 }
+
+bool thread_signalled(const struct thread *t)
+{
+    return signal_deliverable(t);
+}
