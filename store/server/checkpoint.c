@@ -10,8 +10,7 @@
  * in their way, it rests between batches as long as it has worked; waiting for the disk counts as
  * rest.
  *
- * Who asked for a checkpoint while a snapshot was under way waits for the one after it: what is
- * committed must not be older than the question.
+ * Who has asked for a checkpoint waits for a snapshot that was made later (waiters.c).
  *
  * A district in a bond is frozen by districtd, together with the others; whoever wants a checkpoint
  * of it asks there. What was frozen together is written like any other snapshot, but then:
@@ -19,20 +18,13 @@
  *   writing -> held (prepared; at home: ready to commit) -> kept or undone, as districtd says
  */
 #include <stdio.h>
-#include "server.h"
 #include "space.h"
+#include "waiters.h"
 
 #define AREA_PAGES   (DISTRICT_PULL_MAX + 1) /* headers, then bytes */
 #define AREAS        (DISK_OBJECT_PAGES / AREA_PAGES)
 #define STEP_BATCHES 4
 #define SHORTEST_NS  1000000ull /* between checkpoints: less than anybody may ask for */
-
-struct waiter {
-    enum { WAITER_FREE, WAITER_NEXT, WAITER_CURRENT } state;
-    bw_time_t since;
-};
-
-static struct waiter waiters[WAITERS]; /* resume keys: slot i of KR_WAITERS */
 
 /* of the snapshot under way */
 static uint64_t epoch, frozen, written, left, stop_ticks; /* frozen: objects in it */
@@ -44,63 +36,6 @@ static bool held;        /* ... and written: what becomes of it is decided elsew
 static bool unknown;     /* ... here, but the disk cannot be read */
 static bool hurry;       /* somebody waits for the commit */
 static int dropped_for;  /* the error of the last checkpoint, if it was dropped: told once */
-
-void checkpoint_open(void)
-{
-    struct message m = {.code = RANGE_CREATE, .take = {KEY_AT(KR_WAITERS)}};
-
-    m.word[0] = bw_next_id(1);
-    m.word[1] = OBJECT_NODE;
-    bw_assert(bw_call(KEY_AT(KR_RANGE), &m) == BW_OK);
-}
-
-/** Answers everybody in that state. */
-static void answer(int state, int64_t code, uint64_t generation, uint64_t count, uint64_t stop)
-{
-    for (unsigned i = 0; i < WAITERS; i++) {
-        struct message m = {.code = code, .word = {generation, count, stop}};
-
-        if ((int)waiters[i].state != state) {
-            continue;
-        }
-        m.word[3] = bw_monotonic() - waiters[i].since;
-        bw_send(KEY_IN_NODE(KR_WAITERS, i), &m, INVOKE_NOBLOCK);
-        bw_drop_key(KEY_IN_NODE(KR_WAITERS, i));
-        waiters[i].state = WAITER_FREE;
-    }
-}
-
-static bool anybody(int state)
-{
-    bool any = false;
-
-    for (unsigned i = 0; i < WAITERS; i++) {
-        any |= (int)waiters[i].state == state;
-    }
-    return any;
-}
-
-/** Who waits for the snapshot under way waits for the next one instead. */
-static void again(void)
-{
-    for (unsigned i = 0; i < WAITERS; i++) {
-        if (waiters[i].state == WAITER_CURRENT) {
-            waiters[i].state = WAITER_NEXT;
-        }
-    }
-}
-
-int64_t checkpoint_wait(uint16_t resume)
-{
-    for (unsigned i = 0; i < WAITERS; i++) {
-        if (waiters[i].state == WAITER_FREE) {
-            waiters[i] = (struct waiter){.state = WAITER_NEXT, .since = bw_monotonic()};
-            bw_copy_key(resume, KEY_IN_NODE(KR_WAITERS, i));
-            return BW_OK;
-        }
-    }
-    return BW_LIMIT;
-}
 
 /** A store may say anything: neither is it busy with checkpoints alone, nor is the sum believed. */
 static bw_time_t due_after(uint64_t interval)
@@ -129,8 +64,7 @@ void checkpoint_reset(void)
     }
     instant = 0;
     held = unknown = false;
-    answer(WAITER_CURRENT, BW_REFUSED, 0, 0, 0);
-    answer(WAITER_NEXT, BW_REFUSED, 0, 0, 0);
+    waiters_dismiss(BW_REFUSED);
     server.next = BW_NO_DEADLINE;
     if (server.running) {
         set_next();
@@ -168,7 +102,7 @@ static void over(int64_t result)
 {
     if (server.bonded) {
         bond_report(BONDED_AT, result);
-        server.bond_asks |= anybody(WAITER_NEXT);
+        server.bond_asks |= waiters_next();
     }
 }
 
@@ -186,10 +120,10 @@ static void drop(int error)
     give_up();
     set_next();
     if (copy_lost || (error == STORE_NOSPACE && space_make_room())) { /* once more */
-        again();
+        waiters_again();
         server.next = bw_monotonic();
     }
-    answer(WAITER_CURRENT, server_result(error), 0, 0, 0);
+    waiters_answer(server_result(error), 0, 0, 0);
     checkpoint_budget();
     over(server_result(error));
 }
@@ -206,7 +140,7 @@ static void committed(void)
     server.line.message[0] = 0;
     dropped_for = STORE_OK;
     bw_call(KEY_AT(KR_DISTRICT), &m);
-    answer(WAITER_CURRENT, BW_OK, epoch, written, stop_ticks);
+    waiters_answer(BW_OK, epoch, written, stop_ticks);
     checkpoint_budget();
     over(BW_OK);
 }
@@ -257,7 +191,7 @@ static void commit(void)
     } else if (error == STORE_STATE) {
         not_known();
         give_up();
-        answer(WAITER_CURRENT, BW_IO, 0, 0, 0);
+        waiters_answer(BW_IO, 0, 0, 0);
         over(BW_IO);
     } else {
         drop(error);
@@ -306,7 +240,7 @@ static bool store_ready(void)
     if (!server.reopen || checkpoint_recover(&info) == STORE_OK) {
         return true;
     }
-    answer(WAITER_NEXT, BW_IO, 0, 0, 0);
+    waiters_dismiss(BW_IO);
     return false;
 }
 
@@ -320,23 +254,8 @@ static bool frozen_after_crash(void)
         return false;
     }
     bw_call(KEY_AT(KR_DISTRICT), &m);
-    again();
+    waiters_again();
     return true;
-}
-
-/** Whoever has waited since then waits for the snapshot that was made. @return true: somebody does
- */
-static bool take_waiters(bw_time_t then)
-{
-    bool any = false;
-
-    for (unsigned i = 0; i < WAITERS; i++) {
-        if (waiters[i].state == WAITER_NEXT && waiters[i].since <= then) {
-            waiters[i].state = WAITER_CURRENT;
-            any = true;
-        }
-    }
-    return any;
 }
 
 static void write_out(const struct district_frozen *f, enum store_reason reason)
@@ -377,11 +296,11 @@ void checkpoint_begin(enum store_reason reason)
     if (!store_ready()) {
         return;
     }
-    if (take_waiters(BW_NO_DEADLINE)) {
+    if (waiters_take(BW_NO_DEADLINE)) {
         reason = STORE_MADE_ASKED;
     }
     if (bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK) {
-        answer(WAITER_CURRENT, m.code == BW_CLEAN ? BW_OK : m.code, m.word[0], 0, 0);
+        waiters_answer(m.code == BW_CLEAN ? BW_OK : m.code, m.word[0], 0, 0);
         return;
     }
     if (!frozen_after_crash()) {
@@ -405,7 +324,7 @@ void checkpoint_together(const struct district_frozen *f, uint64_t at, bw_time_t
         return;
     }
     instant = at;
-    write_out(f, take_waiters(asked) ? STORE_MADE_ASKED : STORE_MADE_INTERVAL);
+    write_out(f, waiters_take(asked) ? STORE_MADE_ASKED : STORE_MADE_INTERVAL);
 }
 
 uint64_t checkpoint_instant(void)
@@ -440,16 +359,16 @@ void checkpoint_undo(int64_t code)
     bond_settle();
     set_next();
     if (code) {
-        answer(WAITER_CURRENT, code, 0, 0, 0);
+        waiters_answer(code, 0, 0, 0);
     } else {
-        again();
+        waiters_again();
     }
     over(BW_OK);
 }
 
 void checkpoint_alone(void)
 {
-    if (server.running && anybody(WAITER_NEXT)) {
+    if (server.running && waiters_next()) {
         checkpoint_begin(STORE_MADE_ASKED);
     }
 }
@@ -478,9 +397,9 @@ void checkpoint_clean(bw_time_t asked)
     struct store_info info;
 
     store_info(server.store, &info);
-    take_waiters(asked);
-    answer(WAITER_CURRENT, BW_OK, info.current, 0, 0);
-    server.bond_asks |= anybody(WAITER_NEXT);
+    waiters_take(asked);
+    waiters_answer(BW_OK, info.current, 0, 0);
+    server.bond_asks |= waiters_next();
 }
 
 void checkpoint_prepared(uint64_t frozen_epoch, uint64_t at)
@@ -534,11 +453,25 @@ static void nothing_to_pull(void)
 {
     if (instant) {
         give_up();
-        again();
+        waiters_again();
         over(BW_OK);
     } else {
         checkpoint_reset();
     }
+}
+
+static void pull_failed(const struct message *m)
+{
+    if (m->code != BW_BROKEN) {
+        disk_touch();
+        nothing_to_pull();
+        return;
+    }
+    give_up();
+    server_ended(ENDED_BROKEN, m->word[0], "the check before a commit failed: object %llu",
+                 (unsigned long long)m->word[0]);
+    server_report(); /* first: who is answered may ask districtd what happened */
+    waiters_answer(BW_BROKEN, 0, 0, 0);
 }
 
 /** Pulls one batch and puts it. @return false when writing is over, one way or the other */
@@ -560,17 +493,7 @@ static bool write_batch(void)
     m.buffer = headers;
     m.size = ask * (sizeof(struct object_header) + BW_PAGE_SIZE);
     if (bw_call(KEY_AT(KR_DISTRICT), &m) != BW_OK) {
-        if (m.code == BW_BROKEN) {
-            uint64_t oid = m.word[0];
-            give_up();
-            server_ended(ENDED_BROKEN, oid, "the check before a commit failed: object %llu",
-                         (unsigned long long)oid);
-            server_report(); /* first: who is answered may ask districtd what happened */
-            answer(WAITER_CURRENT, BW_BROKEN, 0, 0, 0);
-        } else {
-            disk_touch();
-            nothing_to_pull();
-        }
+        pull_failed(&m);
         return false;
     }
     left = m.word[1];
@@ -596,7 +519,7 @@ bw_time_t checkpoint_due(void)
     if (held) {
         return unknown ? server.next : BW_NO_DEADLINE;
     }
-    return hurry || anybody(WAITER_NEXT) ? 0 : rest_until;
+    return hurry || waiters_next() ? 0 : rest_until;
 }
 
 void checkpoint_step(void)
@@ -617,7 +540,7 @@ void checkpoint_step(void)
     rest = bw_monotonic();
     before = disk_waited() - before;
     rest_until = rest - start > 2 * before ? rest + (rest - start) - 2 * before : 0;
-    if (!server.writing && server.running && anybody(WAITER_NEXT)) {
+    if (!server.writing && server.running && waiters_next()) {
         checkpoint_begin(STORE_MADE_ASKED);
     }
 }

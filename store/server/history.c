@@ -1,5 +1,5 @@
 /*
- * What people ask about a store's generations: the list, dropping one, how many are kept.
+ * What people ask about a store's generations: the list, and dropping one.
  *
  * A generation cannot be dropped while a snapshot is written out; who asks then waits for that.
  */
@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include "server.h"
 #include "whole.h"
-
-_Static_assert(RETENTION_MAX == STORE_KEEP_MAX, "what is said is what holds");
 
 static struct {
     bool waits;
@@ -166,66 +164,4 @@ void history_work(void)
     m.code = drop_now(drop.generation, &m.word[0]);
     bw_send(KEY_DROPPER, &m, INVOKE_NOBLOCK);
     bw_drop_key(KEY_DROPPER);
-}
-
-int64_t history_retain(const uint64_t *keep)
-{
-    for (unsigned i = 0; i < 4; i++) {
-        if (keep[i] > STORE_KEEP_MAX) {
-            return BW_ARGUMENT;
-        }
-    }
-    if (!server.store) {
-        return server.line.error;
-    }
-    return server_changed(store_set_retention(server.store, (uint32_t)keep[0], (uint32_t)keep[1],
-                                              (uint32_t)keep[2], (uint32_t)keep[3]));
-}
-
-int64_t history_policy(uint64_t policy)
-{
-    if (policy > POLICY_CONTINUES) {
-        return BW_ARGUMENT;
-    }
-    if (!server.store) {
-        return server.line.error;
-    }
-    return server_changed(store_set_crash_policy(server.store, (uint32_t)policy));
-}
-
-int64_t history_autostart(bool on)
-{
-    return server.store ? server_changed(store_set_autostart(server.store, on)) : server.line.error;
-}
-
-int64_t history_gated(bool on)
-{
-    return server.store ? server_changed(store_set_gated(server.store, on)) : server.line.error;
-}
-
-int64_t history_tell_share(void)
-{
-    struct message m = {.code = DISTRICT_SHARE};
-    struct store_info info;
-
-    store_info(server.store, &info);
-    m.word[0] = info.share ? info.share : SHARE_USUAL;
-    return bw_call(KEY_AT(KR_DISTRICT), &m);
-}
-
-int64_t history_share(uint64_t share)
-{
-    int error;
-
-    if (share == 0 || share > SHARE_MAX) {
-        return BW_ARGUMENT;
-    }
-    if (!server.store) {
-        return server.line.error;
-    }
-    error = store_set_share(server.store, (uint32_t)share);
-    if (error == STORE_OK && server.running) {
-        history_tell_share();
-    }
-    return server_changed(error);
 }

@@ -18,17 +18,5 @@ bool history_drop(uint64_t generation, struct message *reply);
 bool history_waits(void);
 /** Drops it, if it can be done now. */
 void history_work(void);
-/** Sets how many are kept: last, minutes, hours, days. */
-int64_t history_retain(const uint64_t *keep);
-/** Sets the crash policy. */
-int64_t history_policy(uint64_t policy);
-/** Sets whether the district starts by itself when the machine does. */
-int64_t history_autostart(bool on);
-/** Sets the district's share, at once if it runs. */
-int64_t history_share(uint64_t share);
-/** Tells the nucleus of the running district's share. @return BW_OK */
-int64_t history_tell_share(void);
-/** Sets whether its output to the console is held until it is committed. */
-int64_t history_gated(bool on);
 
 #endif

@@ -69,15 +69,23 @@ extern struct server server;
 int server_open_store(void);
 /** Tells districtd of a crash that it does not know of. @return true: the district is at its end */
 bool server_look_for_crash(void);
-/** The district has ended. */
-void server_stopped(void);
 /** Brings server.line up to date. */
 void server_fill_line(void);
-/** Makes a start key to us. */
-void server_own_key(uint16_t badge, uint16_t place);
+/** What a store_error is in an answer: an enum bw_result. */
 int64_t server_result(int error);
 /** The same for a change of the store: after a failed one it must be opened again. */
 int64_t server_changed(int error);
+
+/* start.c */
+
+/** Makes a start key to us. */
+void server_own_key(uint16_t badge, uint16_t place);
+/** STORE_START: claims the store and creates the district; its key is in KR_DISTRICT then. If it
+ * cannot be, server.line.message says why. @param string struct district_params, the random parts
+ * filled in */
+int64_t server_start(const struct message *m, const void *string);
+/** The district has ended. */
+void server_stopped(void);
 
 /* registration.c */
 
@@ -138,12 +146,8 @@ void supply_reset(void);
 
 /* checkpoint.c */
 
-void checkpoint_open(void);
 /** The district has started, or ended: nothing is under way and nobody waits any more. */
 void checkpoint_reset(void);
-/** Keeps the caller until a snapshot taken from now on is committed. @return BW_OK: he waits, or
- * BW_LIMIT */
-int64_t checkpoint_wait(uint16_t resume);
 /** Stops the district for a moment and begins to write it out, if nothing is under way. */
 void checkpoint_begin(enum store_reason reason);
 /** Goes on writing, a bounded step, if it is time for one; the last one commits. */

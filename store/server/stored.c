@@ -1,6 +1,6 @@
 /*
  * stored: the store server. One runs for each disk (its word is N of "diskN"); it opens the store
- * there, registers it with districtd, starts the district in it, supplies its objects, and
+ * there, registers it with districtd, starts the district in it (start.c), supplies its objects, and
  * checkpoints it. On a free partition it waits for being asked to make a store there (maker.c). Of
  * a mirrored store's two disks one server looks after both (copies.c).
  *
@@ -18,14 +18,15 @@
 #include "maker.h"
 #include "parts.h"
 #include "scrub.h"
+#include "settings.h"
+#include "waiters.h"
 #include "whole.h"
 
-#define INTERVAL_MIN_NS 10000000ull
-#define RETRY_NS        10000000ull
-#define AT_ONCE         1u /* a deadline that has passed */
-#define CACHE_PART      32u
-#define CACHE_MIN       64u
-#define CACHE_MAX       2048u
+#define RETRY_NS   10000000ull
+#define AT_ONCE    1u /* a deadline that has passed */
+#define CACHE_PART 32u
+#define CACHE_MIN  64u
+#define CACHE_MAX  2048u
 
 struct server server = {.next = BW_NO_DEADLINE};
 
@@ -130,179 +131,6 @@ void server_fill_line(void)
     copies_text(line->mirror, sizeof(line->mirror));
 }
 
-void server_own_key(uint16_t badge, uint16_t place)
-{
-    struct message m = {.code = DOMAIN_MAKE_START, .word = {badge}, .take = {place}};
-
-    bw_assert(bw_call(KEY_AT(KR_SELF), &m) == BW_OK);
-}
-
-/** Creates the district in the nucleus, from a store that is claimed. */
-static int64_t create_district(struct district_params *params)
-{
-    struct message m = {.code = NUCLEUS_DISTRICT, .string = params, .length = sizeof(*params)};
-    int64_t result;
-
-    m.take[0] = KEY_AT(KR_DISTRICT);
-    result = bw_call(KEY_AT(KR_NUCLEUS), &m);
-    if (result != BW_OK) {
-        return result;
-    }
-    server_own_key(BADGE_DISTRICT, KEY_AT(KR_HANDED));
-    m = (struct message){.code = DISTRICT_BIND, .send = {KEY_AT(KR_HANDED)}};
-    result = bw_call(KEY_AT(KR_DISTRICT), &m);
-    result = result == BW_OK ? history_tell_share() : result;
-    return result == BW_OK ? journal_grant() : result;
-}
-
-/** Says why the district cannot be started. */
-static int64_t refused(int64_t result, const char *text)
-{
-    snprintf(server.line.message, sizeof(server.line.message), "%s", text);
-    return result;
-}
-
-/** XCR0 bits that programs can use here, as the nucleus stamps them (struct system_page). */
-static uint64_t processor_features(void)
-{
-    uint32_t a = 1, b, c = 0, d;
-
-    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-    if (!(c & 1u << 27)) {
-        return 3;
-    }
-    __asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
-    return a;
-}
-
-/** Whether the programs of a generation find all registers of the processor again. What cannot be
- * read is told of later. */
-static bool fits_processor(uint64_t generation)
-{
-    static uint8_t bytes[STORE_BLOCK];
-    const struct system_page *system = (const struct system_page *)bytes;
-    struct store_object o;
-
-    return store_get(server.store, generation, OID_SYSTEM, &o, bytes) != STORE_OK ||
-           (system->cpu_features & ~processor_features()) == 0;
-}
-
-/** Opens the store if need be, and starts a new incarnation that continues from a generation. */
-static int64_t claim(struct district_params *params, uint64_t generation)
-{
-    struct store_info info;
-    uint64_t fresh;
-    int error = server.store && !server.reopen ? STORE_OK : server_open_store();
-
-    if (error != STORE_OK) {
-        return refused(server_result(error), store_error_text(error));
-    }
-    store_info(server.store, &info);
-    fresh = info.incarnation == 0;
-    if (info.in_doubt && (generation == STORE_NEWEST || generation == info.current)) {
-        return refused(BW_REFUSED, "whether its newest generation counts has not been decided");
-    }
-    if (generation == STORE_NEWEST && info.crash_policy == POLICY_STOPS &&
-        !whole_generation(info.current)) {
-        whole_choice(server.line.message, sizeof(server.line.message));
-        return BW_DAMAGED;
-    }
-    if (!fits_processor(generation)) {
-        return refused(BW_REFUSED, "its programs have used registers that the processor of this "
-                                   "machine lacks");
-    }
-    error = store_claim(server.store, generation, params->incarnation_random, "Bailiwick",
-                        bw_realtime(), &params->incarnation);
-    if (error == STORE_ABSENT) {
-        size_t n = (size_t)snprintf(
-            server.line.message, sizeof(server.line.message),
-            "generation %llu is not kept; there are: ", (unsigned long long)generation);
-
-        history_kept(server.line.message + n, sizeof(server.line.message) - n);
-        return BW_ABSENT;
-    }
-    if (error != STORE_OK) {
-        server.reopen = true;
-        return refused(server_result(error), store_error_text(error));
-    }
-    server_fill_line();
-    server.line.fresh = fresh;
-    store_info(server.store, &info);
-    params->generation = info.next_generation - 1;
-    params->from = info.current;
-    memcpy(params->name, server.line.name, sizeof(params->name));
-    memcpy(params->id, info.id, sizeof(params->id));
-    if (info.bond.members && info.instant) {
-        memcpy(params->bond, info.bond.id, sizeof(params->bond));
-        params->instant = info.instant;
-    }
-    return BW_OK;
-}
-
-/** @param string struct district_params, random parts filled in */
-static int64_t start(const void *string, size_t length, uint64_t generation)
-{
-    struct district_params params;
-    int64_t result;
-
-    if (length != sizeof(params)) {
-        return BW_ARGUMENT;
-    }
-    memcpy(&params, string, sizeof(params));
-    server.line.message[0] = 0;
-    result = claim(&params, generation);
-    if (result != BW_OK) {
-        return result;
-    }
-    result = create_district(&params);
-    if (result != BW_OK) {
-        return refused(result, result == BW_LIMIT ? "too many districts are running"
-                                                  : "the nucleus refuses it");
-    }
-    server.line.incarnation = params.incarnation;
-    server.ended = 0;
-    server.doomed = false;
-    server.short_of_memory = false;
-    server.crash_told = 0;
-    supply_reset();
-    bond_open();
-    server.running = true;
-    checkpoint_reset();
-    checkpoint_budget();
-    return BW_OK;
-}
-
-void server_stopped(void)
-{
-    server.running = false;
-    server.doomed = false;
-    server.ended = 0;
-    if (server.store) {
-        checkpoint_reset();
-    }
-    bw_drop_key(KEY_AT(KR_DISTRICT));
-}
-
-static int64_t set_interval(uint64_t ns)
-{
-    int error;
-
-    if (!server.store) {
-        return server.line.error;
-    }
-    if (ns != 0 && ns < INTERVAL_MIN_NS) {
-        return BW_ARGUMENT;
-    }
-    error = store_set_interval(server.store, ns);
-    if (error == STORE_OK && server.running) {
-        bw_time_t next = ns ? bw_monotonic() + ns : BW_NO_DEADLINE;
-
-        /* Setting it again and again must not put the next checkpoint off for ever. */
-        server.next = ns && server.next < next ? server.next : next;
-    }
-    return server_changed(error);
-}
-
 static void reply_line(struct message *reply)
 {
     reply->string = &server.line;
@@ -334,21 +162,6 @@ static void reply_whole(uint64_t bound, struct message *reply)
     reply->length = strlen(choice);
 }
 
-static int64_t start_asked(const struct message *m, const void *string)
-{
-    int64_t ready;
-
-    if (server.line.error) {
-        return server.line.error;
-    }
-    ready = copies_ready();
-    if (ready != BW_OK) {
-        return ready;
-    }
-    return server.running ? BW_EXISTS
-                          : start(string, m->length, m->word[0] ? m->word[1] : STORE_NEWEST);
-}
-
 /** What would write to a store of which the user has not said yet that it may be written to. */
 static bool too_early(int64_t order)
 {
@@ -364,7 +177,7 @@ static bool serve_checkpoint(struct message *reply)
 {
     reply->code = !server.running ? BW_REFUSED
                   : server.doomed ? BW_BROKEN
-                                  : checkpoint_wait(KEY_AT(KR_CALLER));
+                                  : waiters_add(KEY_AT(KR_CALLER));
     if (reply->code == BW_OK) {
         checkpoint_begin(STORE_MADE_ASKED);
         return false;
@@ -388,7 +201,7 @@ static bool serve(const struct message *m, const void *string, struct message *r
     }
     switch (m->code) {
     case STORE_START:
-        reply->code = start_asked(m, string);
+        reply->code = server_start(m, string);
         if (reply->code == BW_OK) {
             reply->send[0] = KEY_AT(KR_DISTRICT);
         }
@@ -400,7 +213,7 @@ static bool serve(const struct message *m, const void *string, struct message *r
     case STORE_CHECKPOINT:
         return serve_checkpoint(reply);
     case STORE_INTERVAL:
-        reply->code = set_interval(m->word[0]);
+        reply->code = settings_interval(m->word[0]);
         break;
     case STORE_LINE:
         if (server.store && server.reopen && !server.running) { /* what it has is asked */
@@ -415,19 +228,19 @@ static bool serve(const struct message *m, const void *string, struct message *r
     case STORE_DROP:
         return history_drop(m->word[0], reply);
     case STORE_RETENTION:
-        reply->code = history_retain(m->word);
+        reply->code = settings_retention(m->word);
         break;
     case STORE_POLICY:
-        reply->code = history_policy(m->word[0]);
+        reply->code = settings_policy(m->word[0]);
         break;
     case STORE_SHARE:
-        reply->code = history_share(m->word[0]);
+        reply->code = settings_share(m->word[0]);
         break;
     case STORE_AUTOSTART:
-        reply->code = history_autostart(m->word[0] != 0);
+        reply->code = settings_autostart(m->word[0] != 0);
         break;
     case STORE_GATED:
-        reply->code = history_gated(m->word[0] != 0);
+        reply->code = settings_gated(m->word[0] != 0);
         break;
     case STORE_SCRUB:
         scrub_order(m->word[0]);
@@ -586,6 +399,17 @@ static void tell_roots(void)
     }
 }
 
+static void say_why_closed(int error)
+{
+    const char *why = copies_trouble() ? copies_trouble() : store_error_text(error);
+    char block[32] = "";
+
+    if (!copies_trouble() && server.damaged_block) {
+        snprintf(block, sizeof(block), ": block %llu", (unsigned long long)server.damaged_block);
+    }
+    snprintf(server.line.message, sizeof(server.line.message), "%s%s", why, block);
+}
+
 /** Opens disk and store. @return false if there is none, and nothing else to be served */
 static bool open_all(void)
 {
@@ -609,14 +433,7 @@ static bool open_all(void)
         tell_roots();
     } else {
         server.line.error = (int32_t)server_result(error);
-        if (copies_trouble()) {
-            refused(error, copies_trouble());
-        } else if (server.damaged_block) {
-            snprintf(server.line.message, sizeof(server.line.message), "%s: block %llu",
-                     store_error_text(error), (unsigned long long)server.damaged_block);
-        } else {
-            refused(error, store_error_text(error));
-        }
+        say_why_closed(error);
         bw_log("stored: disk%llu: %s", (unsigned long long)server.disk, server.line.message);
     }
     return true;
@@ -633,7 +450,7 @@ static void set_up(uint64_t word)
         bw_call(KEY_AT(KR_NAMES), &m);
         bw_exit(0);
     }
-    checkpoint_open();
+    waiters_open();
     snprintf(name, sizeof(name), "store%u", (unsigned)word);
     bw_publish(name, BADGE_ANYBODY);
     maker_look(server.free);

@@ -4,8 +4,8 @@
 // sources: ../../store/reclaim.c ../../store/retain.c ../../store/room.c ../../store/scrub.c
 // sources: ../../store/store.c ../../store/super.c ../../store/tree.c ../../store/update.c
 // sources: ../../store/verify.c ../../store/server/disk.c ../../store/server/checkpoint.c
-// sources: ../../store/server/bond.c ../../store/server/supply.c ../../store/server/space.c
-// ../../store/server/whole.c
+// sources: ../../store/server/waiters.c ../../store/server/bond.c ../../store/server/supply.c
+// sources: ../../store/server/space.c ../../store/server/whole.c
 /*
  * The store server's checkpoints: a district that changes all the time, a disk that fails now and
  * then, and people who ask. Whatever happens, each is answered once; what is committed is one
@@ -13,6 +13,7 @@
  */
 #include "fake_runtime.h"
 #include "server.h"
+#include "waiters.h"
 
 #define OBJECTS 600u
 #define FIRST   5000u
@@ -323,7 +324,7 @@ static void setup(void)
     ck_assert_int_eq(store_commit(server.store, 1, STORE_MADE_FORMAT), STORE_OK);
     ck_assert_int_eq(server_open_store(), STORE_OK);
     ck_assert_int_eq(store_claim(server.store, STORE_NEWEST, 5, "test", 2, &incarnation), STORE_OK);
-    checkpoint_open();
+    waiters_open();
     server.running = true;
     district.epoch = 1;
     checkpoint_reset();
@@ -349,7 +350,7 @@ static void change(unsigned count)
 static void ask(void)
 {
     fake_now++;
-    ck_assert_int_eq(checkpoint_wait(KEY_AT(KR_CALLER)), BW_OK);
+    ck_assert_int_eq(waiters_add(KEY_AT(KR_CALLER)), BW_OK);
     asked++;
     checkpoint_begin(STORE_MADE_ASKED);
 }

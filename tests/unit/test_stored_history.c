@@ -1,22 +1,22 @@
 // sources: ../../store/check.c ../../store/checksum.c ../../store/damage.c ../../store/generation.c
 // sources: ../../store/io.c ../../store/map.c ../../store/node.c ../../store/points.c
 // sources: ../../store/commit.c ../../store/policy.c ../../store/reclaim.c ../../store/retain.c
-// sources: ../../store/room.c
-// sources: ../../store/bond.c
-// sources: ../../store/root.c ../../store/scrub.c ../../store/store.c ../../store/super.c
-// sources: ../../store/tree.c ../../store/update.c ../../store/verify.c
-// sources: ../../store/server/disk.c ../../store/server/history.c ../../store/server/whole.c
-// sources: ../../store/server/scrub.c ../../store/server/journal.c
+// sources: ../../store/room.c ../../store/bond.c ../../store/root.c ../../store/scrub.c
+// sources: ../../store/store.c ../../store/super.c ../../store/tree.c ../../store/update.c
+// sources: ../../store/verify.c ../../store/server/disk.c ../../store/server/history.c
+// sources: ../../store/server/whole.c ../../store/server/scrub.c ../../store/server/journal.c
+// sources: ../../store/server/settings.c
 /*
  * What the store server knows of generations: their line of descent, which of them can be read when
  * blocks are damaged, dropping one at the right moment, and the scrub, which rests between its
  * steps and finds all damage. And the journal page, which belongs to none of them.
  */
 #include "fake_runtime.h"
+#include <bailiwick/journal.h>
 #include "history.h"
 #include "journal.h"
-#include <bailiwick/journal.h>
 #include "scrub.h"
+#include "settings.h"
 #include "whole.h"
 
 #define OBJECTS 40u
@@ -267,13 +267,13 @@ START_TEST(settings_are_checked)
     static const uint64_t few[4] = {1, 0, 0, 0}, many[4] = {RETENTION_MAX, 1, 0, 0};
     static const uint64_t huge[4] = {2, UINT64_MAX, 0, 0};
 
-    ck_assert_int_eq(history_retain(good), BW_OK);
-    ck_assert_int_eq(history_retain(most), BW_OK);
-    ck_assert_int_eq(history_retain(few), BW_ARGUMENT);
-    ck_assert_int_eq(history_retain(many), BW_ARGUMENT);
-    ck_assert_int_eq(history_retain(huge), BW_ARGUMENT);
-    ck_assert_int_eq(history_policy(POLICY_CONTINUES), BW_OK);
-    ck_assert_int_eq(history_policy(3), BW_ARGUMENT);
+    ck_assert_int_eq(settings_retention(good), BW_OK);
+    ck_assert_int_eq(settings_retention(most), BW_OK);
+    ck_assert_int_eq(settings_retention(few), BW_ARGUMENT);
+    ck_assert_int_eq(settings_retention(many), BW_ARGUMENT);
+    ck_assert_int_eq(settings_retention(huge), BW_ARGUMENT);
+    ck_assert_int_eq(settings_policy(POLICY_CONTINUES), BW_OK);
+    ck_assert_int_eq(settings_policy(3), BW_ARGUMENT);
 }
 END_TEST
 
@@ -326,7 +326,7 @@ START_TEST(a_scrub_of_what_is_written_fast_comes_to_an_end)
     uint64_t number = 7;
 
     claim(6);
-    ck_assert_int_eq(history_retain((const uint64_t[4]){20, 0, 0, 0}), BW_OK);
+    ck_assert_int_eq(settings_retention((const uint64_t[4]){20, 0, 0, 0}), BW_OK);
     for (; number < 20; number++)
         commit(number, 0, OBJECTS);
     scrub_order(SCRUB_BEGIN);
