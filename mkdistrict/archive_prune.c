@@ -101,8 +101,13 @@ int archive_prune(struct vault *v, const char *name, const struct retention *r)
     size_t n = manifests_all(v, &all), end;
     bool *stays = allocate(n + 1);
     uint64_t bytes, blocks = 0, pieces = 0, removed = 0;
+    bool named = !name;
     char text[32];
 
+    for (size_t i = 0; i < n; i++)
+        named |= name && archive_names(name, &all[i].head);
+    if (!named)
+        archive_nobody(v, name);
     for (size_t i = 0; i < n; i = end) {
         for (end = i; end < n && memcmp(all[end].head.id, all[i].head.id, 16) == 0 &&
                       strcmp(all[end].head.name, all[i].head.name) == 0;

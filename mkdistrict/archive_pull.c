@@ -15,6 +15,12 @@ bool archive_names(const char *word, const struct generation_head *h)
            (strlen(word) >= 4 && strncmp(show_id(h->id, id), word, strlen(word)) == 0);
 }
 
+void archive_nobody(const struct vault *v, const char *word)
+{
+    fail("%s: there is no district %s in the vault; archive list shows what there is", v->path,
+         word);
+}
+
 /** Finds the one generation that is meant. */
 static struct manifest *choose(struct vault *v, struct manifest *all, size_t n, const char *word,
                                uint64_t generation)
@@ -36,8 +42,7 @@ static struct manifest *choose(struct vault *v, struct manifest *all, size_t n, 
             found = &all[i];
     }
     if (!named)
-        fail("%s: there is no district %s in the vault; archive list shows what there is", v->path,
-             word);
+        archive_nobody(v, word);
     if (!found)
         fail("%s: generation %llu of %s is not in the vault; archive list shows what there is",
              v->path, (unsigned long long)generation, word);

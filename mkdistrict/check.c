@@ -25,7 +25,15 @@ static void open_all(struct opened *o, const char *other, bool repair)
     else
         file_open(&o->file, o->path, false);
     io = file_io(&o->file);
-    r = other ? mirror_open(&o->mirror, &io, &o->store) : store_open(&io, &o->store);
+    if (other) {
+        r = mirror_open(&o->mirror, &io, &o->store);
+    } else {
+        o->file.opening = true;
+        r = store_open(&io, &o->store);
+        o->file.opening = false;
+        if (r == STORE_DAMAGED) /* that was all of it */
+            r = store_open(&io, &o->store);
+    }
     if (r)
         fail("%s: %s", o->path, store_error_text(r));
 }

@@ -170,6 +170,16 @@ void file_finish(struct file *f, bool force)
     sync_directory(f->path);
 }
 
+void file_lengthen(struct file *f, uint64_t size)
+{
+    char text[32];
+
+    if (!f->device && size_of(f->fd, f->path) < size && ftruncate(f->fd, (off_t)size))
+        fail("%s: %s", f->path, strerror(errno));
+    if (size_of(f->fd, f->path) < size)
+        fail("%s: the disk is smaller than %s", f->path, show_bytes(size, text));
+}
+
 void file_discard(struct file *f)
 {
     if (f->temporary[0])
@@ -223,14 +233,13 @@ static void print_damage(void *ctx, const struct store_damage *d)
 {
     struct file *f = ctx;
 
-    if (++f->damages > DAMAGES_SHOWN)
+    if ((f->opening && !d->repaired) || ++f->damages > DAMAGES_SHOWN)
         return;
     printf("%s: %s: %s", f->path, d->repaired ? "repaired" : "damaged", d->what);
     if (d->copy)
         printf(", copy %u", d->copy);
-    if (d->block)
-        printf(", at byte %llu (block %llu)", (unsigned long long)d->block * STORE_BLOCK,
-               (unsigned long long)d->block);
+    printf(", at byte %llu (block %llu)", (unsigned long long)d->block * STORE_BLOCK,
+           (unsigned long long)d->block);
     if (d->generation != STORE_NEWEST)
         printf(", generation %llu", (unsigned long long)d->generation);
     if (d->oid)

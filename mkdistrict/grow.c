@@ -9,18 +9,6 @@
 
 #include "tools.h"
 
-/** Makes the file at least that long; a disk must be. */
-static void make_longer(struct file *f, uint64_t size)
-{
-    struct stat s;
-
-    if (!f->device &&
-        (fstat(f->fd, &s) || ((uint64_t)s.st_size < size && ftruncate(f->fd, (off_t)size))))
-        fail("%s: %s", f->path, strerror(errno));
-    if (file_io(f).blocks < size / STORE_BLOCK)
-        fail("%s: the disk is smaller than that", f->path);
-}
-
 /** The same files, as long as they are now. */
 static int open_again(struct opened *o)
 {
@@ -47,9 +35,9 @@ int grow_file(const char *path, uint64_t size)
              show_bytes(o.info.blocks * STORE_BLOCK, before));
     if (size / STORE_BLOCK > STORE_MAX_BLOCKS)
         fail("--grow: no store can be so large");
-    make_longer(&o.file, size);
+    file_lengthen(&o.file, size);
     if (o.mirrored)
-        make_longer(&o.second, size);
+        file_lengthen(&o.second, size);
     opened_check(&o, open_again(&o));
     opened_check(&o, store_grow(o.store, size / STORE_BLOCK));
     printf("%s: %s, was %s\n", o.path, show_bytes(size, after),

@@ -321,13 +321,12 @@ static int parse(int argc, char **argv, struct options *o)
     return order;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     struct options o = {.exec = "/bin/busybox sh", .size = 256u << 20, .interval = 1000000000ull};
     const struct command *command = argc > 1 ? command_find(argv[1]) : NULL;
     int order;
 
-    setlocale(LC_CTYPE, "C.UTF-8"); /* so that libarchive gives every name as it is */
     if (command)
         return command->run(argc - 1, argv + 1);
     order = parse(argc, argv, &o);
@@ -347,4 +346,15 @@ int main(int argc, char **argv)
         return grow_file(o.file, o.size);
     check_options(&o);
     return make(&o);
+}
+
+int main(int argc, char **argv)
+{
+    int status;
+
+    setlocale(LC_CTYPE, "C.UTF-8"); /* so that libarchive gives every name as it is */
+    status = run(argc, argv);
+    if (fflush(stdout) || ferror(stdout))
+        fail("standard output: what there is to say could not be written");
+    return status;
 }

@@ -120,10 +120,13 @@ static void bring_up_to_date(struct opened *o)
 static bool is_copy(struct opened *o, const char *other, const struct mirror_look *first,
                     struct store_io *io, struct mirror_look *look)
 {
-    struct stat s;
+    struct stat s, first_file;
 
     if (stat(other, &s))
         return false;
+    if (fstat(o->file.fd, &first_file) == 0 && s.st_dev == first_file.st_dev &&
+        s.st_ino == first_file.st_ino)
+        fail("%s and %s are the same file", o->path, other);
     file_open(&o->second, other, true);
     *io = file_io(&o->second);
     io->damage = NULL;
@@ -132,6 +135,21 @@ static bool is_copy(struct opened *o, const char *other, const struct mirror_loo
         return true;
     close(o->second.fd);
     return false;
+}
+
+/** A copy that has not grown with the other one gets as long as that is. */
+static void lengthen(struct opened *o, const struct mirror_look *look, struct store_io *io)
+{
+    struct file *file[MIRROR_COPIES] = {&o->file, &o->second};
+    uint64_t blocks = 0;
+
+    for (unsigned i = 0; i < MIRROR_COPIES; i++)
+        if (look[i].error == STORE_OK && look[i].info.blocks > blocks)
+            blocks = look[i].info.blocks;
+    for (unsigned i = 0; i < MIRROR_COPIES; i++) {
+        file_lengthen(file[i], blocks * STORE_BLOCK);
+        io[i].blocks = file_io(file[i]).blocks;
+    }
 }
 
 /** The store takes part in a mirror from now on, alone at first. */
@@ -160,6 +178,8 @@ static void begin(struct opened *o, const char *other, bool force)
     there = is_copy(o, other, &look[0], &io[1], &look[1]);
     if (!there && !force && access(other, F_OK) == 0)
         fail("%s exists and is no copy of %s; --force overwrites it", other, o->path);
+    if (there)
+        lengthen(o, look, io);
     become_mirror(o, &io[0], &look[0]);
     verdict = mirror_begin(&o->mirror, io, look, there ? 2 : 1);
     if (there && verdict == MIRROR_SPLIT && force) {

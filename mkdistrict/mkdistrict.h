@@ -67,6 +67,7 @@ struct file {
     const char *path;
     char temporary[4096]; /* its name while it is not complete, else empty */
     bool device;          /* a block device, written in place */
+    bool opening;         /* damage is not printed: it is met again */
     uint64_t damages;     /* lines printed */
 };
 /** Opens an existing store and locks it, for reading or for both; fails if it is in use. */
@@ -75,6 +76,8 @@ void file_open(struct file *f, const char *path, bool write);
 void file_create(struct file *f, const char *path, uint64_t size, bool force);
 /** Gives it its name. */
 void file_finish(struct file *f, bool force);
+/** Makes an existing one at least that long; a disk must be. */
+void file_lengthen(struct file *f, uint64_t size);
 /** Removes a temporary one; safe in a signal handler. */
 void file_discard(struct file *f);
 struct store_io file_io(struct file *f);

@@ -3,6 +3,7 @@
  */
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -101,7 +102,10 @@ void tar_read(struct tree *t, const char *path)
     archive_read_support_format_empty(a);
     if (archive_read_open_filename(a, strcmp(path, "-") == 0 ? NULL : path, 1 << 16) != ARCHIVE_OK)
         fail("%s: %s", path,
-             archive_errno(a) > 0 ? strerror(archive_errno(a)) : archive_error_string(a));
+             archive_errno(a) == EILSEQ
+                 ? "this is no tar archive" /* what libarchive says so with */
+             : archive_errno(a) > 0 ? strerror(archive_errno(a))
+                                    : archive_error_string(a));
     progress_start(&p, "reading",
                    stat(path, &s) == 0 && S_ISREG(s.st_mode) ? (uint64_t)s.st_size : 0);
     while ((r = archive_read_next_header(a, &e)) != ARCHIVE_EOF) {

@@ -1,6 +1,8 @@
 /*
  * The vault's database: opening it, and what is stored by its content.
  */
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +64,23 @@ static void make_folders(const char *path)
     }
 }
 
+/** A new vault is made in an empty folder, or where one was begun: not between other things. */
+static void refuse_foreign(const char *path)
+{
+    DIR *d = opendir(path);
+    struct dirent *e;
+
+    while (d && (e = readdir(d))) {
+        if (e->d_name[0] != '.' && !isdigit((unsigned char)e->d_name[0]) &&
+            strncmp(e->d_name, "LO", 2) != 0 && strncmp(e->d_name, "MANIFEST-", 9) != 0)
+            fail("%s: this is no vault, and there is something else in it; name an empty folder or "
+                 "a new one",
+                 path);
+    }
+    if (d)
+        closedir(d);
+}
+
 static leveldb_options_t *make_options(bool make)
 {
     leveldb_options_t *o = leveldb_options_create();
@@ -93,13 +112,17 @@ static void check_mark(struct vault *v, bool make)
 void vault_open(struct vault *v, const char *path, bool make)
 {
     char *error = NULL, inside[4200];
+    bool there;
     leveldb_options_t *options = make_options(make);
 
     *v = (struct vault){.path = path && path[0] ? path : default_path()};
     if (sodium_init() < 0)
         fail("libsodium does not start");
     snprintf(inside, sizeof(inside), "%.4096s/CURRENT", v->path);
-    if (!make && access(inside, F_OK) != 0) /* or LevelDB would make its folder */
+    there = access(inside, F_OK) == 0;
+    if (!there && make)
+        refuse_foreign(v->path);
+    if (!there && !make) /* or LevelDB would make its folder */
         fail("%s: there is no vault; mkdistrict archive push makes one", v->path);
     umask(077); /* what is in stores forges keys */
     if (make)

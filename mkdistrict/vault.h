@@ -120,5 +120,7 @@ int archive_prune(struct vault *v, const char *name, const struct retention *r);
 int archive_verify(struct vault *v);
 /** Does a word of the user's name this district: its name, or the beginning of its id? */
 bool archive_names(const char *word, const struct generation_head *h);
+/** Says that nobody has that name, and ends the program. */
+void archive_nobody(const struct vault *v, const char *word) __attribute__((noreturn));
 
 #endif

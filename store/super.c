@@ -72,8 +72,8 @@ static void report(struct store *st, unsigned twin, const struct sight *seen)
                                                                 : "superblock: checksum",
                                .block = twin % SUPER_TWINS,
                                .generation = NONE,
-                               .expected = seen->found,
-                               .found = seen->expected,
+                               .expected = seen->expected,
+                               .found = seen->found,
                                .copy = st->io.copies > 1 ? twin / SUPER_TWINS : st->super.copy,
                                .repaired = st->repairs});
 }

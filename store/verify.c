@@ -166,8 +166,9 @@ static int check_map(struct verifier *v)
                 name_differences(v, index * (AREA_BLOCKS / 64) + w, bits[w]);
     }
     if (st->damages == v->before && st->committed.head.free_blocks != ring - v->used)
-        DAMAGED(st, "map: count of free blocks", 0, NONE, 0, ring - v->used,
-                st->committed.head.free_blocks);
+        DAMAGED(st, "map: count of free blocks",
+                ROOT_FIRST + st->committed.head.sequence % ROOT_SLOTS * ROOT_SLOT_BLOCKS, NONE, 0,
+                ring - v->used, st->committed.head.free_blocks);
     return STORE_OK;
 }
 

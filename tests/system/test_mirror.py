@@ -272,6 +272,21 @@ def test_host_tools_want_both():
     check.contains(mkdistrict('--repair', *both), 'repaired')
     check.contains(mkdistrict('--verify', *both), 'all is well')
     verify_store(second)
+    check.contains(mkdistrict('mirror', first, first, status=1), 'the same file')
+
+
+def test_one_that_has_grown_alone():
+    """The other one gets as long when it is brought up to date."""
+    first, second = COPIES
+    mkdistrict('--grow', '96M', '--alone', first)
+    mkdistrict('mirror', first, second)
+    for copy in COPIES:
+        verify_store(copy)
+        check.equal(os.path.getsize(copy), 96 << 20)
+    mkdistrict('--grow', '112M', '--alone', second)
+    mkdistrict('mirror', first, second)
+    check.contains(mkdistrict('--info', first), 'of 112.0 MiB')
+    check.equal(mkdistrict('--verify', '--mirror', second, first).count('all is well'), 1)
 
 
 def test_a_second_copy_is_made_and_taken_away():

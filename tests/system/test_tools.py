@@ -332,6 +332,21 @@ def test_dump_of_the_store():
     check.contains(text('dump', store(), 'block', place), '  level')
 
 
+def test_an_output_that_is_full():
+    """What could not be written is no success."""
+    for order in (['--info', store()], ['--verify', store()], ['ls', '-l', store()], ['cat', store(), '/etc/motd'],
+                  ['dump', store()], ['export', store()]):
+        with open('/dev/full', 'w') as full:
+            done = subprocess.run([TOOL, *order], stdout=full, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        check.equal(done.returncode, 1, order[0])
+        check.contains(done.stderr, 'standard output')
+
+
+def test_a_tree_that_is_no_archive():
+    refused(['--root', os.path.abspath(__file__), at('x')], 'no tar archive')
+    nothing_left(at('x'))
+
+
 def test_dump_of_objects():
     check.contains(field(text('dump', store(), 'system'), 'name'), '"one"')
     domains = re.findall(r'domain (0x[0-9a-f]+)', text('dump', store(), 'object', '16'))
@@ -361,6 +376,11 @@ def test_dump_of_damage():
         f.write(b'x')
     check.contains(text('dump', path, 'index'), 'WRONG')
     check.contains(text('dump', path, 'super'), 'WRONG')
+    intact = field(text('dump', store(), 'super'), 'checksum')
+    found = subprocess.run([TOOL, '--verify', path], capture_output=True, text=True, env=ENVIRONMENT)
+    named = [line for line in found.stdout.splitlines() if 'superblock' in line]
+    check.equal(len(named), 1, found.stdout)
+    check.contains(named[0], 'at byte 0 (block 0): expected %s, found 0x' % intact)
     with open(path, 'r+b') as f:
         for twin in range(8):
             f.seek(4096 * (8 + 16 * twin) + 40)
@@ -567,7 +587,11 @@ def test_what_the_archive_refuses():
     refused(['archive', 'push', at('nowhere')], 'nowhere')
     refused(['archive', 'prune', '--keep', 'some'], '--keep')
     refused(['archive', 'prune', '--keep', '0'], '--keep')
+    refused(['archive', 'prune', '--keep', '1', 'nobody'], 'no district nobody', 'list')
     refused(['archive', '--vault', store(), 'list'], 'no vault')
+    os.makedirs(at('something-else/inside'))
+    refused(['archive', '--vault', at('something-else'), 'push', store()], 'no vault', 'empty folder')
+    check.equal(os.listdir(at('something-else')), ['inside'])
     nothing_left(at('x'))
 
 
