@@ -3,20 +3,33 @@
 when one of the two is killed, goes back in time, or the power goes."""
 import os
 import re
+import subprocess
 import time
 
 import harness
-from machine import SCRATCH, Machine, make_store, verify_store
+from machine import SCRATCH, Machine, make_store, make_tree, verify_store
 
 check = harness.Checks
 NC = 'nc.openbsd'
+FOLDER = os.path.join(SCRATCH, 'sockets')
 
 
 def path(name):
-    return os.path.join(SCRATCH, 'sockets', name + '.district')
+    return os.path.join(FOLDER, name + '.district')
 
 
-stores = [make_store(path(name), name, size='64M', interval='300ms') for name in ('here', 'there')]
+def build():
+    """The usual tree with a program that only writes, statically linked."""
+    programs = os.path.join(FOLDER, 'overlay', 'usr', 'bin')
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'sockets', 'writer.c')
+    os.makedirs(programs, exist_ok=True)
+    subprocess.run(['gcc', '-std=gnu11', '-static', '-O1', '-Wall', '-Wextra', '-Werror', '-o',
+                    os.path.join(programs, 'writer'), source], check=True)
+    return make_tree(os.path.join(FOLDER, 'tree.tar'), os.path.join(FOLDER, 'overlay'))
+
+
+tree = build()
+stores = [make_store(path(name), name, size='64M', interval='300ms', root=tree) for name in ('here', 'there')]
 machine = Machine(stores, name='sockets')
 attached = None
 
@@ -153,6 +166,24 @@ def test_the_other_side_goes_back():
     connection_from_there()
     command('rollback here --back 1')
     wait_for('there', 'cat /tmp/status', 'over')
+
+
+def test_who_only_writes_is_told():
+    """ECONNRESET also for writers, those that block and those that wait until they may write."""
+    for kind in ('', '-n'):
+        full, told = '/district/here/full' + kind, '/tmp/writer' + kind
+        says('here', '(sleep 1000 | %s -lU %s > /dev/null) &' % (NC, full), '')
+        says('there', '(until writer %s %s > %s 2>&1; do sleep 0.1; done) &' % (kind, full, told), '')
+        wait_for('there', 'cat ' + told, 'connected')
+    sh('here', 'killall -STOP %s' % NC)  # from now on nobody reads: the writers wait
+    says('there', 'sleep 1', '')
+    command('kill here')
+    for kind in ('', '-n'):
+        wait_for('there', 'cat /tmp/writer' + kind, 'connected\nsend: Connection reset by peer')
+    go(None)
+    machine.restart('here')
+    machine.detach()
+    sh('here', 'killall sleep; killall -KILL %s' % NC)
 
 
 def test_power_cut():

@@ -20,26 +20,57 @@ struct message_header {
     uint32_t flags, pad1;
 };
 
+/** Whether the other side was lost: told once, to who reads or who writes; then it is closed. */
+static bool tell_reset(struct file *f)
+{
+    bool reset = f->pipe.in->reset;
+
+    f->pipe.in->reset = false;
+    return reset;
+}
+
 static long socket_read(struct file *f, struct io *io, uint64_t *offset)
 {
     if (f->pipe.in == NULL) {
         return -EINVAL;
     }
-    if (f->pipe.in->reset && f->pipe.in->count == 0 && io->left > 0) {
-        f->pipe.in->reset = false; /* told once; then it is an end of file */
-        return -ECONNRESET;
+    if (f->pipe.in->count == 0 && io->left > 0) {
+        if (tell_reset(f)) {
+            return -ECONNRESET;
+        }
+        if (f->pipe.in->reading_over) {
+            return 0;
+        }
     }
     return file_pipe.read(f, io, offset);
 }
 
 static long socket_write(struct file *f, struct io *io, uint64_t *offset)
 {
-    return f->pipe.out == NULL ? -ENOTCONN : file_pipe.write(f, io, offset);
+    if (f->pipe.out == NULL) {
+        return -ENOTCONN;
+    }
+    if (io->done == 0 && tell_reset(f)) { /* else the bytes that went are told first */
+        return -ECONNRESET;
+    }
+    return file_pipe.write(f, io, offset);
+}
+
+/** Of two that are connected: each direction may be over, by either side's shutdown() or close(). */
+static unsigned connected_poll(struct file *f)
+{
+    unsigned mask = file_pipe.poll(f);
+    bool in_over = (mask & EPOLLHUP) || f->pipe.in->reading_over;
+    bool out_over = (mask & EPOLLERR) || f->pipe.out->writing_over;
+
+    mask &= ~(unsigned)(EPOLLHUP | EPOLLERR);
+    mask |= in_over ? EPOLLIN | EPOLLRDNORM | EPOLLRDHUP : 0;
+    mask |= out_over ? EPOLLOUT | EPOLLWRNORM : 0; /* write() does not wait, it fails */
+    return mask | (in_over && out_over ? EPOLLHUP : 0);
 }
 
 static unsigned socket_poll(struct file *f)
 {
-    unsigned mask = file_pipe.poll(f);
 
     if (f->pipe.listener != NULL && f->pipe.listener->listening) {
         return f->pipe.listener->count > 0 ? EPOLLIN | EPOLLRDNORM : 0;
@@ -50,10 +81,7 @@ static unsigned socket_poll(struct file *f)
     if (f->pipe.in == NULL) {
         return EPOLLOUT | EPOLLHUP | (f->pipe.error != 0 ? EPOLLERR : 0);
     }
-    if (mask & EPOLLERR) { /* the peer is gone: a socket says it as end of file */
-        mask = (mask & ~(unsigned)EPOLLERR) | EPOLLIN | EPOLLRDHUP | EPOLLHUP;
-    }
-    return mask;
+    return connected_poll(f);
 }
 
 static int socket_queues(struct file *f, struct wait_queue *queue[2])
@@ -178,6 +206,13 @@ struct file *socket_of(uint64_t fd, long *error)
     return *error == 0 ? f : NULL;
 }
 
+/** Whether a write would only raise SIGPIPE: nothing of it has gone, and nothing else is to be told. */
+static bool broken(const struct file *s)
+{
+    return s->pipe.out != NULL && !pipe_has_reader(s->pipe.out) && !s->pipe.in->reset &&
+           *thread_progress(current) == 0;
+}
+
 /** A transfer with MSG_DONTWAIT and MSG_NOSIGNAL. */
 static long transfer(struct file *s, struct io *io, uint64_t flags, bool write)
 {
@@ -187,7 +222,7 @@ static long transfer(struct file *s, struct io *io, uint64_t flags, bool write)
     if (flags & MSG_DONTWAIT) {
         s->flags |= O_NONBLOCK;
     }
-    if (write && (flags & MSG_NOSIGNAL) && s->pipe.out != NULL && !pipe_has_reader(s->pipe.out)) {
+    if (write && (flags & MSG_NOSIGNAL) && broken(s)) {
         r = -EPIPE;
     } else {
         r = file_transfer(s, io, NULL, write);

@@ -205,6 +205,63 @@ static void check_no_descriptor(void)
     YES(unlink("full") == 0);
 }
 
+static int events(int s)
+{
+    struct pollfd p = {.fd = s, .events = POLLIN | POLLOUT | POLLRDHUP};
+
+    poll(&p, 1, 0);
+    return p.revents;
+}
+
+static int close_after_a_moment(void *s)
+{
+    close(((int *)s)[0]);
+    usleep(100000);
+    return 0;
+}
+
+/** Either direction ends by itself; who waits to write is not left waiting. */
+static void check_half_closed(void)
+{
+    int s[2];
+
+    YES(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
+    YES(events(s[0]) == POLLOUT);
+    YES(shutdown(s[1], SHUT_WR) == 0);
+    YES(events(s[0]) == (POLLIN | POLLOUT | POLLRDHUP) && read(s[0], buffer, 8) == 0);
+    YES(events(s[1]) == POLLOUT);
+    YES(write(s[0], "answer", 6) == 6 && read(s[1], buffer, 8) == 6);
+    close(s[1]);
+    YES(events(s[0]) == (POLLIN | POLLOUT | POLLRDHUP | POLLHUP));
+    ERROR(send(s[0], "x", 1, MSG_NOSIGNAL), EPIPE);
+    close(s[0]);
+
+    YES(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
+    YES(shutdown(s[0], SHUT_RD) == 0 && read(s[0], buffer, 8) == 0);
+    while (send(s[1], buffer, 4096, MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+    }
+    close(s[0]);
+    close(s[1]);
+
+    YES(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
+    while (send(s[0], buffer, 4096, MSG_DONTWAIT) > 0) {
+    }
+    YES(events(s[0]) == 0);
+    close(s[1]);
+    YES((events(s[0]) & (POLLOUT | POLLHUP)) == (POLLOUT | POLLHUP));
+    ERROR(send(s[0], "x", 1, MSG_NOSIGNAL), EPIPE);
+    close(s[0]);
+
+    YES(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
+    pid_t pid = child(close_after_a_moment, s);
+    close(s[1]);
+    ssize_t n = send(s[0], buffer, sizeof(buffer), MSG_NOSIGNAL); /* what went counts */
+    YES(n > 0 && n < (ssize_t)sizeof(buffer));
+    ERROR(send(s[0], "x", 1, MSG_NOSIGNAL), EPIPE);
+    close(s[0]);
+    YES(ended(pid) == 0);
+}
+
 void check_sockets(void)
 {
     check_echo();
@@ -212,4 +269,5 @@ void check_sockets(void)
     check_queue();
     check_waiting();
     check_no_descriptor();
+    check_half_closed();
 }
