@@ -1,3 +1,4 @@
+// sources: fake_machine.h
 /*
  * Programs over the fake machine: domains with a small space, and the invocations that they
  * execute. Included by one file of a test program.

@@ -1,10 +1,4 @@
-// sources: ../../nucleus/object.c ../../nucleus/snapshot.c ../../nucleus/domain.c
-// sources: ../../nucleus/district.c ../../nucleus/bond.c ../../nucleus/link.c ../../nucleus/named.c
-// sources: ../../nucleus/segment.c ../../nucleus/invoke.c ../../nucleus/pieces.c
-// sources: ../../nucleus/order_segment.c ../../nucleus/order_node.c ../../nucleus/order_range.c
-// sources: ../../nucleus/order_domain.c ../../nucleus/order_self.c ../../nucleus/order_district.c
-// sources: ../../nucleus/orphans.c ../../nucleus/share.c
-// sources: ../../nucleus/trap.c
+// sources: fake_machine.h
 /*
  * Bonds: districts are frozen at one instant or not at all; after they start again together, links
  * between them are what they were in the snapshot and who waits for a reply through one waits on,

@@ -1,10 +1,4 @@
-// sources: ../../nucleus/object.c ../../nucleus/snapshot.c ../../nucleus/domain.c
-// sources: ../../nucleus/share.c ../../nucleus/district.c ../../nucleus/link.c
-// sources: ../../nucleus/named.c ../../nucleus/segment.c ../../nucleus/invoke.c
-// sources: ../../nucleus/pieces.c ../../nucleus/order_segment.c ../../nucleus/order_node.c
-// sources: ../../nucleus/order_range.c ../../nucleus/order_domain.c ../../nucleus/order_self.c
-// sources: ../../nucleus/order_district.c ../../nucleus/orphans.c ../../nucleus/trap.c
-// sources: ../../nucleus/bond.c
+// sources: fake_programs.h
 /*
  * Invocations that cross a district's border: whose name a message bears, and what becomes of those
  * whose partner is gone though his district runs.

@@ -1,11 +1,4 @@
-// sources: ../../nucleus/object.c ../../nucleus/snapshot.c ../../nucleus/domain.c
-// sources: ../../nucleus/share.c
-// sources: ../../nucleus/district.c ../../nucleus/bond.c ../../nucleus/link.c ../../nucleus/named.c
-// sources: ../../nucleus/segment.c ../../nucleus/invoke.c ../../nucleus/pieces.c
-// sources: ../../nucleus/order_segment.c ../../nucleus/order_node.c ../../nucleus/order_range.c
-// sources: ../../nucleus/order_domain.c ../../nucleus/order_self.c ../../nucleus/order_district.c
-// sources: ../../nucleus/orphans.c
-// sources: ../../nucleus/trap.c
+// sources: fake_machine.h
 /*
  * Links: what may cross a border and as what, equality of links, severing by comparison of
  * instances, a full table, and that a link key from a past never fits again: random histories of

@@ -1,10 +1,4 @@
-// sources: ../../store/check.c ../../store/checksum.c ../../store/commit.c ../../store/damage.c
-// sources: ../../store/generation.c ../../store/io.c ../../store/map.c ../../store/mirror.c
-// sources: ../../store/mirror_decide.c ../../store/node.c ../../store/points.c
-// sources: ../../store/policy.c ../../store/reclaim.c ../../store/retain.c ../../store/room.c
-// sources: ../../store/bond.c
-// sources: ../../store/root.c ../../store/scrub.c ../../store/store.c ../../store/super.c
-// sources: ../../store/tree.c ../../store/update.c ../../store/verify.c
+// sources: ../../store
 /*
  * A mirrored store on two simulated disks: the power goes, or one of them fails, at every single
  * write and flush; each block of each copy is damaged; a copy that missed something is brought up

@@ -1,12 +1,7 @@
-// sources: ../../store/check.c ../../store/checksum.c ../../store/damage.c ../../store/generation.c
-// sources: ../../store/io.c ../../store/map.c ../../store/node.c ../../store/points.c
-// sources: ../../store/commit.c ../../store/policy.c ../../store/root.c ../../store/bond.c
-// sources: ../../store/reclaim.c ../../store/retain.c ../../store/room.c ../../store/scrub.c
-// sources: ../../store/store.c ../../store/super.c ../../store/tree.c ../../store/update.c
-// sources: ../../store/verify.c ../crash/model.c ../../mkdistrict/words.c
-// sources: ../../mkdistrict/builder.c ../../mkdistrict/tree.c ../../mkdistrict/tar.c
-// sources: ../../mkdistrict/progress.c ../../mkdistrict/check_district.c
-// sources: ../../mkdistrict/check_filetree.c ../../mkdistrict/locks.c
+// sources: ../../store ../crash/model.c ../../mkdistrict/words.c ../../mkdistrict/builder.c
+// sources: ../../mkdistrict/tree.c ../../mkdistrict/tar.c ../../mkdistrict/progress.c
+// sources: ../../mkdistrict/check_district.c ../../mkdistrict/check_filetree.c
+// sources: ../../mkdistrict/locks.c
 // libs: archive
 /*
  * mkdistrict's parts: what the user writes, keys and segments, and file trees from archives, which

@@ -1,10 +1,4 @@
-// sources: ../../nucleus/object.c ../../nucleus/snapshot.c ../../nucleus/domain.c
-// sources: ../../nucleus/district.c ../../nucleus/bond.c ../../nucleus/link.c ../../nucleus/named.c
-// sources: ../../nucleus/segment.c ../../nucleus/invoke.c ../../nucleus/pieces.c
-// sources: ../../nucleus/order_segment.c ../../nucleus/order_node.c ../../nucleus/order_range.c
-// sources: ../../nucleus/order_domain.c ../../nucleus/order_self.c ../../nucleus/order_district.c
-// sources: ../../nucleus/orphans.c ../../nucleus/share.c
-// sources: ../../nucleus/trap.c
+// sources: fake_machine.h
 /*
  * Named links and publications: their life against a model, with districts that are killed, go back
  * to an older state and come again; a link that is live always leads to the run of the district

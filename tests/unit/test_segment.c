@@ -1,11 +1,4 @@
-// sources: ../../nucleus/object.c ../../nucleus/snapshot.c ../../nucleus/domain.c
-// sources: ../../nucleus/share.c
-// sources: ../../nucleus/district.c ../../nucleus/bond.c ../../nucleus/link.c ../../nucleus/named.c ../../nucleus/segment.c
-// sources: ../../nucleus/invoke.c ../../nucleus/pieces.c
-// sources: ../../nucleus/order_segment.c ../../nucleus/order_node.c ../../nucleus/order_range.c
-// sources: ../../nucleus/order_domain.c ../../nucleus/order_self.c ../../nucleus/order_district.c
-// sources: ../../nucleus/orphans.c
-// sources: ../../nucleus/trap.c
+// sources: fake_machine.h
 /*
  * Segments against a model: random trees of nodes, with slots that are empty, stale, of the wrong
  * kind or height, and addresses around all borders. The model resolves an address by plain

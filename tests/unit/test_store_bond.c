@@ -1,9 +1,4 @@
-// sources: ../../store/check.c ../../store/checksum.c ../../store/damage.c ../../store/generation.c
-// sources: ../../store/io.c ../../store/map.c ../../store/node.c ../../store/points.c
-// sources: ../../store/commit.c ../../store/policy.c ../../store/root.c ../../store/bond.c
-// sources: ../../store/reclaim.c ../../store/retain.c ../../store/room.c ../../store/scrub.c
-// sources: ../../store/store.c ../../store/super.c ../../store/tree.c ../../store/update.c
-// sources: ../../store/verify.c ../crash/model.c
+// sources: ../../store ../crash/model.c
 /*
  * What a store says of a bond: what is prepared is in doubt until it is said that it counts, and
  * keeps what it grew from; what is committed on top belongs to the same instant.

@@ -1,9 +1,4 @@
-// sources: ../../store/check.c ../../store/checksum.c ../../store/damage.c ../../store/generation.c
-// sources: ../../store/io.c ../../store/map.c ../../store/node.c ../../store/points.c
-// sources: ../../store/commit.c ../../store/policy.c ../../store/root.c ../../store/bond.c
-// sources: ../../store/reclaim.c ../../store/retain.c ../../store/room.c ../../store/scrub.c
-// sources: ../../store/store.c ../../store/super.c ../../store/tree.c ../../store/update.c
-// sources: ../../store/verify.c ../crash/model.c
+// sources: ../../store ../crash/model.c
 /*
  * Space: what only one generation holds, against brute force; and the promise that what store_room
  * says can be committed, whatever it is, and that a full store can still be looked after.

@@ -1,9 +1,4 @@
-// sources: ../../store/check.c ../../store/checksum.c ../../store/damage.c ../../store/generation.c
-// sources: ../../store/io.c ../../store/map.c ../../store/node.c ../../store/points.c
-// sources: ../../store/commit.c ../../store/policy.c ../../store/root.c ../../store/bond.c
-// sources: ../../store/reclaim.c ../../store/retain.c ../../store/room.c ../../store/scrub.c
-// sources: ../../store/store.c ../../store/super.c ../../store/tree.c ../../store/update.c
-// sources: ../../store/verify.c ../../store/server/disk.c ../../store/server/checkpoint.c
+// sources: ../../store ../../store/server/disk.c ../../store/server/checkpoint.c
 // sources: ../../store/server/waiters.c ../../store/server/bond.c ../../store/server/supply.c
 // sources: ../../store/server/space.c ../../store/server/whole.c
 /*

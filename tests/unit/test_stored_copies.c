@@ -1,11 +1,4 @@
-// sources: ../../store/check.c ../../store/checksum.c ../../store/commit.c ../../store/damage.c
-// sources: ../../store/generation.c ../../store/io.c ../../store/map.c ../../store/mirror.c
-// sources: ../../store/mirror_decide.c ../../store/node.c ../../store/points.c
-// sources: ../../store/policy.c ../../store/reclaim.c ../../store/retain.c ../../store/room.c
-// sources: ../../store/bond.c
-// sources: ../../store/root.c ../../store/scrub.c ../../store/store.c ../../store/super.c
-// sources: ../../store/tree.c ../../store/update.c ../../store/verify.c ../../store/server/disk.c
-// sources: ../../store/server/copies.c
+// sources: ../../store ../../store/server/disk.c ../../store/server/copies.c
 /*
  * The two disks of a mirrored store, behind two drivers: who is asked, who is told, what happens
  * when the other disk comes late or a disk fails, and that both have the same in the end.

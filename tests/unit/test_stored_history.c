@@ -1,9 +1,4 @@
-// sources: ../../store/check.c ../../store/checksum.c ../../store/damage.c ../../store/generation.c
-// sources: ../../store/io.c ../../store/map.c ../../store/node.c ../../store/points.c
-// sources: ../../store/commit.c ../../store/policy.c ../../store/reclaim.c ../../store/retain.c
-// sources: ../../store/room.c ../../store/bond.c ../../store/root.c ../../store/scrub.c
-// sources: ../../store/store.c ../../store/super.c ../../store/tree.c ../../store/update.c
-// sources: ../../store/verify.c ../../store/server/disk.c ../../store/server/history.c
+// sources: ../../store ../../store/server/disk.c ../../store/server/history.c
 // sources: ../../store/server/whole.c ../../store/server/scrub.c ../../store/server/journal.c
 // sources: ../../store/server/settings.c
 /*
