@@ -140,7 +140,8 @@ static uint64_t read_modules(const struct multiboot_info *info)
 static void memory_init(const struct multiboot_info *info)
 {
     uint64_t limit = highest_ram(info, UINT64_MAX), table = read_modules(info);
-    assert(limit > 16u << 20, "there are 16 MiB of memory");
+    if (limit <= 16u << 20)
+        cannot_run("the machine lacks", "memory (more than 16 MiB)");
     uint64_t floor = table + frame_table_size(limit);
     frame_init(table, limit);
     frame_hole(0xa0000, 1u << 20); /* the screen and the BIOS */

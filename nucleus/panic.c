@@ -2,8 +2,26 @@
 #include <stdbool.h>
 #include "panic.h"
 #include "cpu.h"
+#include "frame.h"
 
-static bool last_words; /* also to the serial port, polled: no driver runs any more */
+#define SCREEN       0xb8000u
+#define SCREEN_CELLS 160u    /* two lines of it */
+#define SCREEN_INK   0x4f00u /* white on red */
+
+static bool last_words; /* also to the serial port, polled, and the screen: no driver runs now */
+static unsigned shown;  /* cells of the screen */
+
+static volatile uint16_t *screen(void)
+{
+    return frame_pointer(SCREEN);
+}
+
+static void begin_last_words(void)
+{
+    last_words = true;
+    for (unsigned i = 0; i < SCREEN_CELLS; i++)
+        screen()[i] = SCREEN_INK | ' ';
+}
 
 static void put(char c)
 {
@@ -13,6 +31,8 @@ static void put(char c)
     for (unsigned i = 0; i < 100000 && !(inb(0x3fd) & 0x20); i++)
         ;
     outb(0x3f8, (uint8_t)c);
+    if (c >= ' ' && shown < SCREEN_CELLS)
+        screen()[shown++] = (uint16_t)(SCREEN_INK | c);
 }
 
 static void put_string(const char *s)
@@ -64,7 +84,7 @@ void log_line(const char *format, ...)
 
 void cannot_run(const char *why, const char *what)
 {
-    last_words = true;
+    begin_last_words();
     log_line("\r\nBailiwick cannot run here: %s %s\r", why, what);
     for (;;)
         __asm__ volatile("cli; hlt");
@@ -73,7 +93,7 @@ void cannot_run(const char *why, const char *what)
 void panic_at(const char *file, int line, const char *invariant)
 {
     __asm__ volatile("cli");
-    last_words = true;
+    begin_last_words();
     log_line("\r\nnucleus: broken invariant: %s (%s:%d)\r", invariant, file, line);
     for (;;)
         __asm__ volatile("cli; hlt");

@@ -7,12 +7,12 @@
 
 #include <stdint.h>
 
-/** Says which invariant broke, on the serial port, and stops the machine. */
+/** Says which invariant broke, on the serial port and the screen, and stops the machine. */
 void panic_at(const char *file, int line, const char *invariant) __attribute__((noreturn));
 #define panic(invariant)     panic_at(__FILE__, __LINE__, invariant)
 #define assert(e, invariant) ((e) ? (void)0 : panic_at(__FILE__, __LINE__, invariant))
 
-/** The machine is not one for us: says so on the serial port, and stops. */
+/** The machine is not one for us: says so in the same places, and stops. */
 void cannot_run(const char *why, const char *what) __attribute__((noreturn));
 
 /** The log goes to the emulator's debug console (port 0xe9). Knows %s %d %u %x %lu %lx. */

@@ -3,7 +3,8 @@
  * protected mode with eax = 0x2badb002 and ebx = the information structure. The a.out fields of the header
  * make loaders take this ELF64 file as it is.
  *
- * A processor without long mode or no-execute is told so here, on the serial line; cpu_init looks for the rest.
+ * A processor without long mode or no-execute is told so here, on the serial line and the
+ * screen; cpu_init looks for the rest.
  *
  * Here the first 4 GiB are mapped three times, writable and executable, just to get going: at 0 (for these
  * instructions), at DIRECT_MAP, and the first GiB at -2 GiB. paging_init replaces all of it.
@@ -101,6 +102,11 @@ boot_start:
         ljmp $8, $in_long_mode
 
 lacking: /* esi: what */
+        movl $0xb8000, %edi             /* two lines of the screen, white on red */
+        movl $160, %ecx
+        movl $0x4f20, %eax
+        rep stosw
+        movl $0xb8000, %ecx
         movl $lacking_words, %edi
 1:      movb (%edi), %al
         incl %edi
@@ -121,6 +127,11 @@ lacking: /* esi: what */
         movw $0x3f8, %dx
         movb %ah, %al
         outb %al, %dx
+        cmpb $' ', %al
+        jb 1b
+        movb $0x4f, %ah
+        movw %ax, (%ecx)
+        addl $2, %ecx
         jmp 1b
 lacking_words:
         .asciz "\r\nBailiwick cannot run here: the processor lacks "

@@ -3,6 +3,7 @@
  * line. A line is masked from its interrupt until its driver says that the device was served.
  */
 #include "cpu.h"
+#include "panic.h"
 
 #define PIC1 0x20
 #define PIC2 0xa0
@@ -20,6 +21,8 @@ void interrupt_init(void)
     }
     outb(PIC1 + 1, mask1);
     outb(PIC2 + 1, mask2);
+    if (inb(PIC1 + 1) != mask1)
+        cannot_run("the machine lacks", "an interrupt controller (8259)");
 }
 
 static void write_masks(unsigned line)

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
-"""Several processors: what one lacks is done without, and what none may lack is looked for before anything else. A
-district whose programs have seen more registers than the machine has does not start there."""
+"""Several processors: what one lacks is done without, and what no machine may lack is looked for before anything else,
+and named on the line and the screen. A district whose programs have seen more registers than the machine has does not
+start there."""
 import os
 
 import harness
 from machine import SCRATCH, Machine, make_store
+from screen import Screen
 
 check = harness.Checks
 folder = os.path.join(SCRATCH, 'processors')
@@ -28,10 +30,13 @@ def runs(name, **kind):
         check.equal(machine.sh('echo $((x + 1))'), (0, '6'))
 
 
-def refused(model, words):
-    with Machine([new_store('refused')], kvm=False, extra=['-cpu', model], name='processors') as machine:
-        machine.expect('Bailiwick cannot run here: the processor lacks ([^\r]*)\r')
-        check.contains(machine.match.group(1), words, model)
+def refused(words, *arguments):
+    monitor = os.path.join(folder, 'monitor')
+    with Machine([new_store('refused')], kvm=False, extra=[*arguments, *Screen.arguments(monitor)],
+                 name='processors') as machine:
+        machine.expect('Bailiwick cannot run here: the ([^\r]*)\r')
+        check.contains(machine.match.group(1), words, arguments)
+        Screen(monitor).wait(lambda picture: ''.join(picture.lines[:2]) == machine.match.group().strip(), 'the same')
 
 
 def test_qemu64():
@@ -47,14 +52,17 @@ def test_bochs_tigerlake():
 
 
 def test_no_x86_64():
-    refused('486', 'long mode')
-    refused('pentium3', 'long mode')
+    refused('processor lacks long mode', '-cpu', '486')
+    refused('processor lacks long mode', '-cpu', 'pentium3')
 
 
 def test_what_is_missing_is_named():
-    refused('qemu64,-nx', 'no-execute')
-    refused('qemu64,-sse2', 'SSE2')
-    refused('qemu64,-apic', 'local APIC')
+    refused('processor lacks no-execute', '-cpu', 'qemu64,-nx')
+    refused('processor lacks SSE2', '-cpu', 'qemu64,-sse2')
+    refused('processor lacks a local APIC', '-cpu', 'qemu64,-apic')
+    refused('machine lacks memory', '-m', '16')
+    refused('machine lacks an interrupt controller', '-machine', 'pic=off')
+    refused('machine lacks an interval timer', '-machine', 'pit=off')
 
 
 def test_a_district_that_has_seen_more():

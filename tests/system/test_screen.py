@@ -199,6 +199,14 @@ def test_the_second_clock():
     wait_for(lambda: re.search(r'^clock: .* by the HPET', said(machine), re.MULTILINE), 'the HPET is looked at')
 
 
+class LinelessMachine(Machine):
+    """A PC that has no serial port."""
+
+    def start(self):
+        self.arguments = ['none' if a == 'chardev:console' else a for a in self.arguments]
+        super().start()
+
+
 def test_power_cut():
     screen.type('remembered=yes\n')
     screen.expect(r'remembered=yes\n/ #\Z')
@@ -246,6 +254,16 @@ def test_a_screen_that_is_given_up():
         broken.login()
         check.contains(broken.command('districts'), 'my-district')
         check.contains(said(broken), 'within a minute: given up')
+    screen.close()
+
+
+def test_without_a_serial_line():
+    machine.unplug()
+    screen.close()
+    with LinelessMachine([store], name='screen', extra=Screen.arguments(MONITOR)) as lineless:
+        log_in()
+        check.contains(run('districts')[1], 'my-district')
+        check.contains(said(lineless), 'serial: this machine has no serial line')
     screen.close()
 
 
