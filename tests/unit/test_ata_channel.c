@@ -1,4 +1,4 @@
-// sources: ../../drivers/ata_channel.c
+// sources: ../../drivers/ata_channel.c fake_polling.h
 /*
  * A channel's commands by the processor, to a drive that is played here: one that does as it
  * should, one that is silent, one that lies about itself, and registers that read as anything.
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "../../drivers/ata.h"
+#include "fake_polling.h"
 
 #define COMMAND 11 /* keys */
 #define CONTROL 12
@@ -14,7 +15,6 @@
 
 #define SECTORS 64u
 
-static uint64_t now;
 static bool wild, silent, counts_late;
 static uint16_t identity[256];
 static uint8_t disk[SECTORS * 512], memory[16 * 512];
@@ -22,7 +22,7 @@ static uint8_t reg[8];
 static unsigned transfers; /* sectors that the command still moves */
 static unsigned to_move;   /* the drive's next sector */
 static unsigned looks;     /* at the status since the command */
-static unsigned flushes, resets, pauses;
+static unsigned flushes, resets;
 static bool writes, identifies;
 static unsigned unit;      /* selected */
 static unsigned resetting; /* looks at its status until a reset is over */
@@ -105,30 +105,6 @@ int64_t bw_call(uint16_t key, struct message *m)
         resetting = 1000;
     }
     return m->code;
-}
-
-int64_t bw_self(enum self_order order, struct message *m)
-{
-    ck_assert_int_eq(order, SELF_YIELD);
-    pauses++;
-    return m->code = BW_OK;
-}
-
-bw_time_t bw_monotonic(void)
-{
-    return now += 1000000;
-}
-
-void bw_log(const char *format, ...)
-{
-    (void)format;
-}
-
-void bw_panic(const char *file, int line, const char *what)
-{
-    (void)file, (void)line;
-    ck_abort_msg("%s", what);
-    __builtin_trap();
 }
 
 static struct ata_prd prd[ATA_PRD_MAX];

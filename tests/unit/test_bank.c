@@ -1,4 +1,4 @@
-// sources: ../../districts/bank/bank.c ../../districts/bank/ledger.c
+// sources: ../../districts/bank/bank.c ../../districts/bank/ledger.c fake_panic.c
 /*
  * The space bank as its clients see it: a random lot of purchases, returns, sub-banks and ends,
  * against a range that knows which ids were sold to whom and which have been destroyed.
@@ -101,12 +101,6 @@ uint64_t bw_next_id(uint64_t count)
 void bw_log(const char *format, ...)
 {
     ck_abort_msg("%s", format);
-}
-
-void bw_panic(const char *file, int line, const char *what)
-{
-    ck_abort_msg("%s:%d: %s", file, line, what);
-    abort();
 }
 
 /* --- clients ---------------------------------------------------------------------------------- */

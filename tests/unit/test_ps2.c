@@ -1,3 +1,4 @@
+// sources: fake_polling.h
 /*
  * The keyboard's driver over a controller that is played here: as it should be, silent, and wild.
  */
@@ -6,13 +7,13 @@
 
 #define main_native ps2_main
 #include "../../drivers/ps2.c"
+#include "fake_polling.h"
 
-static uint64_t now;
 static uint8_t waiting[256]; /* bytes for the driver */
 static unsigned first, end;
 static bool always_full, always_busy, keeps_quiet, answers_keyboard;
 static uint8_t config, said_to_keyboard[16], handed[256];
-static unsigned command, said, hands, unmasks, pauses;
+static unsigned command, said, hands, unmasks;
 static uint8_t wanted; /* lights, as `keys` says */
 
 static void queue(uint8_t byte)
@@ -73,18 +74,6 @@ int64_t bw_call(uint16_t key, struct message *m)
     return m->code;
 }
 
-int64_t bw_self(enum self_order order, struct message *m)
-{
-    ck_assert_int_eq(order, SELF_YIELD);
-    pauses++;
-    return m->code = BW_OK;
-}
-
-bw_time_t bw_monotonic(void)
-{
-    return now += 1000000;
-}
-
 int64_t bw_find(const char *name, uint16_t place)
 {
     ck_assert_str_eq(name, "keys");
@@ -96,18 +85,6 @@ uint64_t bw_wait(bw_time_t deadline)
 {
     (void)deadline;
     return 0;
-}
-
-void bw_log(const char *format, ...)
-{
-    (void)format;
-}
-
-void bw_panic(const char *file, int line, const char *what)
-{
-    (void)file, (void)line;
-    ck_abort_msg("%s", what);
-    __builtin_trap();
 }
 
 static void set_up(void)

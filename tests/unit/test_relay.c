@@ -1,3 +1,4 @@
+// sources: fake_panic.c
 /*
  * The relay (userland/unix/relay) with the personality and the relays of other districts played by
  * the test: strings that the nucleus had to cut, answers that meet a busy peer, connections that
@@ -150,12 +151,6 @@ uint64_t bw_wait(bw_time_t deadline)
 {
     (void)deadline;
     return 0;
-}
-
-void bw_panic(const char *file, int line, const char *what)
-{
-    ck_abort_msg("%s:%d: %s", file, line, what);
-    abort();
 }
 
 /* --- the world ------------------------------------------------------------------------------- */
