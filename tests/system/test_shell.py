@@ -269,6 +269,22 @@ def test_poweroff_ends_the_emulator():
     machine.restart('alpha')
     check.equal(machine.sh('echo $before_cut'), (0, '2'))
     machine.send(DETACH)
+    machine.unplug()
+
+
+def test_poweroff_of_a_machine_that_has_no_such_thing():
+    with Machine([store], name='shell', extra=['-machine', 'acpi=off']) as old:
+        old.login()
+        old.restart('alpha')
+        check.equal(old.sh('echo $before_cut; after_poweroff=3'), (0, '2'))
+        old.detach()
+        check.contains(old.command('poweroff'), 'poweroff: this machine cannot do that by itself: use its switch')
+        old.attach('alpha')
+        check.equal(old.sh('echo $after_poweroff'), (0, '3'))
+        old.start()
+        old.login()
+        old.restart('alpha')
+        check.equal(old.sh('echo $after_poweroff'), (0, '3'))
 
 
 if __name__ == '__main__':

@@ -352,6 +352,7 @@ static enum command_result end_machine(int count, char **words)
 {
     bool off = strcmp(words[0], "poweroff") == 0;
     bool force = count == 2;
+    int64_t result;
 
     if (force && strcmp(words[1], "--force") != 0) {
         screen_print("%s: '%s' is not known; see '%s --help'\n", words[0], words[1], words[0]);
@@ -363,7 +364,10 @@ static enum command_result end_machine(int count, char **words)
         return COMMAND_DONE;
     }
     screen_print(off ? "powering off\n" : "rebooting\n");
-    screen_print("%s: %s\n", words[0], admin_reason(admin_power(off ? POWER_OFF : POWER_REBOOT)));
+    result = admin_power(off ? POWER_OFF : POWER_REBOOT);
+    screen_print("%s: %s\n", words[0],
+                 result == BW_IO ? "this machine cannot do that by itself: use its switch"
+                                 : admin_reason(result));
     return COMMAND_DONE;
 }
 
