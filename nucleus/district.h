@@ -85,9 +85,9 @@ struct district {
     uint64_t sweep_at;   /* .. the address in it */
     uint32_t drops;      /* paging_drop_all so far */
     bool sweeping;
-    bool barren;  /* nothing can be freed: not again before the next tick */
-    bool pressed; /* an early checkpoint was asked for */
-    bool starved; /* the store server could not supply, or it not start, for lack of memory */
+    bool barren;     /* nothing can be freed: not again before the next tick */
+    uint8_t pressed; /* enum district_pressed: an early checkpoint is wanted */
+    bool starved;    /* the store server could not supply, or it not start, for lack of memory */
     size_t objects, domains;
     uint64_t fetched, evicted; /* objects that came from the store; that left memory again */
     struct object *system;     /* OID_SYSTEM once loaded */

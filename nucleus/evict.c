@@ -80,7 +80,7 @@ static void circle_done(struct district *d)
         d->vain++;
     d->barren = d->vain >= 2; /* the first one may have found all in use */
     if (d->barren && !d->pressed && d->changes[d->epoch & 1].count > 0) {
-        d->pressed = true;
+        d->pressed = PRESSED_SHORT;
         district_notify(d);
     }
     d->circle_seen = d->circle_freed = d->circle_shared = d->circle_nodes = 0;

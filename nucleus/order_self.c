@@ -60,7 +60,7 @@ static int self_space(struct call *c)
     c->out[1] = d->space_total;
     c->out[2] = d->space_stage;
     if (c->w[0] != 0 && d->persistent) {
-        d->pressed = true;
+        d->pressed = c->w[0] == PRESSED_SHORT ? PRESSED_SHORT : PRESSED_ASKED;
         district_notify(d);
     }
     return BW_OK;
@@ -88,7 +88,7 @@ static int self_barrier(struct call *c)
     if (d->generation >= c->w[0])
         return BW_OK;
     if (c->w[0] == d->epoch && !d->pressed) {
-        d->pressed = true;
+        d->pressed = PRESSED_ASKED;
         district_notify(d);
     }
     return WAIT_COMMIT;

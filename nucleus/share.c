@@ -27,7 +27,7 @@ static void press(struct district *d)
 {
     if (d->pressed)
         return;
-    d->pressed = true;
+    d->pressed = PRESSED_SHORT;
     district_notify(d);
 }
 

@@ -53,7 +53,7 @@ int snapshot_begin(struct district *d, uint64_t *objects, uint64_t *ticks)
     *objects = dirty_list(d)->count;
     d->snapshot = true;
     d->frozen = dirty_list(d)->count;
-    d->pressed = false;
+    d->pressed = PRESSED_NOT;
     d->snapshot_epoch = d->epoch++;
     *ticks = rdtsc() - before;
     statistics.snapshots++;
@@ -165,7 +165,7 @@ int snapshot_committed(struct district *d, uint64_t generation)
     d->snapshot = false;
     d->frozen = 0;
     d->lease = 0;
-    d->pressed = false; /* who still presses will say so again */
+    d->pressed = PRESSED_NOT; /* who still presses will say so again */
     d->generation = generation;
     d->committed_at = clock_now();
     splice(&d->tombstones[1], &d->tombstones[0]);

@@ -414,12 +414,13 @@ void checkpoint_prepared(uint64_t frozen_epoch, uint64_t at)
 void checkpoint_look(const struct district_status *status)
 {
     uint64_t changed = status->dirty + (server.writing ? frozen : 0);
+    bool is_short = status->pressed == PRESSED_SHORT || space_budget_nears(changed);
 
-    if (changed == 0 || (!status->pressed && !space_budget_nears(changed))) {
+    if (changed == 0 || (!is_short && status->pressed == PRESSED_NOT)) {
         return;
     }
     hurry = true;
-    checkpoint_begin(STORE_MADE_PRESSURE);
+    checkpoint_begin(is_short ? STORE_MADE_PRESSURE : STORE_MADE_ASKED);
 }
 
 /** Puts a pulled batch into the store. */

@@ -119,6 +119,9 @@ def test_barriers_return():
     durable = lambda: [int(n) for n in re.findall(r'(\d+) payments are durable', machine.command('log shop'))]
     first = wait_for('a barrier', durable)[-1]
     wait_for('another barrier', lambda: durable()[-1] > first)
+    made = machine.command('generations shop')
+    check.contains(made, 'as asked')  # by the barriers
+    check.true('for want of space' not in made, made)
 
 
 def test_a_power_cut():

@@ -129,7 +129,7 @@ uint64_t bw_committed(void)
 
 void bw_hurry(void)
 {
-    struct message m = {.word = {1}};
+    struct message m = {.word = {PRESSED_ASKED}};
 
     bw_self(SELF_SPACE, &m);
 }

@@ -45,7 +45,7 @@ static struct wait_queue waiting;
 /** @param press ask for a checkpoint as well */
 static void ask(bool press)
 {
-    struct message m = {.word = {press}};
+    struct message m = {.word = {press ? PRESSED_SHORT : PRESSED_NOT}};
 
     if (bw_self(SELF_SPACE, &m) != BW_OK) {
         return;

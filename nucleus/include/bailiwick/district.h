@@ -170,6 +170,13 @@ struct object_header {
 };
 _Static_assert(sizeof(struct object_header) == 32, "ABI: object header");
 
+/** Whether a checkpoint is wanted now, and why. */
+enum district_pressed {
+    PRESSED_NOT = 0,
+    PRESSED_SHORT = 1, /* memory or space is short: it would help */
+    PRESSED_ASKED = 2, /* a program of the district asks for it */
+};
+
 struct district_status {
     uint32_t state;   /* enum district_state */
     uint32_t crashed; /* a domain stopped at a fault that nobody took: the crash policy decides */
@@ -181,7 +188,7 @@ struct district_status {
     uint64_t snapshot_left; /* of a snapshot under way: not yet committed */
     uint64_t domains;
     bw_time_t committed_at; /* commons' MONOTONIC of the last commit or start */
-    uint64_t pressed;       /* memory or space is short: a checkpoint now would help */
+    uint64_t pressed;       /* enum district_pressed */
     uint64_t crash_oid, crash_code, crash_error, crash_address, crash_rip;
     char name[DISTRICT_NAME_MAX];
 };

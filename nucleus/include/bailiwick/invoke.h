@@ -92,7 +92,7 @@ enum self_order {
     SELF_SAME = 11,   /* -> w0 1 if sent keys 0 and 1 are the same key */
     SELF_SPACE = 12,  /* -> w0 blocks free in the district's store (as last told, less what
                          was made since), w1 blocks it has (0: not known), w2 enum space_stage.
-                         w0 1: asks for a checkpoint now, which may free some */
+                         w0 enum district_pressed: asks for a checkpoint now, and why */
     SELF_SENDER = 13, /* of the last message from outside that the caller received: w0 district slot
                          + 1 (0: none yet), w1 incarnation, w2 its random half, w3 epoch, string: its
                          name, DISTRICT_NAME_MAX bytes; none if that incarnation has ended */
