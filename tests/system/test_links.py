@@ -3,10 +3,12 @@
 either is killed, goes back in time and comes again. No payment is lost or made twice."""
 import os
 import re
+import shutil
+import subprocess
 import time
 
 import harness
-from machine import SCRATCH, Machine, make_store, verify_store
+from machine import BUILD, SCRATCH, TOP, Machine, make_store, verify_store
 
 check = harness.Checks
 
@@ -15,7 +17,21 @@ def path(name):
     return os.path.join(SCRATCH, 'links', name + '.district')
 
 
-bank = make_store(path('bank'), 'bank', size='32M', interval='200ms', native=['account'])
+def compiled(name, text=None):
+    """A native program that is compiled outside of the tree, as docs/programs.md tells: (path, what was complained of)."""
+    folder = os.path.join(SCRATCH, 'links', 'mine')
+    shutil.copytree(os.path.join(TOP, 'userland', 'examples'), folder, dirs_exist_ok=True)
+    if text:
+        with open(os.path.join(folder, name + '.c'), 'w') as f:
+            f.write(text)
+    done = subprocess.run([os.path.join(BUILD, 'bin', 'native-cc'), name + '.elf', name + '.c'], cwd=folder,
+                          capture_output=True, text=True)
+    return os.path.join(folder, name + '.elf'), done.stderr
+
+
+account, complaint = compiled('account')
+check.equal(complaint, '')
+bank = make_store(path('bank'), 'bank', size='32M', interval='200ms', native=[account])
 shop = make_store(path('shop'), 'shop', size='32M', interval='200ms', native=['payer bank 3 20'])
 machine = Machine([bank, shop], name='links')
 
@@ -137,6 +153,12 @@ def test_what_is_not_there():
     machine.command('kill bank')
     check.contains(machine.command('links bank'), 'not running')
     check.contains(machine.command('log bank'), 'not running')
+
+
+def test_a_program_with_linux_calls_is_not_native():
+    program, complaint = compiled('wrong', '#include <unistd.h>\nint main_native(void) { return (int)write(1, "x", 1); }\n')
+    check.contains(complaint, 'wrong.elf: a Linux system call in <')
+    check.true(not os.path.exists(program), 'it is not there')
 
 
 def finish():
