@@ -23,84 +23,6 @@ void model_fail(const char *format, ...)
     abort();
 }
 
-/* --- a disk in memory ------------------------------------------------------------------------- */
-
-struct memory_disk *memory_disk_new(uint64_t blocks)
-{
-    struct memory_disk *d = calloc(1, sizeof(*d));
-
-    d->bytes = calloc(blocks, STORE_BLOCK);
-    d->blocks = blocks;
-    d->low = UINT64_MAX;
-    return d;
-}
-
-void memory_disk_free(struct memory_disk *d)
-{
-    free(d->bytes);
-    free(d);
-}
-
-static int disk_read(void *ctx, uint64_t block, void *buf, size_t n)
-{
-    struct memory_disk *d = ctx;
-
-    d->reads++;
-    if (++d->operations == d->fail_at)
-        return -1;
-    memcpy(buf, d->bytes + block * STORE_BLOCK, n * STORE_BLOCK);
-    return 0;
-}
-
-static int disk_write(void *ctx, uint64_t block, const void *buf, size_t n)
-{
-    struct memory_disk *d = ctx;
-
-    d->writes++;
-    d->blocks_written += n;
-    if (++d->operations == d->fail_at)
-        return -1;
-    if (block >= 136) {
-        d->low = block < d->low ? block : d->low;
-        d->high = block > d->high ? block : d->high;
-    }
-    memcpy(d->bytes + block * STORE_BLOCK, buf, n * STORE_BLOCK);
-    return 0;
-}
-
-static int disk_flush(void *ctx)
-{
-    struct memory_disk *d = ctx;
-
-    d->flushes++;
-    return ++d->operations == d->fail_at ? -1 : 0;
-}
-
-static void disk_damage(void *ctx, const struct store_damage *g)
-{
-    struct memory_disk *d = ctx;
-
-    d->damages++;
-    d->last = *g;
-    if (!d->quiet)
-        fprintf(stderr,
-                "%s:%d: %s, block %llu, generation %llu, object %llu: expected %llx, found %llx\n",
-                g->file, g->line, g->what, (unsigned long long)g->block,
-                (unsigned long long)g->generation, (unsigned long long)g->oid,
-                (unsigned long long)g->expected, (unsigned long long)g->found);
-}
-
-struct store_io memory_disk_io(struct memory_disk *d)
-{
-    return (struct store_io){.ctx = d,
-                             .blocks = d->blocks,
-                             .read = disk_read,
-                             .write = disk_write,
-                             .flush = disk_flush,
-                             .damage = disk_damage,
-                             .cache_blocks = 64};
-}
-
 /* --- states ----------------------------------------------------------------------------------- */
 
 static struct model_generation generation_copy(const struct model_generation *g)
@@ -265,6 +187,16 @@ static void become(struct model *m, struct model_state *s)
 {
     model_state_free(&m->state);
     m->state = *s;
+}
+
+/** After an operation that would lead to s: it was done, or, after an I/O error, may have been. */
+static int done(struct model *m, int r, struct model_state *s)
+{
+    if (r == STORE_IO)
+        not_sure(m, s);
+    else
+        become(m, s);
+    return r;
 }
 
 void model_after_begin(const struct model *m, struct model_state *to)
@@ -433,15 +365,11 @@ int model_try_claim(struct model *m, uint64_t generation)
     if (r && r != STORE_IO)
         return r;
     model_after_claim(m, generation, &after);
-    if (r == STORE_IO) {
-        not_sure(m, &after);
-        return r;
-    }
-    become(m, &after);
-    if (incarnation != m->state.incarnation)
+    done(m, r, &after);
+    if (r == STORE_OK && incarnation != m->state.incarnation)
         model_fail("claim: incarnation %llu after %llu", (unsigned long long)incarnation,
                    (unsigned long long)m->state.incarnation - 1);
-    return STORE_OK;
+    return r;
 }
 
 void model_claim(struct model *m, uint64_t generation)
@@ -466,12 +394,7 @@ int model_try_drop(struct model *m, uint64_t generation)
     if (r && r != STORE_IO)
         return r;
     model_after_drop(m, generation, &after);
-    if (r == STORE_IO) {
-        not_sure(m, &after);
-        return r;
-    }
-    become(m, &after);
-    return STORE_OK;
+    return done(m, r, &after);
 }
 
 void model_after_retention(const struct model *m, uint32_t keep, struct model_state *to)
@@ -488,11 +411,7 @@ int model_try_retention(struct model *m, uint32_t keep)
     if (r && r != STORE_IO)
         return r;
     model_after_retention(m, keep, &after);
-    if (r == STORE_IO)
-        not_sure(m, &after);
-    else
-        become(m, &after);
-    return r;
+    return done(m, r, &after);
 }
 
 void model_after_autostart(const struct model *m, bool on, struct model_state *to)
@@ -509,11 +428,7 @@ int model_try_autostart(struct model *m, bool on)
     if (r && r != STORE_IO)
         return r;
     model_after_autostart(m, on, &after);
-    if (r == STORE_IO)
-        not_sure(m, &after);
-    else
-        become(m, &after);
-    return r;
+    return done(m, r, &after);
 }
 
 void model_after_journal(const struct model *m, struct model_state *to)
@@ -533,11 +448,7 @@ int model_try_journal(struct model *m)
     if (r && r != STORE_IO)
         return r;
     model_after_journal(m, &after);
-    if (r == STORE_IO)
-        not_sure(m, &after);
-    else
-        become(m, &after);
-    return r;
+    return done(m, r, &after);
 }
 
 void model_after_grow(const struct model *m, uint64_t blocks, struct model_state *to)
@@ -554,11 +465,7 @@ int model_try_grow(struct model *m, uint64_t blocks)
     if (r && r != STORE_IO)
         return r;
     model_after_grow(m, blocks, &after);
-    if (r == STORE_IO)
-        not_sure(m, &after);
-    else
-        become(m, &after);
-    return r;
+    return done(m, r, &after);
 }
 
 void model_drop(struct model *m, uint64_t generation)
@@ -601,134 +508,6 @@ void model_reopen(struct model *m)
 
     if (r)
         model_fail("open: %s", store_error_text(r));
-}
-
-/* --- comparing -------------------------------------------------------------------------------- */
-
-/** Generations share blocks: each block is read once in one comparison. */
-#define MEMO 65536u
-static struct {
-    uint64_t stamp, seed, made;
-} memo[MEMO];
-static uint64_t memo_stamp;
-
-struct comparison {
-    struct store *st;
-    const struct model_generation *g;
-    oid_t next;
-    const char *what;
-};
-
-static const char *object_differs(struct comparison *c, const struct store_object *o)
-{
-    const struct model_object *e = o->oid < c->g->limit ? &c->g->object[o->oid] : NULL;
-    uint64_t page[512];
-    struct store_object again;
-
-    if (!e || e->type == OBJECT_NONE)
-        return "an object that should not be";
-    if (o->type != e->type || o->version != e->version || o->bytes != (e->seed != 0))
-        return "an object of another type, version or kind";
-    if (!o->bytes || (o->block < MEMO && memo[o->block].stamp == memo_stamp &&
-                      memo[o->block].seed == e->seed && memo[o->block].made == e->made))
-        return NULL;
-    if (store_get(c->st, c->g->number, o->oid, &again, page) != STORE_OK)
-        return "an object cannot be read";
-    if (!model_bytes_are(e->seed, e->made, page))
-        return "an object has other bytes";
-    if (o->block < MEMO) {
-        memo[o->block].stamp = memo_stamp;
-        memo[o->block].seed = e->seed;
-        memo[o->block].made = e->made;
-    }
-    return NULL;
-}
-
-static int compare(void *ctx, const struct store_object *o)
-{
-    struct comparison *c = ctx;
-
-    for (; c->next < o->oid && c->next < c->g->limit; c->next++)
-        if (c->g->object[c->next].type != OBJECT_NONE)
-            c->what = "an object is missing";
-    c->next = o->oid + 1;
-    if (!c->what)
-        c->what = object_differs(c, o);
-    return c->what ? 1 : 0;
-}
-
-static const char *generation_differs(struct store *st, const struct model_generation *g)
-{
-    struct comparison c = {st, g, 0, NULL};
-    int r = store_walk(st, g->number, 0, compare, &c);
-
-    if (c.what)
-        return c.what;
-    if (r)
-        return store_error_text(r);
-    for (; c.next < g->limit; c.next++)
-        if (g->object[c.next].type != OBJECT_NONE)
-            return "an object is missing at the end";
-    return NULL;
-}
-
-static bool journal_differs(struct store *st, uint64_t sequence)
-{
-    uint64_t page[512], expected[512];
-
-    model_bytes(sequence, 0, expected);
-    return store_journal(st, page) != sequence || memcmp(page, expected, sizeof(page)) != 0;
-}
-
-const char *model_differs(struct store *st, const struct model_state *s)
-{
-    struct store_generation g;
-    struct store_info i;
-
-    memo_stamp++;
-    store_info(st, &i);
-    if (i.incarnation != s->incarnation)
-        return "another incarnation";
-    if (i.blocks != s->blocks)
-        return "another capacity";
-    if (i.next_generation != s->next)
-        return "another next generation";
-    if (i.current != s->current)
-        return "another current generation";
-    if (i.keep_last != s->keep)
-        return "another retention";
-    if (i.autostart != s->autostart)
-        return "another autostart";
-    if (journal_differs(st, s->journal))
-        return "another journal page";
-    if (i.generations != s->count)
-        return "another number of generations";
-    for (uint32_t k = 0; k < s->count; k++)
-        if (store_generation(st, k, &g) || g.number != s->kept[k].number)
-            return "other generations";
-    for (uint32_t k = s->count; k-- > 0;) {
-        const char *what = generation_differs(st, &s->kept[k]);
-
-        if (what)
-            return what;
-    }
-    return NULL;
-}
-
-void model_check(struct model *m)
-{
-    const char *what = model_differs(m->st, &m->state);
-
-    if (what)
-        model_fail("the store differs from the model: %s", what);
-}
-
-uint64_t model_verify(struct model *m)
-{
-    struct store_verify v = {0};
-
-    store_verify(m->st, &v);
-    return v.errors;
 }
 
 /* --- random workloads ------------------------------------------------------------------------- */

@@ -1,3 +1,4 @@
+// sources: model.c memory_disk.c model_compare.c
 /*
  * A model of what a store must hold, and a disk in memory; for the unit tests and the crash tests.
  * What differs from the model ends the program through model_fail.

@@ -385,6 +385,39 @@ const char *const operation_name[ALL_OPERATIONS] = {
     "retention", "journal", "reopen",   "lose first", "lose second", "return",      "resync",
 };
 
+/** Those that write a snapshot out at once. */
+static void run_whole(struct explorer *x, enum operation o)
+{
+    switch (o) {
+    case OPERATION_PUT_ONE:
+        whole_commit(x, 1, 0, false, true);
+        break;
+    case OPERATION_PUT_SOME:
+        whole_commit(x, 3 + (unsigned)explorer_any(x, 6), 1, false, true);
+        break;
+    case OPERATION_PUT_MANY:
+        whole_commit(x, 10 + (unsigned)explorer_any(x, 2 * x->objects), 0, false, true);
+        break;
+    case OPERATION_PUT_ZERO:
+        whole_commit(x, 2, 0, true, true);
+        break;
+    case OPERATION_FILL:
+        fill(x);
+        break;
+    case OPERATION_DELETE_ALL:
+        whole_commit(x, 0, x->objects, false, true);
+        break;
+    case OPERATION_EMPTY:
+        whole_commit(x, 0, 0, false, true);
+        break;
+    case OPERATION_ABORT:
+        whole_commit(x, 4, 1, false, false);
+        break;
+    default:
+        break;
+    }
+}
+
 void explorer_run(struct explorer *x, enum operation o)
 {
     const struct model_state *s = &x->m->state;
@@ -419,30 +452,6 @@ void explorer_run(struct explorer *x, enum operation o)
     case OPERATION_SCRUB:
         scrub(x);
         break;
-    case OPERATION_PUT_ONE:
-        whole_commit(x, 1, 0, false, true);
-        break;
-    case OPERATION_PUT_SOME:
-        whole_commit(x, 3 + (unsigned)explorer_any(x, 6), 1, false, true);
-        break;
-    case OPERATION_PUT_MANY:
-        whole_commit(x, 10 + (unsigned)explorer_any(x, 2 * x->objects), 0, false, true);
-        break;
-    case OPERATION_PUT_ZERO:
-        whole_commit(x, 2, 0, true, true);
-        break;
-    case OPERATION_FILL:
-        fill(x);
-        break;
-    case OPERATION_DELETE_ALL:
-        whole_commit(x, 0, x->objects, false, true);
-        break;
-    case OPERATION_EMPTY:
-        whole_commit(x, 0, 0, false, true);
-        break;
-    case OPERATION_ABORT:
-        whole_commit(x, 4, 1, false, false);
-        break;
     case OPERATION_RESTART:
         explorer_claim(x, s->current);
         break;
@@ -471,8 +480,11 @@ void explorer_run(struct explorer *x, enum operation o)
     case OPERATION_RESYNC:
         mirrors_resync(x);
         break;
-    default:
+    case OPERATION_REOPEN:
         reopen(x);
+        break;
+    default:
+        run_whole(x, o);
         break;
     }
     if (x->mirror && x->failed)

@@ -5,22 +5,12 @@
  * store that makes every node and page when it is fetched, and programs that are only the sequence
  * of pages they touch. Everything is counted, nothing is timed, so each run gives the same numbers.
  */
-#include <check.h>
-#include <stdlib.h>
-#include <string.h>
-#include "cpu.h"
-#include "district.h"
-#include "frame.h"
-#include "paging.h"
+#include "fake_objects.h"
 
 #define FRAMES  1200u
 #define RESERVE 40u
 
-struct cpu cpu0;
-struct district districts[DISTRICT_MAX];
-struct nucleus_statistics statistics;
 struct queue memory_waiters;
-bw_time_t realtime_offset;
 
 /* --- frames: a few, and the count of each kind ------------------------------------------------ */
 
@@ -52,11 +42,6 @@ void *frame_allocate(enum frame_use use, bool common)
     available--;
     table_frames += use == FRAME_TABLE;
     return arena + n * 4096;
-}
-
-void *frame_allocate_run(size_t count)
-{
-    return aligned_alloc(4096, count * 4096);
 }
 
 void frame_free(void *frame)
@@ -92,12 +77,6 @@ uint64_t *frame_parent(const void *table)
 unsigned frame_entries(const void *entry, int change)
 {
     return entries[frame_number(entry)] += (unsigned)change;
-}
-
-bool frame_is_zero(const void *frame)
-{
-    static const uint8_t zeros[4096];
-    return memcmp(frame, zeros, sizeof zeros) == 0;
 }
 
 size_t frame_count(void)
@@ -153,19 +132,13 @@ int domain_attach(struct object *o)
     object_district(o)->domains++;
     return BW_OK;
 }
+
 void domain_detach(struct object *o)
 {
     object_district(o)->domains--;
     o->aux = NULL;
 }
-void domain_make_safe(struct domain_frame *f)
-{
-    (void)f;
-}
-bool domain_frame_valid(const struct domain_frame *f)
-{
-    return f->state <= DOMAIN_WAITING;
-}
+
 void district_load(struct district *d)
 {
     (void)d;
@@ -175,48 +148,12 @@ void district_notify(struct district *d)
 {
     notified[d->slot]++;
 }
+
 static oid_t wanted;
 void district_want(struct district *d, oid_t oid)
 {
     (void)d;
     wanted = oid;
-}
-int district_list_domain(struct district *d, oid_t oid, uint32_t *place)
-{
-    (void)d, (void)oid;
-    *place = 0;
-    return BW_OK;
-}
-int district_unlist_domain(struct district *d, uint32_t place)
-{
-    (void)d, (void)place;
-    return BW_OK;
-}
-struct system_page *district_system(struct district *d)
-{
-    return (struct system_page *)d->system->data;
-}
-void queue_wake_all(struct queue *q)
-{
-    (void)q;
-}
-bw_time_t clock_now(void)
-{
-    static bw_time_t now;
-    return ++now;
-}
-void fpu_save(struct activity *a)
-{
-    (void)a;
-}
-void fpu_forget(struct activity *a)
-{
-    (void)a;
-}
-void panic_at(const char *file, int line, const char *invariant)
-{
-    ck_abort_msg("%s:%d: %s", file, line, invariant);
-    abort();
 }
 
 /* --- the store: a segment of height 3, whose nodes' and pages' ids follow from their place ---- */

@@ -1,4 +1,4 @@
-// sources: ../../store ../crash/model.c ../../mkdistrict/words.c ../../mkdistrict/builder.c
+// sources: ../../store ../crash/model.h ../../mkdistrict/words.c ../../mkdistrict/builder.c
 // sources: ../../mkdistrict/tree.c ../../mkdistrict/tar.c ../../mkdistrict/progress.c
 // sources: ../../mkdistrict/check_district.c ../../mkdistrict/check_filetree.c
 // sources: ../../mkdistrict/locks.c

@@ -4,23 +4,13 @@
  * snapshots, pulls, commits and drops. The model keeps what a store must hold; every pulled object
  * must be as it was at the stop, and what was committed must be exactly what the district had then.
  */
-#include <check.h>
-#include <stdlib.h>
-#include <string.h>
-#include "cpu.h"
-#include "district.h"
-#include "frame.h"
-#include "paging.h"
+#include "fake_objects.h"
 
 #define IDS   64
 #define FIRST OID_FIRST_FREE
 
 /* --- the machine below ------------------------------------------------------------------------ */
 
-struct cpu cpu0;
-struct district districts[DISTRICT_MAX];
-struct nucleus_statistics statistics;
-bw_time_t realtime_offset;
 static size_t frames_out;
 static int fail_after = -1; /* allocations until one fails; -1: never */
 
@@ -39,38 +29,35 @@ void *frame_allocate(enum frame_use use, bool common)
     memset(frame, 0xa5, 4096);
     return frame;
 }
-void *frame_allocate_run(size_t count)
-{
-    return aligned_alloc(4096, count * 4096);
-}
+
 void frame_free(void *frame)
 {
     frames_out--;
     free(frame);
 }
+
 void frame_set_object(void *frame, struct object *o)
 {
     (void)frame, (void)o;
 }
+
 void *slab_allocate(struct slab *s, bool common)
 {
     (void)common;
     return fails() ? NULL : calloc(1, s->size);
 }
+
 void slab_free(struct slab *s, void *piece)
 {
     (void)s;
     free(piece);
 }
-bool frame_is_zero(const void *frame)
-{
-    static const uint8_t zeros[4096];
-    return memcmp(frame, zeros, sizeof zeros) == 0;
-}
+
 void paging_node_gone(struct object *node)
 {
     (void)node;
 }
+
 void paging_page_gone(struct object *page)
 {
     ck_assert_ptr_null(page->entry);
@@ -80,76 +67,37 @@ void paging_not_accessed(struct object *page)
 {
     ck_assert_ptr_null(page->entry);
 }
+
 void paging_drop_all(struct district *d)
 {
     (void)d;
 }
+
 int domain_attach(struct object *o)
 {
     (void)o;
     return BW_OK;
 }
+
 void domain_detach(struct object *o)
 {
     (void)o;
 }
-void domain_make_safe(struct domain_frame *f)
-{
-    (void)f;
-}
-bool domain_frame_valid(const struct domain_frame *f)
-{
-    return f->state <= DOMAIN_WAITING;
-}
+
 void district_notify(struct district *d)
 {
     (void)d;
 }
+
 unsigned share_lease(struct district *d)
 {
     (void)d;
     return 3;
 }
+
 void district_want(struct district *d, oid_t oid)
 {
     (void)d, (void)oid;
-}
-int district_list_domain(struct district *d, oid_t oid, uint32_t *place)
-{
-    (void)d, (void)oid;
-    *place = 0;
-    return BW_OK;
-}
-int district_unlist_domain(struct district *d, uint32_t place)
-{
-    (void)d, (void)place;
-    return BW_OK;
-}
-struct system_page *district_system(struct district *d)
-{
-    return (struct system_page *)d->system->data;
-}
-void queue_wake_all(struct queue *q)
-{
-    (void)q;
-}
-bw_time_t clock_now(void)
-{
-    static bw_time_t now;
-    return ++now;
-}
-void fpu_save(struct activity *a)
-{
-    (void)a;
-}
-void fpu_forget(struct activity *a)
-{
-    (void)a;
-}
-void panic_at(const char *file, int line, const char *invariant)
-{
-    ck_abort_msg("%s:%d: %s", file, line, invariant);
-    abort();
 }
 
 /* --- the model -------------------------------------------------------------------------------- */

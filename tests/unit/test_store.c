@@ -1,4 +1,4 @@
-// sources: ../../store ../crash/model.c
+// sources: ../../store ../crash/model.h
 /*
  * The store library against a model of it: what every kept generation has, after any sequence of
  * operations, reopened again and again; and verification, which also compares the allocation map

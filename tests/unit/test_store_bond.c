@@ -1,4 +1,4 @@
-// sources: ../../store ../crash/model.c
+// sources: ../../store ../crash/model.h
 /*
  * What a store says of a bond: what is prepared is in doubt until it is said that it counts, and
  * keeps what it grew from; what is committed on top belongs to the same instant.

@@ -1,4 +1,4 @@
-// sources: ../../store ../crash/model.c
+// sources: ../../store ../crash/model.h
 /*
  * Damage: a byte that turns, anywhere in a store, is found and named if anything needs it, and
  * whatever is in the bytes, nothing crashes.

@@ -1,4 +1,4 @@
-// sources: ../../store ../crash/model.c
+// sources: ../../store ../crash/model.h
 /*
  * Retention, against a plain statement of it: of all that was ever committed, the last ones, the
  * first of each recent minute, hour and day, the current one, and what the last rollback left.

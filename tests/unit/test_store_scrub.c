@@ -1,4 +1,4 @@
-// sources: ../../store ../crash/model.c
+// sources: ../../store ../crash/model.h
 /*
  * Scrubbing an open store, and two copies that mend each other: damage anywhere is found while the
  * store goes on, and what one copy lacks comes from the other.

@@ -1,4 +1,4 @@
-// sources: ../../store ../crash/model.c
+// sources: ../../store ../crash/model.h
 /*
  * Space: what only one generation holds, against brute force; and the promise that what store_room
  * says can be committed, whatever it is, and that a full store can still be looked after.

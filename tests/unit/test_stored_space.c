@@ -1,4 +1,4 @@
-// sources: ../../store ../crash/model.c ../../store/server/space.c
+// sources: ../../store ../crash/model.h ../../store/server/space.c
 /*
  * How the store server shares out its store, against a district that takes whatever it is given:
  * every budget to the last object, every object as soon as it is not refused, zeros first and bytes
