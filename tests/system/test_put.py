@@ -17,7 +17,7 @@ def put(path):
 
 def test_put_is_seen_after_a_restart():
     """A name that was looked up in vain is found; a file replaced stays for those who have it open, and goes then."""
-    make_store(store, 'put', size='64M')
+    make_store(store, 'put', size='64M', interval='never')
     with open(source, 'w') as f:
         f.write('from outside\n')
     with Machine([store], name='put') as machine:
