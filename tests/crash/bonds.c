@@ -13,256 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../districts/bond_step.h"
 #include "../../store/internal.h"
-#include "distinct.h"
-#include "image.h"
-#include "workloads.h"
-
-#define MEMBERS   3u
-#define OBJECTS   6u
-#define BLOCKS    300u
-#define INSTANTS  400u
-#define FIRST_OID 10u
-
-struct contents {
-    uint64_t value[OBJECTS];
-};
-
-/** One member: its store server, and what the nucleus has of its district. */
-struct member {
-    struct store *st;
-    /* of the nucleus: lost in a power cut or when the district ends */
-    struct contents now, frozen, committed;
-    bool snapshot;
-    uint64_t epoch, frozen_epoch;
-    /* of the store server: lost also when that ends */
-    uint64_t instant; /* of what is under way; 0: nothing */
-    bool held;
-    unsigned next; /* object to be put; OBJECTS: all are */
-    uint64_t kept;
-    bool reports; /* not delivered yet */
-    enum bond_event report;
-    uint64_t reported;
-};
-
-struct world {
-    uint64_t random;
-    unsigned members;
-    struct simdisk *disk;
-    struct image *image;
-    struct member member[MEMBERS];
-    struct store_bond bond;
-    bool bonded; /* durably */
-    /* of the coordinator */
-    struct bond_round round;
-    unsigned asked;
-    /* the oracle */
-    struct {
-        uint64_t instant;
-        struct contents contents[MEMBERS];
-    } past[INSTANTS];
-    unsigned pasts;
-    uint64_t sure, maybe;         /* instants; 0: none */
-    struct contents own[MEMBERS]; /* of each by itself, while there is no bond */
-    bool looking;
-    unsigned effort;
-};
-
-static uint64_t any(struct world *w, uint64_t n)
-{
-    return model_random_number(&w->random) % n;
-}
-
-static void bad(const char *what)
-{
-    model_fail("%s: %s", explorer_where, what);
-}
-
-static void must(int error, const char *what)
-{
-    if (error)
-        model_fail("%s: %s: %s", explorer_where, what, store_error_text(error));
-}
-
-/* --- restarting ------------------------------------------------------------------------------- */
-
-static bool has_instant(struct store *st, uint64_t instant, uint64_t *number)
-{
-    struct store_generation g;
-    bool found = false;
-
-    for (uint32_t i = 0; store_generation(st, i, &g) == STORE_OK; i++)
-        if (g.instant == instant) {
-            *number = g.number;
-            found = true;
-        }
-    return found;
-}
-
-static void look(struct store *const *st, unsigned members, const struct store_bond *bond,
-                 struct bond_seen *seen)
-{
-    struct store_info info;
-
-    for (unsigned i = 0; i < members; i++) {
-        store_info(st[i], &info);
-        seen[i] = (struct bond_seen){.there = true, .instant = info.instant};
-        seen[i].bonded = info.bond.members && info.instant &&
-                         memcmp(info.bond.id, bond->id, sizeof(bond->id)) == 0;
-    }
-}
-
-/** Takes all to an instant as districtd does (0: each stays where it is, and is in no bond): the
- * home first, so that a restart in the middle goes there as well. */
-static void go_to(struct store *const *st, unsigned members, uint64_t instant)
-{
-    uint64_t number, incarnation;
-    struct store_info info;
-
-    for (unsigned i = 0; i < members; i++) {
-        store_info(st[i], &info);
-        if (instant == 0)
-            must(store_set_bond(st[i], NULL), "ending a bond");
-        else if (info.instant == instant && info.in_doubt)
-            must(store_set_bond(st[i], &info.bond), "settling");
-    }
-    for (unsigned i = 0; i < members; i++) {
-        store_info(st[i], &info);
-        number = STORE_NEWEST;
-        if (instant && info.instant != instant && !has_instant(st[i], instant, &number))
-            model_fail("%s: member %u does not keep the instant of the home", explorer_where, i);
-        must(store_claim(st[i], number, 1, "crash", 1, &incarnation), "claim");
-    }
-}
-
-/** @return the instant that all are at then; 0: there is no bond */
-static uint64_t restart(struct store *const *st, unsigned members, const struct store_bond *bond)
-{
-    struct bond_seen seen[MEMBERS];
-    uint64_t instant = 0;
-    unsigned missing;
-
-    look(st, members, bond, seen);
-    if (bond_restart(seen, members, &instant, &missing) == BOND_OVER)
-        instant = 0;
-    if (MUTATED(MUTATION_BOND_NEWEST) && instant) {
-        uint64_t incarnation;
-
-        for (unsigned i = 0; i < members; i++)
-            must(store_claim(st[i], STORE_NEWEST, 1, "crash", 1, &incarnation), "claim");
-        return instant;
-    }
-    go_to(st, members, instant);
-    return instant;
-}
-
-/* --- the oracle ------------------------------------------------------------------------------- */
-
-static const struct contents *contents_at(const struct world *w, uint64_t instant, unsigned member)
-{
-    for (unsigned i = 0; i < w->pasts; i++)
-        if (w->past[i].instant == instant)
-            return &w->past[i].contents[member];
-    return NULL;
-}
-
-static bool contains(struct store *st, const struct contents *c)
-{
-    uint64_t page[512];
-    struct store_object o;
-
-    for (unsigned i = 0; i < OBJECTS; i++) {
-        int r = store_get(st, STORE_NEWEST, FIRST_OID + i, &o, page);
-
-        if (r || !model_bytes_are(c->value[i], FIRST_OID + i, page))
-            return false;
-    }
-    return true;
-}
-
-/** After a restart that has led to an instant. */
-static void judge(const struct world *w, struct store *const *st, uint64_t instant)
-{
-    for (unsigned i = 0; i < w->members; i++) {
-        bool sure = contains(st[i], w->bonded ? contents_at(w, w->sure, i) : &w->own[i]);
-        bool maybe = w->maybe && contains(st[i], contents_at(w, w->maybe, i));
-
-        if (instant && instant != w->sure && instant != w->maybe)
-            bad("not at the last instant");
-        if (instant && !contains(st[i], contents_at(w, instant, i)))
-            model_fail("%s: member %u is not at the instant of the home", explorer_where, i);
-        if (!sure && !maybe) /* in no bond: each is at its own last commit */
-            bad("neither the last state nor the one being committed");
-    }
-    if (instant == 0 && w->bonded)
-        bad("a bond was lost");
-}
-
-/** What the power cut leaves of the sectors in flight: all, none, or some. */
-static void cut(struct world *w, struct image *image)
-{
-    const struct flights *f = &w->disk->flying;
-    uint64_t style = any(w, 4), until = any(w, f->count * SECTORS_PER_BLOCK + 1);
-
-    for (size_t n = 0; n < f->count; n++)
-        for (unsigned s = 0; s < SECTORS_PER_BLOCK; s++) {
-            bool written = style == 0   ? any(w, 2)
-                           : style == 1 ? n * SECTORS_PER_BLOCK + s < until
-                           : style == 2 ? any(w, 16) != 0
-                                        : any(w, 2) && s > 0;
-
-            if (written)
-                image_write_sector(image, f->at[n].block * SECTORS_PER_BLOCK + s,
-                                   f->at[n].bytes + s * SECTOR);
-        }
-}
-
-static void open_image(struct world *w)
-{
-    struct store *st[MEMBERS];
-    uint64_t instant;
-
-    for (unsigned i = 0; i < w->members; i++) {
-        struct store_io io = image_io(w->image, i);
-
-        must(store_open(&io, &st[i]), "opening after a power cut");
-    }
-    instant = restart(st, w->members, &w->bond);
-    judge(w, st, instant);
-    for (unsigned i = 0; i < w->members; i++) {
-        struct store_verify v = {0};
-
-        if (any(w, 8) == 0 && (store_verify(st[i], &v) || v.errors))
-            bad("damage");
-        store_close(st[i]);
-    }
-    statistics->opened++;
-    statistics->recoveries++;
-}
-
-/** A disk is about to be flushed: what if the power went before? */
-static void before_flush(void *ctx)
-{
-    struct world *w = ctx;
-
-    if (w->looking)
-        return;
-    w->looking = true;
-    statistics->points++;
-    for (unsigned i = 0; i < w->effort; i++) {
-        cut(w, w->image);
-        statistics->images++;
-        open_image(w);
-        image_restore(w->image);
-    }
-    w->looking = false;
-}
-
-static void became_durable(void *ctx, uint64_t block)
-{
-    image_follow(((struct world *)ctx)->image, block);
-}
+#include "bonds.h"
 
 /* --- a store server --------------------------------------------------------------------------- */
 
@@ -292,7 +44,7 @@ static void take_back(struct member *m)
     store_info(m->st, &info);
     for (uint32_t i = 0; store_generation(m->st, i, &g) == STORE_OK; i++)
         if (g.number == info.current) {
-            must(store_claim(m->st, g.ancestor, 1, "crash", 1, &incarnation), "taking back");
+            bonds_must(store_claim(m->st, g.ancestor, 1, "crash", 1, &incarnation), "taking back");
             break;
         }
     store_drop(m->st, info.current);
@@ -305,7 +57,7 @@ static void settle(struct member *m)
 
     store_info(m->st, &info);
     if (info.in_doubt && info.instant == m->kept)
-        must(store_set_bond(m->st, &info.bond), "settling");
+        bonds_must(store_set_bond(m->st, &info.bond), "settling");
     else if (info.in_doubt)
         take_back(m);
 }
@@ -330,13 +82,13 @@ static void begin_writing(struct member *m, uint64_t instant)
     m->instant = instant;
     m->held = false;
     m->next = 0;
-    must(store_begin(m->st, m->frozen_epoch), "begin");
+    bonds_must(store_begin(m->st, m->frozen_epoch), "begin");
 }
 
 static void decide(struct world *w, struct member *m)
 {
     w->maybe = m->instant;
-    must(store_commit_bonded(m->st, m->instant, STORE_MADE_INTERVAL, &w->bond), "deciding");
+    bonds_must(store_commit_bonded(m->st, m->instant, STORE_MADE_INTERVAL, &w->bond), "deciding");
     w->sure = m->instant;
     w->maybe = 0;
     w->bonded = true;
@@ -351,7 +103,7 @@ static void work(struct world *w, struct member *m)
 
     if (m->instant == 0 || m->held)
         return;
-    if (any(w, 40) == 0) { /* the disk has failed */
+    if (bonds_any(w, 40) == 0) { /* the disk has failed */
         drop(m);
         return;
     }
@@ -360,13 +112,14 @@ static void work(struct world *w, struct member *m)
 
         if (m->frozen.value[n] != m->committed.value[n]) {
             model_bytes(m->frozen.value[n], FIRST_OID + n, page);
-            must(store_put(m->st, FIRST_OID + n, OBJECT_PAGE, 1, page), "put");
+            bonds_must(store_put(m->st, FIRST_OID + n, OBJECT_PAGE, 1, page), "put");
         }
         return;
     }
     if (m != &w->member[0]) {
         w->maybe = w->bonded ? 0 : m->instant; /* before there is a bond, each is by itself */
-        must(store_commit_bonded(m->st, m->instant, STORE_MADE_INTERVAL, &w->bond), "preparing");
+        bonds_must(store_commit_bonded(m->st, m->instant, STORE_MADE_INTERVAL, &w->bond),
+                   "preparing");
     }
     m->held = true;
     report(m, BOND_READY);
@@ -401,8 +154,8 @@ static void replace_server(struct world *w, unsigned i)
     uint64_t incarnation;
 
     store_close(m->st);
-    must(store_open(&io, &m->st), "opening again");
-    must(store_claim(m->st, STORE_NEWEST, 1, "crash", 1, &incarnation), "claim");
+    bonds_must(store_open(&io, &m->st), "opening again");
+    bonds_must(store_claim(m->st, STORE_NEWEST, 1, "crash", 1, &incarnation), "claim");
     m->instant = m->kept = 0;
     m->held = false;
     store_info(m->st, &info);
@@ -422,7 +175,7 @@ static void replace_server(struct world *w, unsigned i)
 
 static void freeze(struct world *w)
 {
-    uint64_t instant = w->bond.last + 1 + any(w, 5);
+    uint64_t instant = w->bond.last + 1 + bonds_any(w, 5);
 
     for (unsigned i = 0; i < w->members; i++)
         if (w->member[i].snapshot)
@@ -536,7 +289,7 @@ static void run_again(struct world *w, uint64_t instant)
         store_info(m->st, &info);
         *m = (struct member){.st = m->st, .epoch = info.next_generation};
         for (unsigned n = w->pasts; n-- > 0;)
-            if (contains(m->st, &w->past[n].contents[i])) {
+            if (bonds_contains(m->st, &w->past[n].contents[i])) {
                 m->now = m->committed = w->own[i] = w->past[n].contents[i];
                 break;
             }
@@ -552,8 +305,8 @@ static void kill_all(struct world *w)
     for (unsigned i = 0; i < w->members; i++)
         store_abort(w->member[i].st);
     stores_of(w, st);
-    instant = restart(st, w->members, &w->bond);
-    judge(w, st, instant);
+    instant = bonds_restart(st, w->members, &w->bond);
+    bonds_judge(w, st, instant);
     run_again(w, instant);
 }
 
@@ -564,15 +317,15 @@ static void roll_back(struct world *w)
 
     if (!w->bonded || w->pasts == 0)
         return;
-    instant = w->past[any(w, w->pasts)].instant;
+    instant = w->past[bonds_any(w, w->pasts)].instant;
     stores_of(w, st);
     for (unsigned i = 0; i < w->members; i++)
-        if (instant == 0 || !has_instant(st[i], instant, &number))
+        if (instant == 0 || !bonds_has_instant(st[i], instant, &number))
             return;
     for (unsigned i = 0; i < w->members; i++)
         store_abort(st[i]);
     w->maybe = instant;
-    go_to(st, w->members, instant);
+    bonds_go_to(st, w->members, instant);
     run_again(w, instant);
 }
 
@@ -581,7 +334,7 @@ static void power_cut(struct world *w)
     struct simdisk *old = w->disk;
 
     image_restore(w->image);
-    cut(w, w->image);
+    bonds_cut(w, w->image);
     for (unsigned i = 0; i < w->members; i++)
         store_close(w->member[i].st);
     w->disk = simdisk_from(w->image->bytes, BLOCKS, w->members);
@@ -589,35 +342,36 @@ static void power_cut(struct world *w)
     image_free(w->image);
     w->image = image_new(w->disk);
     w->disk->ctx = w;
-    w->disk->before_flush = before_flush;
-    w->disk->became_durable = became_durable;
+    w->disk->before_flush = bonds_before_flush;
+    w->disk->became_durable = bonds_became_durable;
     for (unsigned i = 0; i < w->members; i++) {
         struct store_io io = simdisk_io(w->disk, i);
 
-        must(store_open(&io, &w->member[i].st), "opening");
+        bonds_must(store_open(&io, &w->member[i].st), "opening");
     }
     kill_all(w);
 }
 
 static void drop_one(struct world *w)
 {
-    struct member *m = &w->member[any(w, w->members)];
+    struct member *m = &w->member[bonds_any(w, w->members)];
     struct store_generation g;
 
-    if (m->instant == 0 && store_generation(m->st, (uint32_t)any(w, 8), &g) == STORE_OK)
+    if (m->instant == 0 && store_generation(m->st, (uint32_t)bonds_any(w, 8), &g) == STORE_OK)
         store_drop(m->st, g.number);
 }
 
 static void change(struct world *w)
 {
-    w->member[any(w, w->members)].now.value[any(w, OBJECTS)] = model_random_number(&w->random) | 1;
+    w->member[bonds_any(w, w->members)].now.value[bonds_any(w, OBJECTS)] =
+        model_random_number(&w->random) | 1;
 }
 
 static void step(struct world *w)
 {
-    unsigned i = (unsigned)any(w, w->members);
+    unsigned i = (unsigned)bonds_any(w, w->members);
 
-    switch (any(w, 100)) {
+    switch (bonds_any(w, 100)) {
     case 0:
         power_cut(w);
         break;
@@ -661,15 +415,15 @@ static void make_store(struct world *w, unsigned i)
 
     p.id[0] = w->bond.member[i].id[0] = (uint8_t)(i + 1);
     p.name[0] = w->bond.member[i].name[0] = (char)('a' + i);
-    must(store_format(&io, &p, &m->st), "format");
-    must(store_begin(m->st, 0), "begin");
+    bonds_must(store_format(&io, &p, &m->st), "format");
+    bonds_must(store_begin(m->st, 0), "begin");
     for (unsigned k = 0; k < OBJECTS; k++) {
         m->now.value[k] = model_random_number(&w->random) | 1;
         model_bytes(m->now.value[k], FIRST_OID + k, page);
-        must(store_put(m->st, FIRST_OID + k, OBJECT_PAGE, 1, page), "put");
+        bonds_must(store_put(m->st, FIRST_OID + k, OBJECT_PAGE, 1, page), "put");
     }
-    must(store_commit(m->st, 1, STORE_MADE_FORMAT), "commit");
-    must(store_claim(m->st, STORE_NEWEST, 1, "crash", 1, &incarnation), "claim");
+    bonds_must(store_commit(m->st, 1, STORE_MADE_FORMAT), "commit");
+    bonds_must(store_claim(m->st, STORE_NEWEST, 1, "crash", 1, &incarnation), "claim");
     m->committed = w->own[i] = w->past[0].contents[i] = m->now;
     m->epoch = 1;
 }
@@ -689,8 +443,8 @@ void workload_bonds(uint64_t seed, unsigned effort, unsigned length)
         make_store(w, i);
     w->image = image_new(w->disk);
     w->disk->ctx = w;
-    w->disk->before_flush = before_flush;
-    w->disk->became_durable = became_durable;
+    w->disk->before_flush = bonds_before_flush;
+    w->disk->became_durable = bonds_became_durable;
     for (unsigned i = 0; i < length; i++) {
         snprintf(explorer_where, sizeof(explorer_where), "--bonds --seed %llu, step %u",
                  (unsigned long long)seed, i);
