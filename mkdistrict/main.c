@@ -232,6 +232,56 @@ static void set_keep(const char *text, struct retention *r)
         fail("--keep %s: a store keeps %u generations at most", text, STORE_KEEP_MAX);
 }
 
+static void set_size(const char *option, const char *text, uint64_t *size)
+{
+    if (!parse_size(text, size))
+        fail("--%s %s: not a size; write e.g. 256M or 4G", option, text);
+}
+
+/** An option that says how the store is to be. */
+static void set(struct options *o, int option, const char *value)
+{
+    switch (option) {
+    case SIZE:
+        set_size("size", value, &o->size);
+        break;
+    case NAME:
+        o->name = value;
+        break;
+    case ROOT:
+        o->root = value;
+        break;
+    case EXEC:
+        o->exec = value;
+        break;
+    case INTERVAL:
+        if (!parse_interval(value, &o->interval))
+            fail("--interval %s: not a time of 10ms or more; write e.g. 500ms, 1s or never", value);
+        break;
+    case KEEP:
+        set_keep(value, &o->keep);
+        break;
+    case PROGRAM:
+        if (o->added_count == PROGRAMS_ADDED)
+            fail("--program: %u are the most", PROGRAMS_ADDED);
+        o->added[o->added_count++] = value;
+        break;
+    case MIRROR:
+        o->mirror = value;
+        break;
+    case ALONE:
+        other_copy.alone = true;
+        break;
+    case PROGRAMS:
+        o->programs = value;
+        break;
+    case FORCE:
+        o->force = true;
+        break;
+    }
+}
+
+/** @return what is to be done with the file: INFO, VERIFY, REPAIR, GROW, or 0: it is to be made */
 static int parse(int argc, char **argv, struct options *o)
 {
     static const struct option known[] = {
@@ -257,95 +307,28 @@ static int parse(int argc, char **argv, struct options *o)
 
     while ((c = getopt_long(argc, argv, "h", known, NULL)) != -1) {
         switch (c) {
-        case SIZE:
-            if (!parse_size(optarg, &o->size))
-                fail("--size %s: not a size; write e.g. 256M or 4G", optarg);
-            break;
-        case NAME:
-            o->name = optarg;
-            break;
-        case ROOT:
-            o->root = optarg;
-            break;
-        case EXEC:
-            o->exec = optarg;
-            break;
-        case INTERVAL:
-            if (!parse_interval(optarg, &o->interval))
-                fail("--interval %s: not a time of 10ms or more; write e.g. 500ms, 1s or never",
-                     optarg);
-            break;
-        case KEEP:
-            set_keep(optarg, &o->keep);
-            break;
-        case PROGRAM:
-            if (o->added_count == PROGRAMS_ADDED)
-                fail("--program: %u are the most", PROGRAMS_ADDED);
-            o->added[o->added_count++] = optarg;
-            break;
-        case MIRROR:
-            o->mirror = optarg;
-            break;
-        case ALONE:
-            other_copy.alone = true;
-            break;
-        case PROGRAMS:
-            o->programs = optarg;
-            break;
-        case FORCE:
-            o->force = true;
-            break;
         case INFO:
         case VERIFY:
         case REPAIR:
-            if (order)
-                fail("--info, --verify, --repair or --grow, once");
-            order = c;
-            break;
         case GROW:
             if (order)
                 fail("--info, --verify, --repair or --grow, once");
-            if (!parse_size(optarg, &o->size))
-                fail("--grow %s: not a size; write e.g. 256M or 4G", optarg);
             order = c;
+            if (c == GROW)
+                set_size("grow", optarg, &o->size);
             break;
         case 'h':
         case HELP:
             usage();
             exit(0);
-        default:
+        case '?':
             fprintf(stderr, "mkdistrict: --help explains the options\n");
             exit(2);
+        default:
+            set(o, c, optarg);
         }
     }
     return order;
-}
-
-static int run(int argc, char **argv)
-{
-    struct options o = {.exec = "/bin/busybox sh", .size = 256u << 20, .interval = 1000000000ull};
-    const struct command *command = argc > 1 ? command_find(argv[1]) : NULL;
-    int order;
-
-    if (command)
-        return command->run(argc - 1, argv + 1);
-    order = parse(argc, argv, &o);
-
-    if (optind + 1 != argc) {
-        fprintf(stderr, "mkdistrict: %s; --help explains\n",
-                optind == argc ? "which FILE?" : "one FILE at a time");
-        return 2;
-    }
-    o.file = argv[optind];
-    if (order == INFO)
-        return show_info(o.file);
-    if (order == VERIFY || order == REPAIR)
-        return verify_file(o.file, o.mirror, order == REPAIR);
-    other_copy.path = o.mirror;
-    if (order == GROW)
-        return grow_file(o.file, o.size);
-    check_options(&o);
-    return make(&o);
 }
 
 int main(int argc, char **argv)
