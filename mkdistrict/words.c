@@ -47,7 +47,7 @@ bool parse_interval(const char *text, uint64_t *ns)
     const char *end;
     double value;
 
-    if (strcmp(text, "never") == 0 || strcmp(text, "0") == 0) {
+    if (strcmp(text, "never") == 0 || strcmp(text, "off") == 0 || strcmp(text, "0") == 0) {
         *ns = 0;
         return true;
     }

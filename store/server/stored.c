@@ -196,7 +196,7 @@ static bool serve(const struct message *m, const void *string, struct message *r
         return true;
     }
     if (server.free || too_early(m->code)) {
-        reply->code = BW_REFUSED;
+        reply->code = server.free ? BW_REFUSED : BW_RIGHTS;
         return true;
     }
     switch (m->code) {

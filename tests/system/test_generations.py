@@ -118,7 +118,7 @@ def test_rollback_without_number_is_to_the_newest():
     machine.sh('n=99')
     machine.detach()
     before = current()
-    check.contains(machine.command('rollback alpha'), 'not committed is lost')
+    check.contains(machine.command('rollback alpha'), 'its current generation; what was not committed is lost')
     check.equal(current(), before)
     check.equal(state(), steps[before])
 
@@ -142,7 +142,7 @@ def test_what_is_not_kept_is_refused():
     before = generations()
     for order, words in (('rollback alpha 777', '777'), ('rollback alpha --back 99', 'can go back'),
                          ('rollback alpha x', "'x'"), ('rollback alpha --frob 1', '--frob'),
-                         ('rollback alpha -1', "'-1'"), ('rollback nosuch', 'known: alpha'),
+                         ('rollback alpha -1', "'-1'"), ('rollback alpha --back', 'without a number'), ('rollback nosuch', 'known: alpha'),
                          ('drop alpha 777', 'there are 0 to'), ('drop alpha', 'usage'), ('drop alpha x', "'x'"),
                          ('drop alpha %d' % current(), 'it stays'), ('generations', 'usage'),
                          ('generations nosuch', 'known: alpha'), ('scrub alpha --frob', '--frob'),

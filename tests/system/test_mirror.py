@@ -129,7 +129,7 @@ def test_roots_of_a_copy_are_gone():
 def test_one_is_missing():
     boot(COPIES[1])
     refused('restart %s' % NAME, 'copy 0 is not there', "'restart %s --alone'" % NAME)
-    refused('interval %s 1s' % NAME, 'refused')
+    refused('interval %s 1s' % NAME, 'copy 0 is not there', "'restart %s --alone'" % NAME)
     check.contains(machine.command('districts'), 'only copy 1')
     machine.restart(NAME, '--alone')
     sh('cat /tmp/state', 'one')
@@ -144,6 +144,8 @@ def test_one_is_missing():
 
 def test_only_the_stale_one_is_there():
     boot(COPIES[0])
+    for change in ('drop %s 0', 'scrub %s', 'retention %s 4,0,0,0'):
+        refused(change % NAME, 'copy 1 is not there, and may be newer', '--alone')
     refused('restart %s' % NAME, 'copy 1 is not there, and may be newer')
     unplug()
     check.equal(state_of(COPIES[0]), 'one')

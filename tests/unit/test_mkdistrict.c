@@ -69,6 +69,7 @@ START_TEST(intervals)
     ck_assert(parse_interval("2min", &n) && n == 120000000000ull);
     ck_assert(parse_interval("2", &n) && n == 2000000000ull);
     ck_assert(parse_interval("never", &n) && n == 0);
+    ck_assert(parse_interval("off", &n) && n == 0);
     ck_assert(parse_interval("0", &n) && n == 0);
     ck_assert(!parse_interval("5ms", &n) && !parse_interval("1 fortnight", &n));
     ck_assert(!parse_interval("", &n) && !parse_interval("-1s", &n));

@@ -181,6 +181,17 @@ int64_t admin_power(uint64_t order)
     return bw_call(KR_POWER, &m);
 }
 
+const char *admin_store_reason(const char *name, int64_t result)
+{
+    static struct district_line line;
+
+    if (admin_find(name, &line) && line.message[0] &&
+        (result == BW_RIGHTS || result == line.error)) {
+        return line.message;
+    }
+    return admin_reason(result);
+}
+
 const char *admin_reason(int64_t result)
 {
     switch (result) {

@@ -43,5 +43,8 @@ int64_t admin_attach(uint64_t session);
 int64_t admin_power(uint64_t order);
 /** A result in words, for the user. */
 const char *admin_reason(int64_t result);
+/** The same of an order to the store server of a district, which may have said more: of a store
+ * that it cannot use, or must not write to yet (BW_RIGHTS). Good until the next one. */
+const char *admin_store_reason(const char *name, int64_t result);
 
 #endif

@@ -178,9 +178,9 @@ static bool start_point(int count, char **words, struct message *m)
                 return false;
             }
         } else {
-            screen_print("restart: '%s' is not known; usage: restart NAME [--generation N] "
-                         "[--alone]\n",
-                         words[i]);
+            screen_print("restart: '%s' is %s; usage: restart NAME [--generation N] [--alone]\n",
+                         words[i],
+                         strcmp(words[i], "--generation") == 0 ? "without a number" : "not known");
             return false;
         }
     }

@@ -163,7 +163,7 @@ bool parse_time(const char *text, uint64_t *ns)
     uint64_t unit;
     int digits = 0;
 
-    if (strcmp(text, "off") == 0) {
+    if (strcmp(text, "off") == 0 || strcmp(text, "never") == 0) {
         *ns = 0;
         return true;
     }

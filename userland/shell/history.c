@@ -88,7 +88,7 @@ void history_announce(const char *name, uint64_t generation, bool running)
     char age[FORMAT_SIZE];
 
     if (generation == ROLLBACK_NEWEST) {
-        screen_print("%s: goes back to its newest generation%s\n", name, lost);
+        screen_print("%s: goes back to its current generation%s\n", name, lost);
         return;
     }
     if (!current(name, &from) || !kept(name, generation, &to)) {
@@ -214,8 +214,9 @@ static bool target_of(int count, char **words, uint64_t *generation)
         return steps_back(words[1], words[3], generation);
     }
     if (count == 4 || words[2][0] == '-') {
-        screen_print("rollback: '%s' is not known; usage: rollback NAME [N | --back K]\n",
-                     words[2]);
+        screen_print("rollback: '%s' is %s; usage: rollback NAME [N | --back K]\n", words[2],
+                     count == 3 && strcmp(words[2], "--back") == 0 ? "without a number"
+                                                                   : "not known");
         return false;
     }
     return history_chosen("rollback", words[1], words[2], generation);
@@ -280,7 +281,7 @@ enum command_result history_drop(int count, char **words)
     } else if (result == BW_REFUSED) {
         screen_print("drop: two generations of %s are always kept\n", words[1]);
     } else {
-        screen_print("drop: %s: %s\n", words[1], admin_reason(result));
+        screen_print("drop: %s: %s\n", words[1], admin_store_reason(words[1], result));
     }
     return COMMAND_DONE;
 }
@@ -321,7 +322,7 @@ enum command_result history_retention(int count, char **words)
         screen_print("retention: at least 2 last ones are kept, and not more than %u in all\n",
                      RETENTION_MAX);
     } else {
-        screen_print("retention: %s: %s\n", words[1], admin_reason(result));
+        screen_print("retention: %s: %s\n", words[1], admin_store_reason(words[1], result));
     }
     return COMMAND_DONE;
 }

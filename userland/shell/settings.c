@@ -47,7 +47,7 @@ enum command_result settings_interval(int count, char **words)
     if (result == BW_OK) {
         print_interval(words[1], ns);
     } else {
-        screen_print("interval: %s: %s\n", words[1], admin_reason(result));
+        screen_print("interval: %s: %s\n", words[1], admin_store_reason(words[1], result));
     }
     return COMMAND_DONE;
 }
@@ -81,7 +81,7 @@ enum command_result settings_policy(int count, char **words)
     if (result == BW_OK) {
         screen_print("%s: %s: when it breaks it %s\n", words[1], names[chosen], effects[chosen]);
     } else {
-        screen_print("policy: %s: %s\n", words[1], admin_reason(result));
+        screen_print("policy: %s: %s\n", words[1], admin_store_reason(words[1], result));
     }
     return COMMAND_DONE;
 }
@@ -119,7 +119,7 @@ enum command_result settings_autostart(int count, char **words)
         screen_print("%s: %s when the machine does\n", words[1],
                      on ? "starts by itself" : "does not start by itself");
     } else {
-        screen_print("autostart: %s: %s\n", words[1], admin_reason(result));
+        screen_print("autostart: %s: %s\n", words[1], admin_store_reason(words[1], result));
     }
     return COMMAND_DONE;
 }
@@ -146,7 +146,7 @@ enum command_result settings_gated(int count, char **words)
         screen_print("%s: what it shows on its console %s\n", words[1],
                      on ? "is held until it is committed" : "is shown at once");
     } else {
-        screen_print("gated: %s: %s\n", words[1], admin_reason(result));
+        screen_print("gated: %s: %s\n", words[1], admin_store_reason(words[1], result));
     }
     return COMMAND_DONE;
 }
@@ -175,7 +175,7 @@ enum command_result settings_share(int count, char **words)
         screen_print("%s: has a share of %llu; %u is usual\n", words[1], (unsigned long long)share,
                      SHARE_USUAL);
     } else {
-        screen_print("share: %s: %s\n", words[1], admin_reason(result));
+        screen_print("share: %s: %s\n", words[1], admin_store_reason(words[1], result));
     }
     return COMMAND_DONE;
 }

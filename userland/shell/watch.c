@@ -155,7 +155,7 @@ static void watch(const char *name, uint64_t number)
         int64_t result = ask_scrub(name, SCRUB_LOOK, &s);
 
         if (result != BW_OK) {
-            screen_print("\rscrub: %s: %s\x1b[K\n", name, admin_reason(result));
+            screen_print("\rscrub: %s: %s\x1b[K\n", name, admin_store_reason(name, result));
             return;
         }
         print_findings(name, &number);
@@ -201,7 +201,7 @@ enum command_result watch_scrub(int count, char **words)
         result = BW_DAMAGED; /* its store is not open */
     }
     if (result != BW_OK) {
-        screen_print("scrub: %s: %s\n", words[1], admin_reason(result));
+        screen_print("scrub: %s: %s\n", words[1], admin_store_reason(words[1], result));
         return COMMAND_DONE;
     }
     watch(words[1], number);
