@@ -338,6 +338,7 @@ int district_kill(struct district *d)
     if (d->state != DISTRICT_ENDING) {
         d->state = DISTRICT_ENDING;
         d->snapshot = false; /* what is left of it must not be committed */
+        named_note_end(d);
     }
     bool told = link_sever_waiters(d);
     for (unsigned i = 0; i < 1024 && d->all != NULL; i++)

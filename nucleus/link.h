@@ -106,6 +106,9 @@ int link_next_version(struct district *d, uint32_t *version);
 
 /* named.c */
 
+/** `d` ends: what its links to others were is told by `links` for a while. */
+void named_note_end(const struct district *d);
+
 /** The pages of both tables are brought in. @return BW_OK, WAIT_OBJECT, BW_VOID */
 int named_load(struct district *d);
 /** The district runs: all its named links are severed, and wanted. */

@@ -11,6 +11,7 @@
 #include "string.h"
 
 #define PER_PAGE (BW_PAGE_SIZE / sizeof(struct named_link))
+#define ENDED    128u /* runs that are remembered */
 
 static struct object *page_of(struct district *d, oid_t first, uint64_t place)
 {
@@ -361,9 +362,35 @@ int named_drop(struct district *d, struct key link)
 
 /* --- reports --------------------------------------------------------------------------------- */
 
+/** The last runs that ended: links are cut by that itself, and nothing is written into them. */
+static struct ended {
+    uint16_t slot;
+    uint32_t instance;
+    bw_time_t at;
+    char name[DISTRICT_NAME_MAX];
+} ended[ENDED];
+static unsigned ended_next;
+
+void named_note_end(const struct district *d)
+{
+    struct ended *n = &ended[ended_next++ % ENDED];
+    *n = (struct ended){.slot = d->slot, .instance = d->instance, .at = clock_now()};
+    memcpy(n->name, d->name, sizeof n->name);
+}
+
+/** Of the run that a link leads to, or a note that says nothing: too many have ended since. */
+static struct ended end_of(const struct link_entry *e)
+{
+    for (unsigned i = 0; i < ENDED; i++)
+        if (ended[i].slot == e->district && ended[i].instance == e->instance)
+            return ended[i];
+    return (struct ended){0};
+}
+
 static void describe(struct district *d, uint64_t index, const struct link_entry *e,
                      struct link_line *line)
 {
+    struct ended end = end_of(e);
     *line = (struct link_line){.state = e->state,
                                .reason = e->reason,
                                .version = e->version,
@@ -374,11 +401,12 @@ static void describe(struct district *d, uint64_t index, const struct link_entry
     if (e->target.type != KEY_VOID && link_cut(e)) {
         line->state = LINK_SEVERED;
         line->reason = LINK_PEER_ENDED;
-        line->since = 0; /* nobody has looked since */
+        line->since = end.at;
     }
     if (index < LINKS) {
-        if (districts[e->district].instance == e->instance)
-            memcpy(line->district, districts[e->district].name, sizeof line->district);
+        bool same = districts[e->district].instance == e->instance;
+        memcpy(line->district, same ? districts[e->district].name : end.name,
+               sizeof line->district);
         return;
     }
     const struct named_link *n = named_at(d, index - LINKS);

@@ -208,9 +208,12 @@ START_TEST(lines)
     ck_assert_int_eq(named_line(&districts[1], &index, &line), BW_OK);
     ck_assert_str_eq(line.district, "d");
     ck_assert(!line.wanted && line.state == LINK_LIVE && line.connection == 1);
+    fake_now = 1000;
     end_district(3);
+    fake_now = 2000;
     ck_assert_int_eq(named_line(&districts[1], &index, &line), BW_OK);
     ck_assert(!line.wanted && line.state == LINK_SEVERED && line.reason == LINK_PEER_ENDED);
+    ck_assert(line.since >= 1000 && line.since < 2000);
     ck_assert_int_eq(named_reopen(&districts[1], b), BW_OK);
     ck_assert_int_eq(named_line(&districts[1], &index, &line), BW_OK);
     ck_assert(line.wanted);
@@ -221,6 +224,32 @@ START_TEST(lines)
     ck_assert_str_eq(line.district, "c");
     index++;
     ck_assert_int_eq(named_line(&districts[1], &index, &line), BW_ABSENT);
+}
+END_TEST
+
+/** An unnamed link that is severed says whom it led to, and since when it does not, also when another run has that
+ * one's place. */
+START_TEST(who_has_ended)
+{
+    struct link_line line;
+    uint64_t index = 0;
+    set_up();
+    (void)link_cross(&districts[2], &districts[1], start_key(2, 0, 0));
+    fake_now = 1000;
+    end_district(2);
+    fake_now = 2000;
+    start_district(2);
+    put(districts[2].name, "other");
+    ck_assert_int_eq(named_line(&districts[1], &index, &line), BW_OK);
+    ck_assert_str_eq(line.district, "c");
+    ck_assert(line.state == LINK_SEVERED && line.reason == LINK_PEER_ENDED);
+    ck_assert(line.since >= 1000 && line.since < 2000);
+    for (unsigned i = 0; i < 200; i++) { /* so many that the first one is forgotten */
+        end_district(2);
+        start_district(2);
+    }
+    ck_assert_int_eq(named_line(&districts[1], &index, &line), BW_OK);
+    ck_assert(line.district[0] == 0 && line.since == 0);
 }
 END_TEST
 
@@ -411,6 +440,7 @@ int main(void)
     tcase_add_loop_test(t, life, LINK_NOTIFY, LINK_MANUAL + 1);
     tcase_add_test(t, stranger);
     tcase_add_test(t, lines);
+    tcase_add_test(t, who_has_ended);
     tcase_add_test(t, publications);
     tcase_add_test(t, full_table);
     tcase_add_loop_test(t, history, 0, 10);
