@@ -331,6 +331,33 @@ static int parse(int argc, char **argv, struct options *o)
     return order;
 }
 
+static int run(int argc, char **argv)
+{
+    struct options o = {.exec = "/bin/busybox sh", .size = 256u << 20, .interval = 1000000000ull};
+    const struct command *command = argc > 1 ? command_find(argv[1]) : NULL;
+    int order;
+
+    if (command)
+        return command->run(argc - 1, argv + 1);
+    order = parse(argc, argv, &o);
+
+    if (optind + 1 != argc) {
+        fprintf(stderr, "mkdistrict: %s; --help explains\n",
+                optind == argc ? "which FILE?" : "one FILE at a time");
+        return 2;
+    }
+    o.file = argv[optind];
+    if (order == INFO)
+        return show_info(o.file);
+    if (order == VERIFY || order == REPAIR)
+        return verify_file(o.file, o.mirror, order == REPAIR);
+    other_copy.path = o.mirror;
+    if (order == GROW)
+        return grow_file(o.file, o.size);
+    check_options(&o);
+    return make(&o);
+}
+
 int main(int argc, char **argv)
 {
     int status;
