@@ -11,7 +11,7 @@ from machine import MKDISTRICT, PROMPT, SCRATCH, Machine, make_store
 
 check = harness.Checks
 folder = os.path.join(SCRATCH, 'generations')
-path = make_store(os.path.join(folder, 'a.district'), 'alpha', size='64M')
+path = make_store(os.path.join(folder, 'a.district'), 'alpha', size='64M', interval='never')
 machine = Machine([path], name='generations')
 steps = {}  # generation: the step that the workload was at
 
@@ -70,7 +70,6 @@ def test_generations_are_listed():
     check.contains(one_line(machine.command('retention alpha')), 'last 8')
     machine.restart('alpha')
     machine.detach()
-    machine.command('interval alpha off')
     made = [step(n) for n in range(1, 6)]
     listed = generations()
     check.equal(sorted(listed), [0] + made)
