@@ -52,13 +52,13 @@ class RecordedMachine(LayeredMachine):
             return struct.unpack('<Q', f.read(8))[0]
 
 
-def write_rules(f, kind, numbers):
+def write_rules(f, kind, numbers, errno=5):
     """For blkdebug. It has one state, so that one kind of request at a time can be counted."""
     for n in range(1, max(numbers) + 1):
         f.write('[set-state]\nevent = "%s"\nstate = "%d"\nnew_state = "%d"\n' % (EVENTS[kind], n, n + 1))
     for n in numbers:
-        f.write('[inject-error]\nevent = "%s"\nstate = "%d"\niotype = "%s"\nerrno = "5"\nonce = "on"\n' %
-                (EVENTS[kind], n, kind))
+        f.write('[inject-error]\nevent = "%s"\nstate = "%d"\niotype = "%s"\nerrno = "%d"\nonce = "on"\n' %
+                (EVENTS[kind], n, kind, errno))
 
 
 class FaultyMachine(RecordedMachine):

@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 import harness
-from disks import FaultyMachine
+from disks import FaultyMachine, write_rules
 from machine import BUILD, DETACH, PROMPT, SCRATCH, Machine, make_store, make_tree, verify_store
 from test_powercut import DISTRICT, HERE, Story
 
@@ -212,6 +212,29 @@ def test_flushes_fail_in_a_row():
 
 def test_reads_fail():
     sessions('read', 120, 60)
+
+
+def test_the_hosts_disk_is_full():
+    """QEMU does not stop the machine for that, as it would by itself: it is an error like others, and passes like them."""
+    store, rules = copy(prepared.store, at('full.district')), at('full.rules')
+    with open(rules, 'w') as f:
+        write_rules(f, 'write', list(range(8, 20)), errno=28)
+    m = Machine([store, neighbour()], name='full', disk=options.disk)
+    try:
+        m.arguments = [a.replace('file=' + store, 'file=blkdebug:%s:%s' % (rules, store)) for a in m.arguments]
+        m.start()
+        m.login()
+        m.restart(DISTRICT)
+        m.detach()
+        answers = ''
+        while not re.search(r'the disk failed(.|\n)*committed', answers):
+            check.true(len(answers) < 20000, answers)
+            answers += m.command('checkpoint ' + DISTRICT)
+        m.restart(NEIGHBOUR)
+        check.contains(m.sh('echo "alive $((6 * 7))"')[1], 'alive 42')
+    finally:
+        m.close()
+    verify_store(store)
 
 
 def used_blocks(path):
