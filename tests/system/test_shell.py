@@ -8,8 +8,9 @@ import harness
 from machine import DETACH, PROMPT, SCRATCH, Machine, make_store
 
 check = harness.Checks
-COMMANDS = ['districts', 'restart', 'attach', 'checkpoint', 'kill', 'generations', 'rollback', 'drop', 'retention',
-            'scrub', 'events', 'interval', 'policy', 'autostart', 'share', 'poweroff', 'reboot', 'help', 'exit', 'logout']
+COMMANDS = ['districts', 'restart', 'attach', 'checkpoint', 'kill', 'generations', 'rollback', 'drop',
+            'retention', 'scrub', 'events', 'bond', 'unbond', 'links', 'log', 'interval', 'policy', 'share',
+            'autostart', 'gated', 'disks', 'mkdistrict', 'poweroff', 'reboot', 'help', 'exit', 'logout']
 
 store = make_store(os.path.join(SCRATCH, 'shell', 'a.district'), 'alpha')
 other = make_store(os.path.join(SCRATCH, 'shell', 'b.district'), 'beta', size='64M')
@@ -43,6 +44,7 @@ def test_help_names_every_command():
     text = machine.command('help')
     for command in COMMANDS:
         check.contains(text, command)
+        check.contains(text, machine.command(command + ' --help').splitlines()[0].removeprefix('usage: '))
 
 
 def test_each_command_has_help():

@@ -1,5 +1,5 @@
 /*
- * The commands about generations: listing them, going back, dropping one, how many are kept.
+ * The commands about generations: listing them, going back, dropping one.
  */
 #include "history.h"
 #include <stdio.h>
@@ -255,7 +255,7 @@ enum command_result history_rollback(int count, char **words)
     return COMMAND_DONE;
 }
 
-/* --- drop, retention -------------------------------------------------------------------------- */
+/* --- drop ------------------------------------------------------------------------------------- */
 
 enum command_result history_drop(int count, char **words)
 {
@@ -282,47 +282,6 @@ enum command_result history_drop(int count, char **words)
         screen_print("drop: two generations of %s are always kept\n", words[1]);
     } else {
         screen_print("drop: %s: %s\n", words[1], admin_store_reason(words[1], result));
-    }
-    return COMMAND_DONE;
-}
-
-static void print_retention(const char *name, const uint64_t *keep)
-{
-    screen_print("%s: keeps the last %llu generations, then one a minute for %llu, one an hour for "
-                 "%llu, one a day for %llu\n",
-                 name, (unsigned long long)keep[0], (unsigned long long)keep[1],
-                 (unsigned long long)keep[2], (unsigned long long)keep[3]);
-}
-
-enum command_result history_retention(int count, char **words)
-{
-    struct district_line line;
-    struct message m = {0};
-    uint64_t keep[4];
-    int64_t result = BW_OK;
-
-    if (!command_district("retention", words[1], &line)) {
-        return COMMAND_DONE;
-    }
-    for (unsigned i = 0; i < 4; i++) {
-        keep[i] = line.keep[i];
-    }
-    if (count == 3) {
-        if (!parse_numbers(words[2], keep, 4)) {
-            screen_print("retention: '%s' is not LAST,MINUTES,HOURS,DAYS; for example 8,60,24,30\n",
-                         words[2]);
-            return COMMAND_DONE;
-        }
-        memcpy(m.word, keep, sizeof(keep));
-        result = admin_store(words[1], STORE_RETENTION, &m);
-    }
-    if (result == BW_OK) {
-        print_retention(words[1], keep);
-    } else if (result == BW_ARGUMENT) {
-        screen_print("retention: at least 2 last ones are kept, and not more than %u in all\n",
-                     RETENTION_MAX);
-    } else {
-        screen_print("retention: %s: %s\n", words[1], admin_store_reason(words[1], result));
     }
     return COMMAND_DONE;
 }

@@ -11,7 +11,6 @@
 enum command_result history_generations(int count, char **words);
 enum command_result history_rollback(int count, char **words);
 enum command_result history_drop(int count, char **words);
-enum command_result history_retention(int count, char **words);
 /** Reads a number that names a kept generation, or says that it does not, and which ones do.
  * @param text what was typed for `command` */
 bool history_chosen(const char *command, const char *name, const char *text, uint64_t *generation);

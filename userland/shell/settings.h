@@ -6,10 +6,7 @@
 
 #include "commands.h"
 
-enum command_result settings_interval(int count, char **words);
-enum command_result settings_policy(int count, char **words);
-enum command_result settings_autostart(int count, char **words);
-enum command_result settings_share(int count, char **words);
-enum command_result settings_gated(int count, char **words);
+/** `interval`, `retention`, `policy`, `autostart`, `gated`, `share`. */
+enum command_result settings_command(int count, char **words);
 
 #endif
