@@ -342,6 +342,9 @@ CALL(getsockopt)
     case SO_DOMAIN:
         value = AF_UNIX;
         break;
+    case SO_PROTOCOL:
+        value = 0;
+        break;
     case SO_ERROR:
         value = s->pipe.error;
         s->pipe.error = 0;

@@ -61,6 +61,7 @@ const struct call calls[CALLS] = {
     [52] = {sys_getpeername, RESTART_NO},
     [53] = {sys_socketpair, RESTART_NO},
     [54] = {sys_setsockopt, RESTART_NO},
+    [55] = {sys_getsockopt, RESTART_NO},
     [56] = {sys_clone, RESTART_NO},
     [57] = {sys_fork, RESTART_NO},
     [58] = {sys_vfork, RESTART_NO},

@@ -220,6 +220,29 @@ static int close_after_a_moment(void *s)
     return 0;
 }
 
+static int option(int s, int name)
+{
+    int value = -1;
+    socklen_t length = sizeof(value);
+
+    return getsockopt(s, SOL_SOCKET, name, &value, &length) == 0 && length == sizeof(value)
+               ? value
+               : -errno;
+}
+
+static void check_options(void)
+{
+    int listener = server("options", 1), s = unnamed();
+
+    YES(option(s, SO_TYPE) == SOCK_STREAM && option(s, SO_DOMAIN) == AF_UNIX);
+    YES(option(s, SO_PROTOCOL) == 0 && option(s, SO_ERROR) == 0);
+    YES(option(s, SO_ACCEPTCONN) == 0 && option(listener, SO_ACCEPTCONN) == 1);
+    YES(option(0, SO_TYPE) == -ENOTSOCK && option(s, 12345) == -ENOPROTOOPT);
+    close(s);
+    close(listener);
+    YES(unlink("options") == 0);
+}
+
 /** Either direction ends by itself; who waits to write is not left waiting. */
 static void check_half_closed(void)
 {
@@ -270,4 +293,5 @@ void check_sockets(void)
     check_waiting();
     check_no_descriptor();
     check_half_closed();
+    check_options();
 }
