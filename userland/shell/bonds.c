@@ -92,7 +92,7 @@ enum command_result bonds_bond(int count, char **words)
 
 enum command_result bonds_unbond(int count, char **words)
 {
-    char text[DISTRICT_MESSAGE_MAX];
+    char text[DISTRICT_MESSAGE_MAX], names[DISTRICT_MESSAGE_MAX];
     struct district_line line;
 
     for (int i = 1; i < count; i++) {
@@ -100,10 +100,14 @@ enum command_result bonds_unbond(int count, char **words)
             return COMMAND_DONE;
         }
     }
-    if (ask(DISTRICTS_UNBOND, count, words, text, sizeof(text)) == BW_OK) {
-        screen_print("%s: in no bond any more\n", words[count - 1]);
-    } else {
+    bonds_others(&line, ", ", names, sizeof(names));
+    if (ask(DISTRICTS_UNBOND, count, words, text, sizeof(text)) != BW_OK) {
         screen_print("unbond: %s\n", text);
+        return COMMAND_DONE;
     }
+    if (count > 2 && admin_find(words[1], &line) && line.bond.members) { /* only one has left */
+        names[0] = 0;
+    }
+    screen_print("%s%s: in no bond any more\n", words[count - 1], names);
     return COMMAND_DONE;
 }
