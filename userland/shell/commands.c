@@ -112,14 +112,16 @@ static const struct command commands[] = {
      "Starts, rollbacks and why, damage, checkpoints that failed. Important ones\n"
      "are also shown before the next prompt.",
      watch_events},
-    {"bond", "NAME NAME [NAME [NAME]]", 1, 4, "bonds running districts: what happens to one happens to all",
+    {"bond", "NAME NAME [NAME [NAME]]", 1, 4,
+     "bonds running districts: what happens to one happens to all",
      "They are checkpointed at the same instant, and restarted, killed and rolled\n"
      "back together; links between them stay. It is kept in their stores. With one\n"
      "NAME it shows the bond.",
      bonds_bond},
     {"unbond", "NAME [NAME]", 1, 2, "ends the bond of a district; or the second one leaves it",
      "They run on, each by itself. If the one that leaves was named first when they were\n"
-     "bonded, the bond ends for all.", bonds_unbond},
+     "bonded, the bond ends for all.",
+     bonds_unbond},
     {"links", "NAME", 1, 1, "lists the links of a district to others",
      "For each: what it leads to, since when it is live or severed and why, how\n"
      "often it was established, and the messages sent through it since. A link\n"
