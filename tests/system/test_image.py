@@ -7,10 +7,11 @@ import re
 import shutil
 import struct
 import subprocess
+import time
 import zlib
 
 import harness
-from machine import MKDISTRICT, SCRATCH, TOP, Machine, make_store, verify_store
+from machine import MKDISTRICT, SCRATCH, SLOW, TOP, Machine, make_store, verify_store
 
 check = harness.Checks
 MIB = 1 << 20
@@ -115,6 +116,13 @@ def test_what_cannot_be_made_is_refused():
         check.contains(said, why)
     check.true(not os.path.exists(other), 'nothing is left')
     check.equal([name for name in os.listdir(folder) if name.startswith('.')], [])
+
+
+def test_what_is_no_disk_to_boot_from_is_refused():
+    for machine_ in 'qemu', 'bochs':
+        code, said = bw('run', '--print', '--machine', machine_, '--image', stores[0])
+        check.true(code > 0, 'a store was booted')
+        check.contains(said, 'is no disk to boot from')
 
 
 # ---- booting it ----------------------------------------------------------------------------------
@@ -274,12 +282,19 @@ def too_long(table):
     struct.pack_into('<Q', table, 5 * 128 + 40, 1 << 40)
 
 
+def wait_for_event(words):
+    """A disk may turn up after the login."""
+    end = time.monotonic() + 30 * SLOW
+    while words not in machine.command('events'):
+        check.true(time.monotonic() < end, '%r in %r' % (words, machine.command('events')))
+
+
 def test_tables_that_cannot_be():
     """The disk is not used, the user is told, and the machine goes on."""
     for n, (change, why) in enumerate(((overlapping, 'partitions 3 and 4 overlap'),
                                        (too_long, 'partition 6 is not within the disk'))):
         use(forged('forged%d' % n, change), disk=('virtio', 'ide')[n])
-        check.contains(machine.command('events'), 'its partition table is refused: ' + why)
+        wait_for_event('its partition table is refused: ' + why)
         listed = machine.command('districts')
         check.contains(listed, 'disk0')
         check.true('alpha' not in listed, listed)
