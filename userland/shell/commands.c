@@ -119,8 +119,8 @@ static const struct command commands[] = {
      "NAME it shows the bond.",
      bonds_bond},
     {"unbond", "NAME [NAME]", 1, 2, "ends the bond of a district; or the second one leaves it",
-     "They run on, each by itself. If the one that leaves was named first when they were\n"
-     "bonded, the bond ends for all.",
+     "They run on, each by itself. If the one that leaves was named first when\n"
+     "they were bonded, the bond ends for all.",
      bonds_unbond},
     {"links", "NAME", 1, 1, "lists the links of a district to others",
      "For each: what it leads to, since when it is live or severed and why, how\n"
