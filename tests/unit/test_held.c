@@ -179,6 +179,29 @@ START_TEST(counts_wrap)
 }
 END_TEST
 
+START_TEST(each_commit_is_looked_for_soon)
+{
+    struct held h = {0};
+    uint64_t time = 5, last;
+
+    ck_assert_uint_eq(held_look(&h, time), UINT64_MAX);
+    for (unsigned e = 1; e < 100; e++) { /* there is always more that waits */
+        held_limit(&h, e, e, e - 1);
+        last = time;
+        time = held_look(&h, time);
+        ck_assert_uint_eq(time - last, HELD_LOOK_NS);
+        time += HELD_LOOK_MAX_NS;
+    }
+    for (unsigned i = 0; i < 200; i++) { /* it does not come */
+        last = time;
+        time = held_look(&h, time);
+        ck_assert_uint_ge(time - last, HELD_LOOK_NS);
+        ck_assert_uint_le(time - last, HELD_LOOK_MAX_NS);
+    }
+    ck_assert_uint_eq(time - last, HELD_LOOK_MAX_NS);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("held");
@@ -188,6 +211,7 @@ int main(void)
     tcase_add_loop_test(t, going_back_is_another_story, 0, 600);
     tcase_add_test(t, what_is_not_held_is_noticed);
     tcase_add_test(t, counts_wrap);
+    tcase_add_test(t, each_commit_is_looked_for_soon);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -16,11 +16,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define HELD_LOOK_NS     1000000ull /* for a commit, at first; then after 1/8 of the time waited */
+#define HELD_LOOK_MAX_NS 1000000000ull
+
 struct held {
     uint32_t free; /* what is before may be shown */
     uint32_t upto;
     uint64_t epoch, since;
-    bool waits; /* for `epoch` to be committed */
+    bool waits;         /* for `epoch` to be committed */
+    uint64_t looked_at; /* first, whether it is; 0: not yet */
 };
 
 /** Nothing before `shown` is held. */
@@ -44,8 +48,25 @@ static inline uint32_t held_limit(struct held *h, uint32_t head, uint64_t epoch,
         h->upto = head;
         h->epoch = epoch;
         h->waits = true;
+        h->looked_at = 0;
     }
     return h->free;
+}
+
+/** @return when to look again whether what is waited for is committed; UINT64_MAX: nothing is */
+static inline uint64_t held_look(struct held *h, uint64_t now)
+{
+    uint64_t after;
+
+    if (!h->waits) {
+        return UINT64_MAX;
+    }
+    if (h->looked_at == 0 || h->looked_at > now) {
+        h->looked_at = now;
+    }
+    after = (now - h->looked_at) / 8;
+    after = after < HELD_LOOK_NS ? HELD_LOOK_NS : after;
+    return now + (after > HELD_LOOK_MAX_NS ? HELD_LOOK_MAX_NS : after);
 }
 
 /** What the console is told with what it shows. Never 0. */

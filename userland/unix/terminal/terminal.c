@@ -33,8 +33,6 @@
 #define DEFAULT_ROWS    24u
 #define DEFAULT_COLUMNS 80u
 #define CONNECT_TRIES   3
-#define LOOK_NS         1000000ull /* for a commit, at first; then after 1/8 of the time waited */
-#define LOOK_MAX_NS     1000000000ull
 
 static struct terminal_rings *const rings = (struct terminal_rings *)IMAGE_WINDOW(2);
 
@@ -46,7 +44,6 @@ static size_t replay_at, replay_end;
 static int connected; /* KR_CONSOLE is believed to be live */
 static int gated;     /* as the console says */
 static struct held held;
-static bw_time_t waiting_since; /* for a commit; 0: not */
 
 /** True once in each incarnation of the district but the first. */
 static int restarted(void)
@@ -205,22 +202,6 @@ static uint32_t limit(void)
     return head;
 }
 
-/** When to look again for the commit that output waits for. */
-static bw_time_t look_again(void)
-{
-    bw_time_t now = bw_monotonic(), after;
-
-    if (!gated || !held.waits) {
-        waiting_since = 0;
-        return BW_NO_DEADLINE;
-    }
-    if (waiting_since == 0 || waiting_since > now) {
-        waiting_since = now;
-    }
-    after = (now - waiting_since) / 8;
-    return now + (after < LOOK_NS ? LOOK_NS : after > LOOK_MAX_NS ? LOOK_MAX_NS : after);
-}
-
 /** Hands output to the console. @return 1 if the personality has more room than before */
 static int drain_output(void)
 {
@@ -299,7 +280,9 @@ int main_native(uint64_t word)
         if (moved) {
             bw_post(KEY_AT(KR_IMAGE_PEER));
         }
-        posted = bw_wait(connected ? look_again() : bw_monotonic() + RETRY_NS);
+        posted = bw_wait(!connected ? bw_monotonic() + RETRY_NS
+                         : gated    ? held_look(&held, bw_monotonic())
+                                    : BW_NO_DEADLINE);
         if (posted >> BADGE_NOTICE & 1) {
             connected = 0;
         } else if (posted >> BADGE_CONSOLE & 1) {
