@@ -114,7 +114,8 @@ static int64_t plan_members(unsigned slot, const uint64_t *generation, uint64_t 
         }
         if (asked) {
             p->generation[i] = *generation;
-        } else if (!find_instant(p->slot[i], instant, &p->generation[i])) {
+        } else if (!find_instant(p->slot[i], instant, &p->generation[i]) ||
+                   !lifecycle_pin(p->slot[i], p->generation[i])) {
             registry_say(e, "%s, which is bonded with it, does not keep the generation that %s",
                          registry_entry(p->slot[i])->name,
                          generation ? "belongs to that one" : "the bond is at");

@@ -102,7 +102,7 @@ static void serve_rollback(unsigned slot, uint64_t generation, struct message *r
 
     if (!e->running) {
         reply->code = BW_REFUSED;
-    } else if (chosen && !lifecycle_keeps(slot, generation)) {
+    } else if (chosen && !lifecycle_pin(slot, generation)) {
         reply->code = BW_ABSENT;
         registry_say(e, "generation %llu is not kept any more; see 'generations %s'",
                      (unsigned long long)generation, e->name);

@@ -256,11 +256,11 @@ bool lifecycle_generation(unsigned slot, uint64_t number, struct generation_line
     return bw_call(KEY_STORE(slot), &m) == BW_OK && m.length == sizeof(*g);
 }
 
-bool lifecycle_keeps(unsigned slot, uint64_t generation)
+bool lifecycle_pin(unsigned slot, uint64_t generation)
 {
-    struct generation_line g;
+    struct message m = {.code = STORE_PIN, .word = {generation}};
 
-    return lifecycle_generation(slot, generation, &g) && g.number == generation;
+    return bw_call(KEY_STORE(slot), &m) == BW_OK;
 }
 
 int64_t lifecycle_status(unsigned slot, struct district_status *status)

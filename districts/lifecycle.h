@@ -41,8 +41,9 @@ bool lifecycle_whole(unsigned slot, uint64_t bound, uint64_t *generation, char *
 /** The first generation that its store keeps with that number or a higher one. @return false: none
  */
 bool lifecycle_generation(unsigned slot, uint64_t number, struct generation_line *g);
-/** Whether its store keeps the generation. */
-bool lifecycle_keeps(unsigned slot, uint64_t generation);
+/** Has its store keep the generation until the district has gone back to it. @return false: it is
+ * not kept (any more) */
+bool lifecycle_pin(unsigned slot, uint64_t generation);
 /** What DISTRICT_STATUS says. @return its result */
 int64_t lifecycle_status(unsigned slot, struct district_status *status);
 

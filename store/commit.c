@@ -73,6 +73,7 @@ int store_claim(struct store *st, uint64_t generation, uint64_t random, const ch
         return STORE_STATE;
     if (!g)
         return STORE_ABSENT;
+    st->pinned = NONE;
     h->current = g->number;
     if (MUTATED(MUTATION_NUMBER_REUSED))
         h->next_generation = g->number + 1;

@@ -114,6 +114,7 @@ struct store {
     bool map_damaged; /* a block of the map cannot be read: a new one is made before the next begin
                        */
     bool pressed;     /* a commit ran out of space: drop generations first */
+    uint64_t pinned;  /* retention passes it over, until it is claimed; NONE */
 
     /* caches */
     struct node *hash[HASH_SIZE];

@@ -245,6 +245,16 @@ int store_held(struct store *st, uint64_t generation, uint64_t *blocks)
     return g ? generation_held(st, g->number, blocks) : STORE_ABSENT;
 }
 
+int store_pin(struct store *st, uint64_t generation)
+{
+    const struct disk_generation *g = generation_kept(&st->now, generation);
+
+    if (!g)
+        return STORE_ABSENT;
+    st->pinned = g->number;
+    return STORE_OK;
+}
+
 int store_drop(struct store *st, uint64_t generation)
 {
     int r;

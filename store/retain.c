@@ -7,7 +7,8 @@
  *   2. of the older ones, the first of each minute, hour and day, as long as that began less than
  *      `minutes` minutes (..) before that in which the newest was made;
  *   3. for as long as the longest of these, the newest one that the current one does not descend
- *      from: what the last rollback has abandoned, so that it can be undone.
+ *      from: what the last rollback has abandoned, so that it can be undone;
+ *   4. what is pinned: the district is about to go back to it.
  * An older one is the first of its minute if the kept one before it is of another. So what is
  * kept at a moment does not depend on how often it was asked before.
  *
@@ -102,7 +103,8 @@ static int drop_older(struct store *st, uint32_t last, bool only_last)
         bool dropped = false;
 
         from = g->number + 1;
-        if (!needed && !(g->flags & GENERATION_DAMAGED) && (only_last || !sparse(&rule, g, &m))) {
+        if (!needed && !(g->flags & GENERATION_DAMAGED) &&
+            (only_last || (g->number != st->pinned && !sparse(&rule, g, &m)))) {
             uint64_t number = g->number;
             int r = generation_drop(st, number);
 

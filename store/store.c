@@ -32,6 +32,7 @@ static struct store *store_new(const struct store_io *io)
     if (st->io.fold_limit == 0)
         st->io.fold_limit = 300;
     st->io_epoch = 1;
+    st->pinned = NONE;
     st->root_buffer = malloc((size_t)ROOT_BLOCKS * STORE_BLOCK);
     if (!st->root_buffer) {
         free(st);

@@ -257,6 +257,10 @@ static bool serve(const struct message *m, const void *string, struct message *r
         break;
     case STORE_BOND:
         return bond_serve(m, string, reply);
+    case STORE_PIN:
+        reply->code =
+            server.store ? server_result(store_pin(server.store, m->word[0])) : server.line.error;
+        break;
     case STORE_WHOLE:
         reply_whole(m->word[0], reply);
         break;

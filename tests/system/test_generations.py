@@ -175,6 +175,25 @@ def test_retention():
     check.contains(one_line(machine.command('drop alpha %d' % made[-2])), 'two generations')
 
 
+def test_a_rollback_while_generations_come_and_go():
+    """At 10 ms, with two kept, the one that is meant may be gone any moment: it is gone back to, or the district runs on."""
+    machine.command('retention alpha 2,0,0,0')
+    machine.attach('alpha')
+    machine.sh('(while :; do echo $((i+=1)) > /busy; done) & busy=$!')
+    machine.detach()
+    machine.command('interval alpha 10ms')
+    for _ in range(25):
+        text = machine.command('rollback alpha --back 1')
+        check.true('runs from generation' in text or 'kept' in text or 'can go back' in text, text)
+        check.contains(machine.command('districts'), 'running', text)
+    machine.command('interval alpha off')
+    machine.command('retention alpha 8,60,24,30')
+    machine.attach('alpha')
+    machine.sh('kill $busy')
+    machine.detach()
+    machine.checkpoint('alpha')
+
+
 def test_restart_from_a_generation():
     made = [step(n) for n in (70, 71, 72)]
     machine.command('kill alpha')

@@ -231,6 +231,36 @@ START_TEST(what_was_abandoned_can_be_taken_up_for_a_while)
 }
 END_TEST
 
+/** What the district is about to go back to stays until it has. */
+START_TEST(what_is_pinned_waits_to_be_claimed)
+{
+    struct memory_disk *d = memory_disk_new(8192);
+    struct store_io io = memory_disk_io(d);
+    struct store_format_params p = {.name = "kept", .blocks = 8192, .keep_last = 2};
+    struct store_info i;
+    struct store *st;
+    uint64_t incarnation;
+
+    history = (struct history){0};
+    ck_assert_int_eq(store_format(&io, &p, &st), STORE_OK);
+    for (unsigned n = 0; n < 10; n++)
+        commit_at(st, &history, 6000 + n);
+    ck_assert_int_eq(store_pin(st, 3), STORE_ABSENT);
+    ck_assert_int_eq(store_pin(st, 8), STORE_OK);
+    for (unsigned n = 0; n < 10; n++)
+        commit_at(st, &history, 6010 + n);
+    store_info(st, &i);
+    ck_assert_uint_eq(i.generations, 3);
+    ck_assert_int_eq(store_claim(st, 8, 1, "test", 1, &incarnation), STORE_OK);
+    for (unsigned n = 0; n < 3; n++)
+        commit_at(st, &history, 6020 + n);
+    store_info(st, &i);
+    ck_assert_uint_eq(i.generations, 2);
+    store_close(st);
+    memory_disk_free(d);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("store retention");
@@ -243,6 +273,7 @@ int main(void)
     tcase_add_test(t, by_default_so_many_are_kept);
     tcase_add_test(t, a_wrong_clock_fills_no_table);
     tcase_add_test(t, what_was_abandoned_can_be_taken_up_for_a_while);
+    tcase_add_test(t, what_is_pinned_waits_to_be_claimed);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -303,6 +303,9 @@ int store_set_retention(struct store *st, uint32_t last, uint32_t minutes, uint3
 int store_set_next(struct store *st, uint64_t number);
 /** Makes the capacity larger: at most what the device has. Durable when it returns. */
 int store_grow(struct store *st, uint64_t blocks);
+/** Retention passes a kept generation over until the next claim (or the next one that is pinned):
+ * the district is about to go back to it. Nothing is written. */
+int store_pin(struct store *st, uint64_t generation);
 /** Drops one kept generation, not the current one, never below two. Durable when it returns. One
  * whose index is damaged goes too: then all others are read to find out what only it held, and if
  * they cannot be read either, what is not known to be free stays used (store_info.leaks) until a

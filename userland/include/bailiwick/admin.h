@@ -173,6 +173,8 @@ enum store_order {
     STORE_BOND = 15,      /* districtd: w0 enum store_bond_order */
     STORE_SHARE = 17,     /* w0 1..SHARE_MAX, as DISTRICT_SHARE: kept in the store */
     STORE_GATED = 16,     /* districtd: w0 as DISTRICTS_GATED; kept in the store */
+    STORE_PIN = 24, /* districtd: w0 generation, to which the district is about to go back: it stays
+                       until then. BW_ABSENT: it is not kept */
     STORE_DISK = 18,      /* -> string: struct disk_line */
     /* A free partition becomes a store; store/server/maker.c */
     STORE_LIKE = 19, /* -> string: struct store_like. BW_AGAIN: its bond is to be settled first */
