@@ -23,6 +23,10 @@
 #include "events.h"
 #include "lifecycle.h"
 
+#ifndef BW_MUTATION
+#define BW_MUTATION 0 /* tests: dissolve() */
+#endif
+
 #define GROUPS   (REGISTRY_MAX / 2)
 #define RETRY_NS 10000000ull
 #define TELL_NS  3000000000ull
@@ -117,6 +121,7 @@ static int64_t dissolve(struct group *g)
         }
     }
     g->used = false;
+    bw_assert(BW_MUTATION != 1 || result == BW_OK); /* the mutation that ends it then */
     return result;
 }
 
@@ -301,6 +306,33 @@ static int64_t part_if_wanted(struct group *g)
     return dissolve(g);
 }
 
+/** Not all are heard of: those whose stores say that they have left, in an end of the bond that was
+ * not finished, have. Else the others would wait for them. */
+static void take_out_left(struct group *g)
+{
+    static struct district_line line[BOND_MAX];
+    struct bond_seen seen[BOND_MAX] = {0};
+    unsigned missing = 0;
+    uint64_t instant = 0;
+
+    if (g->joined || g->round.phase != BOND_IDLE || complete(g)) {
+        return;
+    }
+    switch (bond_look(&g->bond, line, seen, &instant, &missing)) {
+    case BOND_MISSING:
+        break; /* it will be heard of */
+    case BOND_OVER:
+        dissolve(g);
+        break;
+    case BOND_TOGETHER:
+        for (unsigned i = g->bond.members; i-- > 0;) {
+            if (!seen[i].bonded) {
+                leave(g, i);
+            }
+        }
+    }
+}
+
 static void act(struct group *g, unsigned member, enum bond_action action, int64_t result)
 {
     switch (action) {
@@ -336,6 +368,9 @@ void bond_heard(unsigned slot, const uint64_t *word)
         }
         return;
     }
+    if (word[0] != BONDED_AT) { /* it is in a bond, as far as it knows */
+        g->slot[member] = slot;
+    }
     if (word[0] == BONDED_ASK) {
         g->again = true;
     } else {
@@ -345,6 +380,9 @@ void bond_heard(unsigned slot, const uint64_t *word)
     }
     if (g->used) {
         answer_asked(g);
+    }
+    if (g->used) {
+        take_out_left(g);
     }
     if (g->used) {
         part_if_wanted(g);

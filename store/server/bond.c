@@ -140,6 +140,8 @@ static int64_t set(const void *string, size_t length)
     if (checkpoint_instant()) {
         return BW_BUSY;
     }
+    /* The mutation that ends it when it is to leave; but not its successor. */
+    bw_assert(BW_MUTATION != 1 || b.members || server.disk == 0 || kept == 0);
     error = store_set_bond(server.store, b.members ? &b : NULL);
     if (error == STORE_OK) {
         bond_open();

@@ -29,7 +29,7 @@
 #define POLICY_CONTINUES 2u
 
 #ifndef BW_MUTATION
-#define BW_MUTATION 0 /* tests: adopt.c */
+#define BW_MUTATION 0 /* tests: registration.c, bond.c, checkpoint.c */
 #endif
 
 struct server {
