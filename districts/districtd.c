@@ -15,11 +15,12 @@
 #include "broken.h"
 #include "broker.h"
 #include "events.h"
+#include "given_up.h"
 #include "lifecycle.h"
 #include "registration.h"
 
 #ifndef BW_MUTATION
-#define BW_MUTATION 0 /* tests: registration.c */
+#define BW_MUTATION 0 /* tests: serve_event() */
 #endif
 
 #define BADGE_DISTRICTS 0u /* of the published key */
@@ -306,7 +307,9 @@ static void posted(uint64_t badges)
     if (badges >> BADGE_BROKER & 1) {
         broker_post();
     }
-    if (badges >> BADGE_DISTRICTS & 1) { /* a console that was restarted */
+    if (badges >> BADGE_DISTRICTS & 1) { /* a console or service that was restarted or given up */
+        given_up_look();
+        lifecycle_services();
         for (unsigned slot = 1; slot < REGISTRY_MAX; slot++) {
             lifecycle_console(slot);
         }
@@ -322,9 +325,11 @@ int main_native(uint64_t word)
     uint16_t reply_to = 0;
 
     (void)word;
+    events_open(bw_monotonic());
     lifecycle_open();
     bw_assert(bw_publish("districts", BADGE_DISTRICTS) == BW_OK);
     bw_call(KEY_AT(KR_NAMES), &m);
+    given_up_look();
     registration_call();
     m = (struct message){0};
     for (;;) {

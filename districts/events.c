@@ -1,6 +1,7 @@
 /*
- * Events: a ring of the last EVENTS_KEPT. Numbers go up by one each, from 1 on, so that a reader
- * who remembers the last number sees each event once and notices when some are gone.
+ * Events: a ring of the last EVENTS_KEPT. Numbers go up by one each, so that a reader who remembers
+ * the last number sees each event once. They begin with the time, so that those of a districtd that
+ * was started again, which has lost what was before, are news to him, too.
  */
 #include "events.h"
 #include <stdarg.h>
@@ -8,7 +9,12 @@
 #include <bailiwick/runtime.h>
 
 static struct event ring[EVENTS_KEPT];
-static uint64_t next = 1;
+static uint64_t first = 1, next = 1;
+
+void events_open(uint64_t number)
+{
+    first = next = number;
+}
 
 void events_add(enum event_kind kind, bool important, const char *name, bw_time_t time,
                 const char *text)
@@ -33,7 +39,7 @@ void events_say(enum event_kind kind, bool important, const char *name, const ch
 
 const struct event *events_from(uint64_t number)
 {
-    uint64_t oldest = next > EVENTS_KEPT ? next - EVENTS_KEPT : 1;
+    uint64_t oldest = next - first > EVENTS_KEPT ? next - EVENTS_KEPT : first;
 
     if (number < oldest) {
         number = oldest;

@@ -10,6 +10,8 @@
 
 #define EVENTS_KEPT 256u
 
+/** What number the first event has. */
+void events_open(uint64_t number);
 /** Enters an event; the oldest may go. @param time REALTIME */
 void events_add(enum event_kind kind, bool important, const char *name, bw_time_t time,
                 const char *text);

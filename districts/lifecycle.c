@@ -36,7 +36,7 @@ void lifecycle_open(void)
     m.word[0] = bw_next_id(1);
     m.word[1] = OBJECT_NODE;
     bw_assert(bw_call(KEY_AT(KR_RANGE), &m) == BW_OK);
-    bw_assert(bw_find("consoles", KR_CONSOLES) == BW_OK);
+    bw_find("consoles", KR_CONSOLES); /* without it nothing can be started; what runs goes on */
 }
 
 /** Finds what is granted to districts; each is there soon after the machine has started. */
@@ -138,6 +138,18 @@ void lifecycle_console(unsigned slot)
     if (registry_entry(slot)->running && grant_console(slot, true) == BW_OK &&
         bw_call(KEY_DISTRICT_OF(slot), &m) == BW_OK) {
         bw_post(KR_SESSION);
+    }
+}
+
+void lifecycle_services(void)
+{
+    for (unsigned i = 0; i < found; i++) {
+        bw_find_now(services[i].name, services[i].key);
+        for (unsigned slot = 1; slot < REGISTRY_MAX; slot++) {
+            if (registry_entry(slot)->running) {
+                grant(slot, services[i].name, services[i].key);
+            }
+        }
     }
 }
 

@@ -25,6 +25,8 @@ int64_t lifecycle_create(unsigned slot, const uint64_t *generation, enum start_r
 int64_t lifecycle_begin(unsigned slot);
 /** Gives it a session of the console, if it runs and has none because that was restarted. */
 void lifecycle_console(unsigned slot);
+/** Grants what serves all districts again to those that run: some of it may be another one. */
+void lifecycle_services(void);
 /** Has its output to the console held until it is committed, or not. */
 int64_t lifecycle_gated(unsigned slot, bool on);
 /** Drops the district from memory and tells its store server. */

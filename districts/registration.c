@@ -6,9 +6,11 @@
  *   another one has that name            an entry that says so; it stays closed
  *   the entry's server has ended         takes its place; if its district runs, the new one is
  *                                        given the district and goes on serving it
- *   it was registered with a districtd   an entry in the slot that it had, because its console
- *   that has ended                       session has that number; if its district runs, we are
- *                                        given the district
+ *   it was registered with a districtd   an entry in the slot that it had; if its district runs, we
+ *   that has ended, or that one's server are given the district
+ *
+ * A disk's server always asks for the same slot, because that is the number of the district's
+ * console session, also when neither districtd nor the server remembers it.
  *
  * Who starts or ends a district may himself end in the middle: then it is in the nucleus, but not
  * running. Such a one is ended, and its server is told in the answer: it must not be called before.
@@ -152,7 +154,7 @@ static void enter(const uint64_t *word, unsigned other, struct message *reply)
         bw_log("districtd: two stores have the district name %s; the second stays closed",
                line.name);
     }
-    e->fresh = line.state == DISTRICT_EMPTY && !other && word[3] == 0;
+    e->fresh = line.state == DISTRICT_EMPTY && !other && !(word[2] & REGISTER_AGAIN);
     autostart_note(e);
     reply->code = other ? BW_EXISTS : BW_OK;
     reply->word[0] = slot;

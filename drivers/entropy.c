@@ -8,6 +8,10 @@
 #include <bailiwick/names.h>
 #include <string.h>
 
+#ifndef BW_MUTATION
+#define BW_MUTATION 0 /* tests: get() */
+#endif
+
 #define KR_NUCLEUS (KR_PROGRAM + 4)
 
 #define AREA_OFFSET  (VIRTIO_QUEUE_PAGES * BW_PAGE_SIZE)
@@ -80,8 +84,11 @@ static bool device_bytes(uint8_t bytes[BYTES])
 
 static int64_t get(uint64_t word[4])
 {
+    static unsigned asked;
     bool any = has_device && device_bytes((uint8_t *)word);
     uint64_t value;
+
+    bw_assert(BW_MUTATION != 1 || ++asked != 10); /* the mutation that ends it then */
 
     if (!any) {
         memset(word, 0, BYTES);
@@ -121,6 +128,9 @@ int main_native(uint64_t word)
                                  : has_rdrand             ? "the processor"
                                                           : "nowhere: random bits cannot be had");
     bw_assert(bw_publish("entropy", 0) >= 0);
+    if (bw_find_now("districts", KEY_AT(KR_SCRATCH)) >= 0) { /* its districts have a key to us */
+        bw_post(KEY_AT(KR_SCRATCH));
+    }
     for (;;) {
         bw_return(reply, &m, KEY_AT(KR_CALLER), 0);
         reply = m.delivery == DELIVERY_MESSAGE ? KEY_AT(KR_CALLER) : 0;

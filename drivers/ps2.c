@@ -122,6 +122,13 @@ static bool set_up_controller(void)
            send(KR_STATUS, ENABLE_KEYBOARD) && send(KR_DATA, KEYBOARD_SCAN);
 }
 
+static void find_keys(void)
+{
+    if (bw_find("keys", KEY_AT(KR_KEYS)) < 0) { /* for good */
+        bw_exit(1);
+    }
+}
+
 /* Hands over what was typed; a program that was restarted is found again. */
 static void hand_over(size_t n)
 {
@@ -129,7 +136,7 @@ static void hand_over(size_t n)
     struct message again = m;
 
     while (bw_call(KEY_AT(KR_KEYS), &m) != BW_OK) {
-        bw_assert(bw_find("keys", KEY_AT(KR_KEYS)) >= 0);
+        find_keys();
         m = again;
     }
     lights_wanted = (uint8_t)m.word[0];
@@ -200,7 +207,7 @@ static void bind_interrupt(void)
 int main_native(uint64_t word)
 {
     (void)word;
-    bw_assert(bw_find("keys", KEY_AT(KR_KEYS)) >= 0);
+    find_keys();
     bind_interrupt();
     if (!set_up_controller()) {
         bw_log("ps2: this machine has no keyboard controller\n");

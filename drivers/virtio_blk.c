@@ -12,6 +12,10 @@
 
 #include <string.h>
 
+#ifndef BW_MUTATION
+#define BW_MUTATION 0 /* tests: main_native() */
+#endif
+
 #define KR_NUCLEUS (KR_PROGRAM + 4)
 
 #define SERVERS_MAX (1 + BLOCK_PARTS)
@@ -50,6 +54,7 @@ static unsigned count = 1;                       /* of these */
 static unsigned turn;                            /* who is asked first for the next request */
 static int heads[SLOTS];                         /* descriptors */
 static unsigned slot_of_head[VIRTIO_QUEUE_MAX];
+static unsigned flushes; /* ever; tests */
 
 /* Gives the request to the disk. @return false: the queue is full */
 static bool start(const struct block_server *server, unsigned entry, const struct block_request *r)
@@ -119,6 +124,7 @@ static void take_results(void)
         if (status != STATUS_OK) {
             block_failed(server, area->header[slot].sector, status);
         }
+        flushes += area->header[slot].type == TYPE_FLUSH;
         block_complete(server, slot % BLOCK_RING, status == STATUS_OK ? BW_OK : BW_IO);
     }
 }
@@ -180,7 +186,11 @@ int main_native(uint64_t word)
     initialise(&servers[0]);
     block_publish(&servers[0]);
     for (;;) {
+        if (BW_MUTATION == 1 && flushes == 4) { /* the mutation that then ends when it is idle */
+            m.deadline = bw_monotonic() + 300000000ull;
+        }
         bw_return(reply, &m, KEY_AT(KR_CALLER), 0);
+        bw_assert(BW_MUTATION != 1 || m.delivery != DELIVERY_TIMEOUT);
         reply = m.delivery == DELIVERY_MESSAGE ? KEY_AT(KR_CALLER) : 0;
         if (!reply) {
             serve_posts();

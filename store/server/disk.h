@@ -13,7 +13,7 @@
 #define KR_HANDED        26 /* made and handed over at once */
 #define KR_SECOND_DRIVER 31 /* as KR_DRIVER, for the second disk of a mirrored store */
 
-/** Of the keys by which others call us; districtd posts it when it is new */
+/** Of the keys by which others call us; posted when districtd, or the disk's driver, is new */
 #define BADGE_ANYBODY     0u
 #define BADGE_DISK        1u /* post bit of the driver */
 #define BADGE_DISTRICT    2u /* post bit of the nucleus, for the district */

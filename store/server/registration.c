@@ -2,9 +2,19 @@
  * Making the store known to districtd: once when it is open, and again to each districtd that
  * follows one which has ended; then it takes over what the answer says.
  */
+#include <bailiwick/block.h>
 #include <bailiwick/names.h>
 #include "copies.h"
 #include "server.h"
+
+/** The slot to ask for: of whole disks their number, of partitions behind those, up to eight of
+ * each disk. Where that is not unique, who comes first has it. */
+static uint64_t wish(void)
+{
+    uint64_t whole = server.disk % BLOCK_WHOLE_MAX, part = server.disk / BLOCK_WHOLE_MAX;
+
+    return 1 + (part ? DISTRICT_MAX / 2 + 8 * whole + part - 1 : whole) % (DISTRICT_MAX - 1);
+}
 
 bool server_register(void)
 {
@@ -13,6 +23,9 @@ bool server_register(void)
     bool there = server.running || server_find_district();
 
     server_fill_line();
+    if (BW_MUTATION == 1 && there && server.disk == 0 && server.line.generation == 0) {
+        bw_wait(bw_monotonic() + 1000000000ull); /* the mutation that comes late then */
+    }
     server.line.state = there ? DISTRICT_RUNNING : DISTRICT_EMPTY;
     server_own_key(BADGE_ANYBODY, KEY_AT(KR_HANDED));
     m.send[0] = KEY_AT(KR_HANDED);
@@ -21,7 +34,8 @@ bool server_register(void)
     m.take[1] = KEY_AT(KR_ADOPTED);
     m.send[2] = there ? KEY_AT(KR_DISTRICT) : 0;
     copies_describe(&m);
-    m.word[3] = server.slot;
+    m.word[2] |= server.slot ? REGISTER_AGAIN : 0;
+    m.word[3] = server.slot ? server.slot : wish();
     if (bw_find("districts", KEY_AT(KR_DISTRICTS)) != BW_OK) {
         return true;
     }
@@ -54,6 +68,7 @@ void server_look_for_districtd(void)
 
     if (!server.free && bw_find("districts", KEY_AT(KR_HANDED)) == BW_OK &&
         bw_self(SELF_SAME, &m) == BW_OK && m.word[0] == 0) {
+        bw_assert(BW_MUTATION != 1); /* the mutation that ends it then */
         if (server.bonded) {
             checkpoint_forget();
         }

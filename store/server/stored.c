@@ -492,6 +492,7 @@ int main_native(uint64_t word)
             reply_to = serve(&request, string, &m) ? KEY_AT(KR_CALLER) : 0;
         }
         if (disk_posts(1ull << BADGE_ANYBODY)) {
+            disk_touch(); /* its driver may be another one */
             server_look_for_districtd();
         }
         work();

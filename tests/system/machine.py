@@ -84,12 +84,13 @@ def make_tree(path, *extra):
     return path
 
 
-def with_mutant(folder, name):
-    """A boot folder in which this program is the mutant, below a folder."""
-    place = os.path.join(folder, 'boot-' + name)
+def with_mutant(folder, *names):
+    """A boot folder in which these programs are mutants, below a folder."""
+    place = os.path.join(folder, 'boot-' + '-'.join(names))
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(BOOT, place)
-    shutil.copy(os.path.join(BUILD, 'mutant', name + '.elf'), os.path.join(place, name + '.elf'))
+    for name in names:
+        shutil.copy(os.path.join(BUILD, 'mutant', name + '.elf'), os.path.join(place, name + '.elf'))
     return place
 
 

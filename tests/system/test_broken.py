@@ -4,7 +4,6 @@ nucleus with a fault put in, whose snapshots the check before a commit must reje
 import contextlib
 import os
 import re
-import shutil
 import subprocess
 import time
 
@@ -258,6 +257,84 @@ def test_a_districtd_that_fails_still_makes_links():
         machine.detach()
 
 
+def both():
+    """The stores of alpha, on the first disk, and beta."""
+    return [make_store(os.path.join(folder, name + '.district'), name, size='64M', interval='1h') for name in ('alpha', 'beta')]
+
+
+def wait_for(machine, what, condition):
+    end = time.monotonic() + 30 * SLOW
+    while not condition():
+        check.true(time.monotonic() < end, what + ': ' + machine.command('districts') + machine.command('events'))
+        time.sleep(0.1)
+
+
+def log_of(machine):
+    with open(machine.log_path.replace('.log', '.nucleus'), encoding='utf-8', errors='replace') as log:
+        return log.read()
+
+
+def test_each_district_keeps_its_console():
+    """districtd ends, and both store servers when they hear of that; alpha's comes after beta's."""
+    with Machine(both(), name='broken', boot=with_mutant(folder, 'stored', 'districtd')) as machine:
+        machine.login()
+        for name in ('alpha', 'beta'):
+            machine.restart(name)
+            machine.sh('n=' + name)
+            machine.detach()
+        machine.command('scrub alpha', 60)
+        wait_for(machine, 'both run on', lambda: len(re.findall(' running ', machine.command('districts'))) == 2)
+        check.equal(log_of(machine).count('stored 1 is started again'), 1)
+        for name in ('alpha', 'beta'):
+            machine.attach(name)
+            check.equal(machine.sh('echo $n'), (0, name))
+            machine.detach()
+
+
+def test_an_end_of_a_bond_that_is_not_finished():
+    """beta's store server ends when it is told to leave the bond, and then districtd."""
+    with Machine(both(), name='broken', boot=with_mutant(folder, 'stored', 'districtd')) as machine:
+        machine.login()
+        for name in ('alpha', 'beta'):
+            machine.restart(name)
+            machine.detach()
+        check.contains(machine.command('bond alpha beta'), 'bonded with beta')
+        machine.command('unbond alpha')
+        wait_for(machine, 'both run on', lambda: len(re.findall(' running ', machine.command('districts'))) == 2)
+        for name in ('districtd', 'stored 1'):
+            check.contains(log_of(machine), name + ' is started again')
+        wait_for(machine, 'the bond is over', lambda: 'bonded' not in machine.command('districts'))
+        for name in ('alpha', 'beta'):
+            machine.attach(name)
+            machine.sh('n=' + name)
+            machine.detach()
+            machine.checkpoint(name)
+
+
+def test_clock_and_randomness_that_fail_are_granted_again():
+    path = make_store(os.path.join(folder, 'granted.district'), 'alpha', size='32M', native=['bench_granted'])
+    with Machine([path], name='broken', boot=with_mutant(folder, 'clock', 'entropy')) as machine:
+        machine.login()
+        machine.restart('alpha')
+        machine.detach()
+        for name in 'clock', 'entropy':
+            said = 'granted: %s: it failed, and answered again: ' % name
+            wait_for(machine, name, lambda: said in machine.command('log alpha'))
+            check.contains(machine.command('log alpha'), said + 'yes')
+
+
+def test_a_disk_driver_that_fails_while_its_store_is_idle():
+    path = store('idle')
+    with Machine([path], name='broken', boot=with_mutant(folder, 'virtio_blk')) as machine:
+        machine.login()
+        while 'virtio_blk 0 is started again' not in log_of(machine):
+            machine.command('autostart alpha off')
+            time.sleep(0.5)
+        wait_for(machine, 'its store server is another one', lambda: 'stored 0 is started again' in log_of(machine))
+        machine.restart('alpha')
+        check.equal(machine.sh('echo alpha'), (0, 'alpha'))
+
+
 def generation(machine):
     return int(re.search(r'^alpha +running +(\d+) ', machine.command('districts'), re.MULTILINE).group(1))
 
@@ -285,31 +362,28 @@ def test_a_console_that_fails_is_granted_again():
             check.equal(generation(machine) > before, gated == 'on', 'it is shown when it is committed')
         check.contains(machine.command('districts'), 'shows only what is committed')
         machine.command('gated alpha off')
-        with open(machine.log_path.replace('.log', '.nucleus')) as log:
-            check.equal(log.read().count('supervisor: console is started again'), 2)
+        check.equal(log_of(machine).count('supervisor: console is started again'), 2)
 
 
 def test_who_sits_at_the_screen_does_without_the_line():
-    """The serial line's driver ends at each ~ and is given up. A district attached there goes on, and is shown at the
-    screen, also after the console has failed too (Ctrl-\\)."""
+    """The serial line's driver ends at each ~ and is given up, which is said. A district attached there goes on, and is
+    shown at the screen, also after the console has failed too (Ctrl-\\)."""
     path = store('line')
     monitor = os.path.join(folder, 'monitor')
-    boot = with_mutant(folder, 'console')
-    shutil.copy(os.path.join(BUILD, 'mutant', 'serial.elf'), os.path.join(boot, 'serial.elf'))
-    with Machine([path], name='broken', boot=boot, extra=Screen.arguments(monitor)) as machine, \
+    with Machine([path], name='broken', boot=with_mutant(folder, 'console', 'serial'), extra=Screen.arguments(monitor)) as machine, \
             contextlib.closing(Screen(monitor)) as screen:
         machine.login()
         machine.restart('alpha')
         machine.send('i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo counted $i > /tmp/i; echo counted $i; done\n')
         machine.expect('counted 1\r')
-        log = machine.log_path.replace('.log', '.nucleus')
         end = time.monotonic() + 30 * SLOW
-        while 'serial has faulted 4 times within a minute: given up' not in open(log).read():
+        while 'serial has faulted 4 times within a minute: given up' not in log_of(machine):
             check.true(time.monotonic() < end, 'serial is not given up')
             machine.send('~')
             time.sleep(0.05)
         screen.expect(r'^login:\s*\Z', 60)
         screen.type('guest\r')
+        screen.expect(r'serial +has failed too often, and is not started')
         screen.expect(re.escape(PROMPT.rstrip()) + r'\s*\Z')
         idle, end = None, time.monotonic() + 60 * SLOW
         while not idle:
@@ -323,7 +397,7 @@ def test_who_sits_at_the_screen_does_without_the_line():
             screen.press('ctrl-l')
             screen.type('attach alpha\r')
             screen.expect(r'^counted 2000$', 60)
-            screen.press('ctrl-backslash', 'ret')
+            screen.press('ctrl-backslash')
         machine.unplug()
         done = subprocess.run([MKDISTRICT, 'cat', '%s@%s' % (path, idle.group(1)), '/tmp/i'], capture_output=True, text=True)
         check.equal(done.stdout, 'counted 2000\n', 'what it did without a terminal')

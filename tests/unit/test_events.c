@@ -34,6 +34,19 @@ START_TEST(events_are_kept_in_order)
 }
 END_TEST
 
+START_TEST(who_has_seen_those_of_another_ring_sees_these_too)
+{
+    events_open(1000);
+    ck_assert_ptr_null(events_from(0));
+    ck_assert_uint_eq(events_next(), 1000);
+    for (unsigned n = 1000; n < 1003; n++) {
+        events_say(EVENT_DAMAGE, true, "alpha", "event %u", n);
+        ck_assert_uint_eq(events_from(7)->number, 1000);
+        ck_assert_uint_eq(events_from(n)->number, n);
+    }
+}
+END_TEST
+
 START_TEST(long_texts_are_cut)
 {
     char text[2 * EVENT_TEXT_MAX];
@@ -56,6 +69,7 @@ int main(void)
     int failed;
 
     tcase_add_test(tests, events_are_kept_in_order);
+    tcase_add_test(tests, who_has_seen_those_of_another_ring_sees_these_too);
     tcase_add_test(tests, long_texts_are_cut);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

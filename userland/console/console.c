@@ -15,7 +15,7 @@
  *   5. "serial" is found again when it was restarted; screens makes itself known again. While what
  * drives a terminal is not there, nobody waits for it: what the focus writes is kept as if it had
  * none.
- *   6. After a restart of ours districtd is posted, which opens the sessions again.
+ *   6. After a restart of ours districtd is posted, which opens the sessions again, and screens.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -434,6 +434,7 @@ static void make_node(unsigned reg)
 
 static void set_up(void)
 {
+    static const char *const users[] = {"districts", "keys"}; /* of the console before us */
     struct message m = {.code = NAMES_READY};
 
     make_node(KR_LISTENERS);
@@ -446,8 +447,10 @@ static void set_up(void)
     connect_serial();
     bw_assert(bw_publish("consoles", BADGE_DISTRICTD) == BW_OK);
     bw_assert(bw_publish("terminals", BADGE_SCREENS) == BW_OK);
-    if (bw_find_now("districts", KEY_AT(KR_HANDED)) == BW_OK) {
-        bw_post(KEY_AT(KR_HANDED));
+    for (unsigned i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
+        if (bw_find_now(users[i], KEY_AT(KR_HANDED)) == BW_OK) {
+            bw_post(KEY_AT(KR_HANDED));
+        }
     }
     open_terminal(0);
     bw_call(KEY_AT(KR_NAMES), &m);

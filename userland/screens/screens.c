@@ -6,7 +6,7 @@
  * Invariants:
  *   1. `shown` is what the screen shows; before the next message is taken it is the view of the
  * terminal `visible`. That is, while there is a driver: nothing here waits for one that has failed.
- * It posts when it has been started again.
+ * It posts when it has been started again, and so does the console.
  *   2. What a terminal has to say (keys, answers) is posted to the console when it comes, and kept
  * until it is read; what does not fit is dropped.
  *   3. While this program waits for "terminals" the console may not wait for it: all four are made
@@ -102,8 +102,7 @@ static void refresh(void)
 /* The driver is there, for the first time or again; it is told everything. */
 static void find_driver(void)
 {
-    bw_assert(bw_find("vga", KEY_AT(KR_VGA)) >= 0);
-    has_driver = true;
+    has_driver = bw_find("vga", KEY_AT(KR_VGA)) >= 0;
     shown_is_known = false;
 }
 
@@ -122,10 +121,20 @@ static void make_known(void)
         m.take[n] = KEY_AT(KR_POSTS + n);
     }
     do {
-        bw_assert(bw_find("terminals", KEY_AT(KR_TERMINALS)) >= 0);
+        if (bw_find("terminals", KEY_AT(KR_TERMINALS)) < 0) {
+            bw_exit(1);
+        }
     } while (bw_call(KEY_AT(KR_TERMINALS), &m) != BW_OK);
     for (unsigned n = 0; n < SCREENS; n++) { /* it may have something to show already */
         bw_post(KEY_AT(KR_POSTS + n));
+    }
+}
+
+/* Posts what has been typed at a screen. A console that has failed is another one now. */
+static void post(unsigned n)
+{
+    if (bw_post(KEY_AT(KR_POSTS + n)) < 0) {
+        make_known();
     }
 }
 
@@ -136,8 +145,8 @@ static void add_input(unsigned n, const char *from, size_t length)
     for (size_t i = 0; i < length && s->typed - s->taken < INPUT; i++) {
         s->input[s->typed++ % INPUT] = (uint8_t)from[i];
     }
-    if (length && bw_post(KEY_AT(KR_POSTS + n)) < 0) {
-        make_known();
+    if (length) {
+        post(n);
     }
 }
 
@@ -247,6 +256,7 @@ int main_native(uint64_t word)
             serve(&m, string);
         } else {
             find_driver();
+            post(visible);
         }
         refresh();
     }

@@ -18,19 +18,34 @@
 #define SETTLE_NS 3000000000ull /* so long after the start disks may still turn up */
 #define POLL_NS   50000000ull
 
-static bool found_districts;
+static bool given_up; /* districtd has failed for good */
+
+/** For the first time, or again if districtd was restarted. */
+static bool find_districts(void)
+{
+    int64_t result = bw_find("districts", KR_DISTRICTS);
+
+    given_up = result == BW_BROKEN;
+    return result == BW_OK;
+}
 
 static int64_t call_districts(struct message *m)
 {
-    if (!found_districts) {
-        found_districts = bw_find("districts", KR_DISTRICTS) == BW_OK;
-    }
     struct message again = *m;
-    if (bw_call(KR_DISTRICTS, m) == BW_VOID && bw_find("districts", KR_DISTRICTS) == BW_OK) {
-        *m = again; /* districtd was restarted */
+
+    if (bw_call(KR_DISTRICTS, m) == BW_VOID && find_districts()) {
+        *m = again;
         bw_call(KR_DISTRICTS, m);
     }
     return m->code;
+}
+
+bool admin_works(void)
+{
+    struct message m = {.code = DISTRICTS_EVENTS, .word = {UINT64_MAX}};
+
+    call_districts(&m);
+    return !given_up;
 }
 
 bool admin_line(unsigned index, struct district_line *line)
@@ -196,6 +211,11 @@ const char *admin_reason(int64_t result)
 {
     switch (result) {
     case BW_VOID:
+        if (given_up) {
+            return "districtd, which looks after districts, has failed too often; 'reboot --force' "
+                   "starts it again";
+        }
+        return "the server has ended; try again";
     case BW_SEVERED:
     case BW_RESTARTED:
         return "the server has ended; try again";

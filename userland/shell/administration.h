@@ -9,6 +9,8 @@
 #include <bailiwick/link.h>
 #include <bailiwick/runtime.h>
 
+/** @return false: districtd has failed for good, and each request gives BW_VOID */
+bool admin_works(void);
 /** The line of the index-th district. @return false behind the last */
 bool admin_line(unsigned index, struct district_line *line);
 /** The line of a district by name; shortly after the start it waits for the disks. @return false:

@@ -45,7 +45,9 @@ bool command_district(const char *command, const char *name, struct district_lin
         at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%.*s", at ? ", " : "",
                                (int)DISTRICT_NAME_MAX, other.name);
     }
-    if (at) {
+    if (!admin_works()) {
+        screen_print("%s: %s\n", command, admin_reason(BW_VOID));
+    } else if (at) {
         screen_print("%s: no district is named '%s'; known: %s\n", command, name, known);
     } else {
         screen_print("%s: no district is named '%s'; this machine has no district stores\n",

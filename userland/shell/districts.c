@@ -71,7 +71,8 @@ enum command_result districts_list(int count, char **words)
         }
     }
     if (i == 0) {
-        screen_print("no district stores are attached to this machine\n");
+        screen_print("%s\n", admin_works() ? "no district stores are attached to this machine"
+                                           : admin_reason(BW_VOID));
     }
     return COMMAND_DONE;
 }
@@ -293,8 +294,11 @@ enum command_result districts_kill(int count, char **words)
 static bool checkpoint_all(const char *command)
 {
     struct district_line line;
-    bool all = true;
+    bool all = admin_works();
 
+    if (!all) {
+        screen_print("%s: what runs cannot be checkpointed: %s\n", command, admin_reason(BW_VOID));
+    }
     for (unsigned i = 0; admin_line(i, &line); i++) {
         line.name[DISTRICT_NAME_MAX - 1] = 0;
         if (line.error == 0 && command_runs(&line)) {

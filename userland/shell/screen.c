@@ -22,7 +22,9 @@ void screen_open(uint64_t which)
 
     terminal = which;
     snprintf(name, sizeof(name), "console%llu", (unsigned long long)terminal);
-    bw_assert(bw_find(name, KR_CONSOLE) == BW_OK);
+    if (bw_find(name, KR_CONSOLE) != BW_OK) { /* the console has failed for good */
+        bw_exit(1);
+    }
     bw_assert(bw_call(KEY_AT(KR_SELF), &m) == BW_OK);
     m = (struct message){.code = CONSOLE_LISTEN, .send = {KR_SCREEN_OWN}};
     bw_call(KR_CONSOLE, &m);

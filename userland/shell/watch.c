@@ -40,7 +40,12 @@ void watch_news(void)
 {
     struct event e;
     unsigned important = 0, skipped = 0;
+    static bool told;
 
+    if (!admin_works() && !told) {
+        screen_print("%s\n", admin_reason(BW_VOID));
+        told = true;
+    }
     for (uint64_t n = news; admin_event(n, &e); n = e.number + 1) {
         important += e.important;
     }

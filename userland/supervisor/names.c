@@ -105,8 +105,8 @@ bool names_find(const char *name, unsigned caller, bool wait, struct message *m)
 {
     int n = name_index(name);
 
-    if (n < 0 && !wait) {
-        m->code = BW_ABSENT;
+    if (n < 0 && (!wait || !program_may_publish(name))) {
+        m->code = wait ? BW_BROKEN : BW_ABSENT;
         return true;
     }
     if (n < 0) {
@@ -140,7 +140,20 @@ void names_ended(const struct program *p)
             struct message m = {.word = {p->exit_word}};
 
             answer(n, &m);
+        } else if (waiters[n].kind == WAITER_NAME && !program_may_publish(waiters[n].name)) {
+            struct message m = {.code = BW_BROKEN};
+
+            answer(n, &m);
         }
+    }
+}
+
+void names_post(const char *name)
+{
+    int n = name_index(name);
+
+    if (n >= 0) {
+        bw_post(KEY_IN_NODE(KR_NAME_KEYS, n));
     }
 }
 

@@ -72,6 +72,23 @@ struct program *program_named(const char *name, uint64_t word)
     return NULL;
 }
 
+bool program_may_publish(const char *name)
+{
+    bool may = true;
+
+    for (unsigned n = 0; n < PROGRAMS_MAX; n++) {
+        const struct program *p = &programs[n];
+
+        if (p->policy && policy_allows(p->policy->publish, name, p->word)) {
+            may = p->state == PROGRAM_RUNNING || p->state == PROGRAM_SILENCING;
+            if (may) {
+                break;
+            }
+        }
+    }
+    return may;
+}
+
 /* One order to KEY_NUCLEUS that gives a key, which goes to the program's register. */
 static int64_t give_machine_key(unsigned reg, enum nucleus_order order, uint64_t w0, uint64_t w1)
 {
@@ -246,6 +263,9 @@ static void finish(struct program *p, enum program_state state, uint64_t exit_wo
     p->state = (uint8_t)state;
     p->exit_word = exit_word;
     names_ended(p);
+    if (state == PROGRAM_FAILED) {
+        names_post("districts"); /* it tells the user */
+    }
 }
 
 static int64_t start(unsigned index)

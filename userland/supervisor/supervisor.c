@@ -8,6 +8,7 @@
  */
 #include "supervisor.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,10 +31,11 @@ static void drop_arguments(void)
     }
 }
 
-/* A disk's name was published: a store server for it. */
+/* A disk's name was published: a store server for it. One that runs is told, since its disk's
+ * driver was another one. */
 static void start_for_disk(const char *name)
 {
-    char *end;
+    char *end, store[NAME_MAX_LENGTH + 1];
     unsigned long word;
 
     if (strncmp(name, "disk", 4) != 0) {
@@ -46,6 +48,8 @@ static void start_for_disk(const char *name)
             bw_log("supervisor: there are too many disks: %s has no store server\n", name);
         }
     }
+    snprintf(store, sizeof(store), "store%lu", word);
+    names_post(store);
 }
 
 static int64_t publish(const struct program *p, unsigned index, const char *name)

@@ -120,6 +120,8 @@ void program_exit(unsigned index, uint64_t word);
 void program_silent(unsigned index);
 /** Tells pci again where it was busy. @return when to call this again, BW_NO_DEADLINE: never */
 bw_time_t program_tick(void);
+/** False: all that may publish that name have ended for good. */
+bool program_may_publish(const char *name);
 /** The program with that name, of several the one with that word. NULL: none */
 struct program *program_named(const char *name, uint64_t word);
 /** One line for each program. @return length */
@@ -133,8 +135,10 @@ bool names_publish(const char *name, unsigned owner);
 /** @return true if the caller is to be answered now with *m; else it waits */
 bool names_find(const char *name, unsigned caller, bool wait, struct message *m);
 bool names_wait(const char *program, uint64_t word, unsigned caller, struct message *m);
-/** `p` has ended: answers who waits for that. */
+/** `p` has ended: answers who waits for that, or for what it would have published. */
 void names_ended(const struct program *p);
+/** Posts to the name's owner, if it is published. */
+void names_post(const char *name);
 /** The names and waits of a program that is gone. */
 void names_forget(unsigned owner);
 

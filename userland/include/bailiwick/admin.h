@@ -26,9 +26,9 @@ enum districts_order {
     DISTRICTS_REGISTER = 6, /* from a store server: string struct district_line, k0 start key to it,
                                k1 to the driver of its disk, w0 and w1 the store's id, w2 1 + which
                                copy of a mirrored store it is (0: it is not mirrored), plus
-                               REGISTER_PAIRED if k3 is the driver of the other one's disk, w3 the
-                               slot that it had at a districtd before this one (0: none), k2 its
-                               district if that is in memory (state not EMPTY) -> w0 slot, or 0: the
+                               REGISTER_PAIRED if k3 is the driver of the other one's disk and
+                               REGISTER_AGAIN if a districtd before this one has ended, w3 the slot
+                               that it would like, the same each time, k2 its district if that is in memory (state not EMPTY) -> w0 slot, or 0: the
                                server of the other copy looks after this disk, too. w1 1: that of
                                the other copy has ended, k0 is the driver of its disk. w2 1: the
                                district k1 runs, which is to be served; 0: it does not (any more).
@@ -70,6 +70,7 @@ enum bonded {
 };
 
 #define REGISTER_PAIRED 16u
+#define REGISTER_AGAIN  32u
 #define BOND_LINE_MAX   4u /* districts in a bond */
 
 enum ended_why {

@@ -10,7 +10,8 @@
 
 enum names_order {
     NAMES_FIND = 1, /* string: name -> k0. Waits until it is published, unless w0 is 1: BW_ABSENT.
-                       BW_REFUSED if not for you */
+                       BW_BROKEN if who would publish it has ended for good. BW_REFUSED if not for
+                       you */
     NAMES_PUBLISH = 2, /* string: name, k0 start key. The latest one counts */
     NAMES_READY = 3,   /* this program is up (after an exit or crash it is restarted) */
     NAMES_SPAWN =
