@@ -12,7 +12,7 @@
  *
  * Invariants:
  *   1. All members of a group run, unless this districtd has been started after them and has not
- * heard of all yet (slot 0).
+ *      heard of all yet (slot 0).
  *   2. No member of a group is frozen but by us.
  *   3. A district of which the store says that it is in a bond runs in that bond's group or not at
  *      all.

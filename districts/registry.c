@@ -3,7 +3,7 @@
  *
  * Invariants:
  *   1. At most one entry without error has a given name. The others stay in the list, with the
- * reason.
+ *      reason.
  *   2. Only an entry without error is running.
  */
 #include "registry.h"

@@ -8,7 +8,7 @@
  * Invariants
  *  1. The transmitter's interrupt is enabled exactly while the output ring holds bytes.
  *  2. Every interrupt is served until the chip says that none is pending: its line is edge
- * triggered.
+ *     triggered.
  *  3. `wants_room` is set from a short write until the post that there is room again.
  */
 #include "ports.h"

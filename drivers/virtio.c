@@ -78,11 +78,6 @@ static void set64(struct virtio *v, enum common_offset offset, uint64_t value)
     set32(v, offset + 4, (uint32_t)(value >> 32));
 }
 
-uint8_t virtio_config8(struct virtio *v, unsigned offset)
-{
-    return offset < v->place.device_length ? *register_at(v->place.device + offset) : 0;
-}
-
 uint32_t virtio_config32(struct virtio *v, unsigned offset)
 {
     if (offset + 4 > v->place.device_length) {

@@ -62,7 +62,7 @@ void virtio_acknowledge(struct virtio *v);
 void virtio_unmask(void);
 /** Whether the device has given up (a bug of ours, or its own). */
 bool virtio_broken(struct virtio *v);
-uint8_t virtio_config8(struct virtio *v, unsigned offset);
+/** A field of the device's own registers; 0 if it has none there. */
 uint32_t virtio_config32(struct virtio *v, unsigned offset);
 uint64_t virtio_config64(struct virtio *v, unsigned offset);
 

@@ -3,7 +3,7 @@
  *
  * Invariants
  *  1. Descriptors from free_head on, free_count of them, are ours; each of the others belongs to a
- * request that is in flight, as a chain from its head.
+ *     request that is in flight, as a chain from its head.
  *  2. An index is stored after what it announces, and read before what it announces.
  */
 #include "virtio.h"

@@ -26,11 +26,6 @@ struct key district_key(const struct district *d)
     return (struct key){.type = KEY_DISTRICT, .version = d->instance, .value = d->slot};
 }
 
-bw_time_t district_monotonic(const struct district *d)
-{
-    return clock_now() + d->monotonic_offset;
-}
-
 bw_time_t district_deadline(const struct district *d, bw_time_t monotonic)
 {
     bw_time_t now = clock_now(), theirs = now + d->monotonic_offset;

@@ -159,7 +159,6 @@ int district_supply(struct district *d, const struct object_header *h, const uin
 /** One bounded step. @return BW_OK when it is gone, BW_AGAIN */
 int district_kill(struct district *d);
 void district_status(const struct district *d, struct district_status *out);
-bw_time_t district_monotonic(const struct district *d);
 /** The district's MONOTONIC time on the nucleus's clock, 0 if it has passed (the offset may be
  * negative). */
 bw_time_t district_deadline(const struct district *d, bw_time_t monotonic);

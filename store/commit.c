@@ -5,8 +5,9 @@
  *   state       | reached by               | allowed
  *   open        | store_open               | reading, store_claim, policy
  *   claimed     | store_claim, store_format | also store_begin, store_drop, store_grow
- *   begun       | store_begin              | also store_put, store_delete, store_commit,
- * store_abort must reopen | a root write that failed | reading
+ *   begun       | store_begin              | also store_put, store_delete; it ends by store_commit
+ *               |                          | or store_abort
+ *   must reopen | a root write that failed | reading
  */
 #include <stdlib.h>
 #include <string.h>

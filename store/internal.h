@@ -5,10 +5,11 @@
  * store_verify compares, in every build.
  *
  *   1. A block that the last durable root needs is never written to. So what a commit writes goes
- * to blocks that are free in `committed`, and what it frees is guarded until its root is durable.
+ *      to blocks that are free in `committed`, and what it frees is guarded until its root is
+ *      durable.
  *   2. Blocks are allocated only inside the claim of a durable root, and outside what it avoids.
  *   3. `now` is `committed` plus the generation begun. After an operation they are equal;
- * store_abort makes them equal again.
+ *      store_abort makes them equal again.
  *   4. A block is used in the map exactly if a kept generation's tree, or the map's own, reaches it
  *      (but after damage: see ROOT_LEAKS).
  *   5. An index block in memory never changes once it has a place, and nobody has it pinned between
@@ -22,7 +23,7 @@
  *  10. Before a root is begun the one before it is durable with all its twins.
  *  11. A copy of a mirror that is written to alone says so in the root.
  *  12. What a generation holds is dropped as a whole or not at all: nothing is freed before all
- * that may fail for damage has been read.
+ *      that may fail for damage has been read.
  */
 #ifndef STORE_INTERNAL_H
 #define STORE_INTERNAL_H

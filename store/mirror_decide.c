@@ -13,9 +13,9 @@
  *      commit. So a copy that calls itself the only one knows what it says, and one that calls both
  *      in sync does not know what the other did since.
  *   4. A copy that is being brought up to date carries the roots of the one that leads, which do
- * not call it in sync. So it never leads. In the end the one that leads is the first to call both
- * in sync, durably: else it would go on alone, without a question, while the other one says that it
- * has missed something.
+ *      not call it in sync. So it never leads. In the end the one that leads is the first to call
+ *      both in sync, durably: else it would go on alone, without a question, while the other one
+ *      says that it has missed something.
  *   5. A copy begins to run alone without knowing only when the user says so. So if each calls
  *      itself the only one, they have gone different ways, and only the user can choose. So they
  *      have if one has been in sync with a third one since: the values that in_sync had tell.

@@ -17,10 +17,10 @@
  *           New levels on top: k blocks need at most 1 + k/f above them, until one is left.
  *   map     Folding writes each area that is touched, at most all of them, and the blocks of the
  *           map's tree, as above, of which there are no more than areas on a level: FOLD(areas). It
- * is done only while twice as much is free, or if the root has no room for the points. One fold
- *           leaves at most 6 points for each block that it writes or frees; they fit the root if
- *           there are no more than some 370 areas (46 GiB), and in fact, since it writes row by
- *           row, of far larger stores.
+ *           is done only while twice as much is free, or if the root has no room for the points.
+ *           One fold leaves at most 6 points for each block that it writes or frees; they fit the
+ *           root if there are no more than some 370 areas (46 GiB), and in fact, since it writes
+ *           row by row, of far larger stores.
  *   root    nothing: its place is its own. Nor do claiming, going back and growing take blocks.
  *
  * One FOLD more is left alone: dropping a generation may need it, and gives it back.

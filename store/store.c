@@ -7,13 +7,6 @@
 
 #include "internal.h"
 
-bool store_probe(const void *block)
-{
-    const struct disk_super *s = block;
-
-    return s->magic == SUPER_MAGIC;
-}
-
 static unsigned copies_of(const struct store_io *io)
 {
     return io->copies > 1 ? io->copies : 1;

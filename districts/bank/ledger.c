@@ -4,10 +4,10 @@
  * Invariants, true between calls:
  *   1. An open bank's `sold` is the sum of its extents' counts and of its sub-banks' `sold`.
  *   2. sold <= limit for every open bank, so a sale needs room in the bank and in all banks above
- * it.
+ *      it.
  *   3. Extents never overlap: the ids come from a cursor that only grows.
  *   4. A badge is given out once. A key to a bank that was destroyed never reaches another bank,
- * even though the slot is used again.
+ *      even though the slot is used again.
  */
 #include "ledger.h"
 #include <stdlib.h>

@@ -12,7 +12,6 @@
 #define UNCACHED 0x18ull
 #define ACCESSED 0x20ull
 #define LARGE    0x80ull
-#define GLOBAL   0x100ull
 #define NX       (1ull << 63)
 #define ADDRESS  0x000ffffffffff000ull
 

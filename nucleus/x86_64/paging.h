@@ -7,7 +7,7 @@
  * its top-level entries only, and pushed down one level at a time as it is written to again. So:
  *
  *   1. a leaf entry is writable *on its whole path* only if its object was made writable in this
- * epoch;
+ *      epoch;
  *   2. an upper entry without write permission may have stale permissions below it;
  *   3. each entry that maps an object's content is counted in object.mapped; object.entry is one of
  *      them or NULL; the entries in use of each table are counted in frame_entries;

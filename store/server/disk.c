@@ -12,7 +12,7 @@
  *   3. A read waits for writes under way to the same blocks, since the driver may change the order.
  *   4. A write that failed is reported by the next wait or flush.
  *   5. The pages from ahead.page hold blocks [ahead.block, + ahead.count) as they are on the disk;
- * a write to one of them empties it.
+ *      a write to one of them empties it.
  *
  * A mirrored store has a second disk, with a driver and a window of its own. What lies in the first
  * one's window is copied into the second one's, so that its pages are all bounce pages but those

@@ -28,7 +28,6 @@ struct memory_disk *memory_disk_new(uint64_t blocks);
 void memory_disk_free(struct memory_disk *d);
 struct store_io memory_disk_io(struct memory_disk *d);
 
-#define MODEL_OBJECTS     10001u /* ids below it */
 #define MODEL_GENERATIONS 64u
 
 struct model_object {

@@ -20,7 +20,6 @@
 #define SPACES  24
 #define OBJECTS 200000
 /** The model looks at 512 pages around a 1 MiB border */
-#define REGION_BASE  (SPACE_TOP - 0x40000000ull)
 #define REGION_START 0x20080000ull
 #define REGION_PAGES 512u
 #define FILE_PAGES   32u

@@ -8,7 +8,6 @@
 #include "link.h"
 
 #define SIDES   4u /* the commons and three districts */
-#define SYSTEM  (OID_FIRST_FREE)
 #define DOMAINS 3u
 
 /** What a district's store would have: its system objects. */

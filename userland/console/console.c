@@ -7,14 +7,14 @@
  *
  * Invariants:
  *   1. Each terminal has one open session as its focus, and no session is the focus of two. A home
- * is always open, and the focus of no other terminal.
+ *      is always open, and the focus of no other terminal.
  *   2. Only a session that is a focus sends to a terminal, and gets what is typed there.
  *   3. Ctrl-] never reaches a session that is not a home: it gives the focus back. That holds even
- * when the session has stopped reading: after STALL_NS what does not fit its input is dropped.
+ *      when the session has stopped reading: after STALL_NS what does not fit its input is dropped.
  *   4. Nothing here waits for a session; sessions are posted, and come when they like.
  *   5. "serial" is found again when it was restarted; screens makes itself known again. While what
- * drives a terminal is not there, nobody waits for it: what the focus writes is kept as if it had
- * none.
+ *      drives a terminal is not there, nobody waits for it: what the focus writes is kept as if it
+ *      had none.
  *   6. After a restart of ours districtd is posted, which opens the sessions again, and screens.
  */
 #include <stdbool.h>

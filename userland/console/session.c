@@ -3,7 +3,7 @@
  *
  * Invariants of an open session:
  *   1. shown <= written <= shown + CONSOLE_BACKLOG; backlog[i % CONSOLE_BACKLOG] is byte i of the
- * output for the last CONSOLE_BACKLOG bytes, shown or not.
+ *      output for the last CONSOLE_BACKLOG bytes, shown or not.
  *   2. taken <= typed <= taken + SESSION_INPUT, likewise for the input.
  */
 #include "session.h"

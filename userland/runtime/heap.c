@@ -11,7 +11,7 @@
  *     pointer, and an assertion.
  *  2. [NATIVE_HEAP, top) is blocks only, [top, mapped) is mapped and zero.
  *  3. A block of aligned_alloc with more than 16 bytes of alignment has a second header
- * HEAP_ALIGNED before what the user sees, which says how far behind the block's body that is.
+ *     HEAP_ALIGNED before what the user sees, which says how far behind the block's body that is.
  */
 #include <bailiwick/runtime.h>
 

@@ -5,13 +5,13 @@
  *
  * Invariants:
  *   1. `shown` is what the screen shows; before the next message is taken it is the view of the
- * terminal `visible`. That is, while there is a driver: nothing here waits for one that has failed.
- * It posts when it has been started again, and so does the console.
+ *      terminal `visible`. That is, while there is a driver: nothing here waits for one that has
+ *      failed. It posts when it has been started again, and so does the console.
  *   2. What a terminal has to say (keys, answers) is posted to the console when it comes, and kept
- * until it is read; what does not fit is dropped.
+ *      until it is read; what does not fit is dropped.
  *   3. While this program waits for "terminals" the console may not wait for it: all four are made
- * known in one call, before the console has a key to any, and again when a post says that the
- * console is another one.
+ *      known in one call, before the console has a key to any, and again when a post says that the
+ *      console is another one.
  */
 #include <bailiwick/console.h>
 #include <bailiwick/names.h>

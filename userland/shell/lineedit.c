@@ -4,7 +4,7 @@
  * Invariants between calls:
  *   1. length < LINE_SIZE, text[length] is NUL, cursor <= length, first <= cursor.
  *   2. The terminal shows, from its first column, the prompt and text[first ..] as far as it fits,
- * and its cursor stands at text[cursor].
+ *      and its cursor stands at text[cursor].
  */
 #include "lineedit.h"
 #include <stdbool.h>

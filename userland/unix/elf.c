@@ -13,7 +13,6 @@
 #define EM_X86_64    62
 #define PT_LOAD      1
 #define PT_INTERP    3
-#define PT_PHDR      6
 #define PT_GNU_STACK 0x6474e551u
 #define PF_X         1u
 #define PF_W         2u

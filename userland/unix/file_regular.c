@@ -268,11 +268,6 @@ long file_pread(struct file *f, void *to, size_t n, uint64_t offset)
     return f->kind == &file_regular ? filetree_read_memory(ino_of(f), offset, to, n) : -EINVAL;
 }
 
-long file_pwrite(struct file *f, const void *from, size_t n, uint64_t offset)
-{
-    return f->kind == &file_regular ? filetree_write_memory(ino_of(f), offset, from, n) : -EINVAL;
-}
-
 int file_page(struct file *f, uint64_t offset, bool write, uint16_t to)
 {
     return f->kind == &file_regular ? filetree_page(ino_of(f), offset, write, to) : -ENXIO;

@@ -4,7 +4,8 @@
  *
  *   sys_file*.c   system calls: arguments in, errno out
  *   file*.c       descriptor tables and open files; pipe.c tty.c poll.c device.c proc_fs.c socket.c
- * are kinds of open file (struct file_kind) path.c        from a path to a place; mount points
+ *                 are kinds of open file (struct file_kind)
+ *   path.c        from a path to a place; mount points
  *   file_vnode.c  inodes in use: counts, locks, the pipe of a fifo
  *   filetree*.c   the tree in nodes and pages (bailiwick/filetree.h)
  *
@@ -214,8 +215,6 @@ uint64_t proc_parent(uint64_t id);
 struct file *proc_fd_file(uint64_t id);
 long proc_directory_path(uint64_t id, char *buf, size_t size);
 #define PROC_ROOT 0u
-
-long directory_read(struct file *f, uint64_t buffer, size_t size);
 
 void locks_release(struct vnode *v, int pid); /* record locks, at each close by that process */
 void flock_release(struct vnode *v, struct file *f);

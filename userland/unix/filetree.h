@@ -4,13 +4,12 @@
  *
  * Invariants:
  *   1. An inode's data segment exists if and only if its height is not 0, and its height is the
- * least
- *      >= 1 that spans its size rounded up to pages (it may be higher after a truncation to a size
- * > 0).
+ *      least >= 1 that spans its size rounded up to pages (it may be higher after a truncation to a
+ *      size > 0).
  *   2. No data page lies at or behind the size rounded up; the bytes between size and there are
- * zero, unless a mapping wrote them.
+ *      zero, unless a mapping wrote them.
  *   3. inode.pages counts the data pages; if it is the number that the size spans, there is no
- * hole.
+ *      hole.
  *   4. super.free_count inodes are chained from super.free_head; each has mode 0.
  *   5. A change is complete when its function returns; between, only this server could look.
  */

@@ -10,7 +10,7 @@
  *   1. Only the one who puts writes bytes and `head`; only the one who takes writes `tail`.
  *   2. head - tail is never above the ring's size.
  *   3. Bytes behind out_tail stay in the ring until they are overwritten: the last RINGS_OUT bytes
- * of output are the history that the agent shows again after a restart.
+ *      of output are the history that the agent shows again after a restart.
  *
  * The personality posts the agent (KR_IMAGE_PEER) after it has put output or taken input; the agent
  * posts the personality when there is input, when it has made room, and when the size has changed.

@@ -6,7 +6,7 @@
  *   +8      ucontext: flags, link, stack, sigcontext, mask
  *   +312    siginfo
  *   above   FPU area, 64-byte aligned, as the nucleus gives it (XSAVE or FXSAVE format), if the
- * domain has one; its software-reserved bytes carry Linux's magic numbers and the size
+ *           domain has one; its software-reserved bytes carry Linux's magic numbers and the size
  *
  * What comes back in rt_sigreturn is the user's: the nucleus makes registers and FPU area safe.
  */

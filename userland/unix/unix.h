@@ -126,7 +126,6 @@ int file_mode(const struct file *f); /* inode mode bits */
 bool file_writable(const struct file *f);
 /** Reads file bytes into the personality's memory. @return bytes or -errno */
 long file_pread(struct file *f, void *to, size_t n, uint64_t offset);
-long file_pwrite(struct file *f, const void *from, size_t n, uint64_t offset);
 /** Puts a key to the data page at `offset` (page-aligned) into key place `to`; write: makes the
  * page if it is a hole. @return 0, -ENXIO a hole or behind the end, -ENOSPC */
 int file_page(struct file *f, uint64_t offset, bool write, uint16_t to);

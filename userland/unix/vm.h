@@ -4,9 +4,9 @@
  * A space is a segment of height 3: nodes of height 2 in its root (256 MiB each), nodes of height 1
  * (1 MiB each), pages. The mirror has the same shape: tables, leaves, entries. Invariants:
  *   1. A slot of a node of height 1 holds a key if and only if its entry is ENTRY_IN_SLOT, and that
- * key's rights are exactly ENTRY_WRITE / ENTRY_EXEC.
+ *      key's rights are exactly ENTRY_WRITE / ENTRY_EXEC.
  *   2. An ENTRY_OWNED page is named by as many entries, in all spaces, as share_count() says; only
- * if that is one may an entry have ENTRY_WRITE.
+ *      if that is one may an entry have ENTRY_WRITE.
  *   3. Areas do not overlap, are sorted, page-aligned and not empty; every entry lies in an area.
  */
 #ifndef UNIX_VM_H

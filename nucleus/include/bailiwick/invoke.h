@@ -112,7 +112,7 @@ enum self_order {
                          w2 that left memory again, w3 TSC ticks the processor was idle */
 };
 
-/** KEY_PAGE, and OP_SELF never faults itself: addresses here are offsets in the object. */
+/** KEY_PAGE. Offsets in the page: what reaches beyond its end is refused (BW_ARGUMENT). */
 enum page_order {
     PAGE_READ = 1,    /* w0 offset, w1 length -> string */
     PAGE_WRITE = 2,   /* w0 offset, string. Needs RIGHT_WRITE */
@@ -247,8 +247,8 @@ enum irq_order {
 };
 enum physical_order {
     PHYSICAL_MAP = 1,   /* k0 segment, w0 address in it (1 MiB aligned): maps the registers there,
-                           uncached; at most 256 pages. The holder's nodes must exist down to height
-                           1:   the node there is k1, a fresh node key that becomes the mapping */
+                           uncached; at most 256 pages. Its nodes must exist down to height 2; k1,
+                           a fresh node key, becomes the node of height 1 there */
     PHYSICAL_SUB = 2,   /* w0 first page, w1 count -> k0 */
     PHYSICAL_READ = 3,  /* w0 byte offset, w1 width 1, 2, 4, 8 -> w0 */
     PHYSICAL_WRITE = 4, /* w0 byte offset, w1 width, w2 value */

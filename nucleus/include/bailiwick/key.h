@@ -8,7 +8,7 @@
  *   bytes 8-15  value: an object id of the same district, or an immediate value
  *
  * A key of a district names objects of that district only; what leads outside is a link. On disk:
- * do not change. Programs never see these bytes except through KEY_NUMBER and OP_IDENTIFY.
+ * do not change. Programs never see these bytes except through KEY_NUMBER and SELF_IDENTIFY.
  */
 #ifndef BAILIWICK_KEY_H
 #define BAILIWICK_KEY_H

@@ -42,12 +42,11 @@ enum bw_result {
     BW_RIGHTS = -4,    /* the key does not allow this */
     BW_ORDER = -5,     /* this kind of key does not know the order */
     BW_ARGUMENT = -6,  /* a word, length or key of the message is not acceptable */
-    BW_FAULT = -7,     /* memory named in the request is not there; word 0 has the address */
+    BW_FAULT = -7,     /* memory named in the request is not there */
     BW_BUSY = -8,      /* non-blocking send: nobody is receiving */
-    BW_TIMEOUT = -9,
-    BW_NOMEM = -10,   /* the machine is out of memory */
-    BW_NOSPACE = -11, /* the store or the bank's limit is exhausted */
-    BW_EXISTS = -12,
+    BW_NOMEM = -10,    /* the machine is out of memory */
+    BW_NOSPACE = -11,  /* the store or the bank's limit is exhausted */
+    BW_EXISTS = -12,   /* there is one of that name or number already */
     BW_AGAIN = -13,    /* bounded step done, call again to go on */
     BW_CLEAN = -14,    /* snapshot: nothing has changed since the last */
     BW_BROKEN = -15,   /* an invariant of the district does not hold */

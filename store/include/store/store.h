@@ -230,9 +230,6 @@ int store_open(const struct store_io *io, struct store **out);
 /** Forgets everything not committed. NULL is fine. */
 void store_close(struct store *st);
 void store_info(const struct store *st, struct store_info *info);
-/** True if the first block looks like a store's: cheap, for probing disks. `block` is 4096 bytes.
- */
-bool store_probe(const void *block);
 
 /* --- reading ---------------------------------------------------------------------------------- */
 

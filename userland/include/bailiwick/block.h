@@ -5,13 +5,14 @@
  *   BLOCK_INFO -> w0 sectors of 512 bytes, w1 1 if a flush is needed for durability, w2 read-only
  *   BLOCK_OPEN  k0: start key that the driver posts to when requests are complete
  *               -> k0: a segment of height 1 (BLOCK_WINDOW_PAGES pages), physically contiguous
- * memory that both share; -> k1: start key that the client posts to when it has put requests there.
- *                  One client at a time; opening again ends the earlier one's.
+ *                  memory that both share; k1: start key that the client posts to when it has put
+ *                  requests there. One client at a time; opening again ends the earlier one's.
  *   BLOCK_PART  w0 first sector, w1 sectors, w2 n, 1 or more: that part is a disk of its own from
- * now on, with a window of its own, whose clients cannot reach beyond it: BLOCK_PART_OF(N, n) of
- * "diskN", at the same driver. Of a whole disk only. BW_ARGUMENT: not within it, or another part is
- * in the way. BW_LIMIT: too many Then all traffic goes through the shared window: page 0 is a
- * struct block_ring, pages 1.. are data.
+ *               now on, with a window of its own, whose clients cannot reach beyond it:
+ *               BLOCK_PART_OF(N, n) of "diskN", at the same driver. Of a whole disk only.
+ *               BW_ARGUMENT: not within it, or another part is in the way. BW_LIMIT: too many
+ *
+ * Then all traffic goes through the shared window: page 0 is a struct block_ring, pages 1.. data.
  *
  * The client fills ring.request[i % BLOCK_RING], then advances `submitted` (a release store) and
  * posts. The driver takes requests from its own count up to `submitted`, keeps several in flight,

@@ -2,12 +2,14 @@
  * The file tree of a Linux district: nodes and pages, documented so that host tools read it in any
  * generation and a newer personality can take it over. On disk: do not change.
  *
- *   root node       slot 0: page key, struct filetree_super
- *                   slot 1: segment key, height 2: the inode table, 128-byte inodes, inode i at 128
- * * i slot 2: segment key, height 2: reserved for the personality (never read by tools) slot 16 +
- * (i >> 16): node key A node A          slot (i >> 8) & 255: node key B node B          slot i &
- * 255: the data of inode i: void (empty), or a segment key whose height is the least >= 1 that
- * spans the file; missing pages and nodes are holes and read as zeros
+ *   root node  slot 0: page key, struct filetree_super
+ *              slot 1: segment key, height 2: the inode table, 128-byte inodes, inode i at 128 * i
+ *              slot 2: segment key, height 2: reserved for the personality (never read by tools)
+ *              slot 16 + (i >> 16): node key A
+ *   node A     slot (i >> 8) & 255: node key B
+ *   node B     slot i & 255: the data of inode i: void (empty), or a segment key whose height is
+ *              the least >= 1 that spans the file; missing pages and nodes are holes and read as
+ *              zeros
  *
  * Directory data is a sequence of 4096-byte blocks; each is filled by struct filetree_entry records
  * that do not cross it (the last one's length reaches the block's end). ino 0: free record. "." and

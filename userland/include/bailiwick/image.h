@@ -6,8 +6,10 @@
  *   program        KR_RANGE               others
  *   bank           everything above       -
  *   steward        IMAGE_RANGE ids        KR_IMAGE_BANK, KR_IMAGE_PEER: start key to unix, badge
- * STEWARD unix           IMAGE_UNIX_RANGE ids   KR_IMAGE_BANK, KR_IMAGE_PEER: start key to
- * terminal, badge 0, KR_IMAGE_FILES: node key, root of the file tree (filetree.h), KR_IMAGE_METER
+ *                                         STEWARD
+ *   unix           IMAGE_UNIX_RANGE ids   KR_IMAGE_BANK, KR_IMAGE_PEER: start key to terminal,
+ *                                         badge 0, KR_IMAGE_FILES: node key, root of the file tree
+ *                                         (filetree.h), KR_IMAGE_METER
  *   terminal       IMAGE_RANGE ids        KR_IMAGE_PEER: start key to unix, badge TERMINAL
  *   relay          IMAGE_RANGE ids        KR_IMAGE_PEER: start key to unix, badge RELAYED; unix has
  *                                         KR_IMAGE_RELAY: start key to it, badge WORK

@@ -1,7 +1,7 @@
 /*
  * For native programs of a district: what makes them good citizens of it. Links to other districts
  * that come back by themselves, waiting for what was done to be durable, knowing which incarnation
- * one is in, and a little memory that survives going back in time. See docs/programs.md and the two
+ * one is in, and a little memory that survives going back in time. See docs/programs.md and the
  * examples in userland/examples.
  *
  * All of it returns BW_OK or a negative enum bw_result.
@@ -27,6 +27,7 @@ bool bw_sender(struct incarnation *sender);
 /** Publishes a start key to ourselves with that badge.
  *  @param access names of districts with a space between, or "*": who may open it */
 int64_t bw_publish_name(const char *name, const char *access, uint16_t badge);
+/** No link to it is established any more; those that are live stay until they are cut. */
 int64_t bw_withdraw_name(const char *name);
 
 /** Opens a link by its sturdy name. The key in `place` is good for ever; it is SEVERED until the

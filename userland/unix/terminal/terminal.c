@@ -5,16 +5,16 @@
  *
  * Invariants:
  *   1. `shown` counts the bytes of output that the console has taken; out_tail follows it and never
- * runs ahead. In a replay `shown` is behind out_tail: then only history is being repeated.
+ *      runs ahead. In a replay `shown` is behind out_tail: then only history is being repeated.
  *   2. Everything here is as of the checkpoint after a restart, except the link to the console,
- * which is severed: it is looked up again whenever the incarnation has changed, a call says so, or
- * districtd posts what is published as CONSOLE_NOTICE: the console was restarted.
+ *      which is severed: it is looked up again whenever the incarnation has changed, a call says
+ *      so, or districtd posts what is published as CONSOLE_NOTICE: the console was restarted.
  *   3. If the session is gated, what is beyond held.free is not committed, and is not shown:
- * nothing that was seen is contradicted by a restart from the newest generation, and nothing is
- * shown twice: the console knows the number of what it has. A checkpoint is asked for as soon as
- * something waits.
+ *      nothing that was seen is contradicted by a restart from the newest generation, and nothing
+ *      is shown twice: the console knows the number of what it has. A checkpoint is asked for as
+ *      soon as something waits.
  *   4. While nothing happens the agent waits without a deadline, so that an idle district stays
- * clean.
+ *      clean.
  */
 #include <string.h>
 #include <bailiwick/console.h>
