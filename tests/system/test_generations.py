@@ -179,9 +179,12 @@ def test_a_rollback_while_generations_come_and_go():
     """At 10 ms, with two kept, the one that is meant may be gone any moment: it is gone back to, or the district runs on."""
     machine.command('retention alpha 2,0,0,0')
     machine.attach('alpha')
-    machine.sh('(while :; do echo $((i+=1)) > /busy; done) & busy=$!')
+    machine.sh('((while :; do echo $((i+=1)) > /busy; done) & echo $! > /busy.pid)')  # step() wants its own $!
     machine.detach()
     machine.command('interval alpha 10ms')
+    for _ in range(5):
+        listed = machine.command('generations alpha')
+        check.equal(listed.count('\n*'), 2, listed)  # with the legend: the current one is in it
     for _ in range(25):
         text = machine.command('rollback alpha --back 1')
         check.true('runs from generation' in text or 'kept' in text or 'can go back' in text, text)
@@ -189,7 +192,7 @@ def test_a_rollback_while_generations_come_and_go():
     machine.command('interval alpha off')
     machine.command('retention alpha 8,60,24,30')
     machine.attach('alpha')
-    machine.sh('kill $busy')
+    machine.sh('kill $(cat /busy.pid)')
     machine.detach()
     machine.checkpoint('alpha')
 

@@ -9,7 +9,8 @@
 #include "format.h"
 #include "screen.h"
 
-#define NONE UINT64_MAX
+#define NONE       UINT64_MAX
+#define LISTED_MAX 256u /* a store keeps no more */
 
 /** Why it was made: enum store_reason, on disk. */
 static const char *reason_text(uint32_t reason)
@@ -107,16 +108,6 @@ void history_announce(const char *name, uint64_t generation, bool running)
     }
 }
 
-/** The newest that there is now: a district may make them as fast as they are listed. */
-static uint64_t newest(const char *name)
-{
-    struct generation_line g = {0};
-
-    for (uint64_t n = 0; admin_generation(name, n, false, &g); n = g.number + 1) {
-    }
-    return g.number;
-}
-
 /* --- generations ------------------------------------------------------------------------------ */
 
 static void print_line(const struct generation_line *g, uint64_t before)
@@ -139,35 +130,57 @@ static void print_line(const struct generation_line *g, uint64_t before)
                  g->flags & GENERATION_DAMAGED ? ", DAMAGED" : "");
 }
 
+/** All that are kept now, as they are at one moment or nearly so: a busy district's change while
+ * they are asked for. @return how many */
+static unsigned collect(const char *name, struct generation_line *g)
+{
+    unsigned n = 0, current = 0;
+
+    for (uint64_t next = 0; n < LISTED_MAX && admin_generation(name, next, false, &g[n]); n++) {
+        next = g[n].number + 1;
+        if (g[n].flags & GENERATION_CURRENT) {
+            g[current].flags &= ~GENERATION_CURRENT;
+            g[n].flags |= GENERATION_CURRENT;
+            current = n;
+        }
+    }
+    return n;
+}
+
 enum command_result history_generations(int count, char **words)
 {
+    static struct generation_line g[LISTED_MAX];
+    struct generation_line now;
     struct district_line line;
-    struct generation_line g;
-    uint64_t before = NONE, last = newest(words[1]);
+    bool unknown = false;
     uint32_t flags = 0;
+    unsigned n;
 
     (void)count;
     if (!command_district("generations", words[1], &line)) {
         return COMMAND_DONE;
     }
-    for (uint64_t n = 0; n <= last && admin_generation(words[1], n, true, &g); n = g.number + 1) {
-        if (n == 0) {
-            screen_print(" %11s  %-14s %9s %10s  %s\n", "GENERATION", "AGE", "CHANGED", "ONLY HERE",
-                         "MADE");
-        }
-        print_line(&g, before);
-        before = g.number;
-        flags |= g.flags;
-    }
-    if (before == NONE) {
+    n = collect(words[1], g);
+    if (n == 0) {
         screen_print("generations: %s: %s\n", words[1],
                      line.message[0] ? line.message : "its store has none");
         return COMMAND_DONE;
     }
-    screen_print("* the current one%s%s\n",
+    screen_print(" %11s  %-14s %9s %10s  %s\n", "GENERATION", "AGE", "CHANGED", "ONLY HERE",
+                 "MADE");
+    for (unsigned i = 0; i < n; i++) {
+        if (admin_generation(words[1], g[i].number, true, &now) && now.number == g[i].number) {
+            g[i].held = now.held; /* which takes a while to find out */
+        }
+        print_line(&g[i], i ? g[i - 1].number : NONE);
+        flags |= g[i].flags;
+        unknown |= g[i].held == NONE;
+    }
+    screen_print("* the current one%s%s%s\n",
                  flags & GENERATION_ABANDONED ? "; - left behind by a rollback, which can be undone"
                                               : "",
-                 flags & GENERATION_DAMAGED ? "; DAMAGED: something in it cannot be read" : "");
+                 flags & GENERATION_DAMAGED ? "; DAMAGED: something in it cannot be read" : "",
+                 unknown ? "; ? gone meanwhile, or not known" : "");
     return COMMAND_DONE;
 }
 
