@@ -236,6 +236,29 @@ def test_a_districtd_that_fails_finds_the_districts_again():
         machine.detach()
 
 
+def test_a_districtd_that_is_given_up_is_said():
+    """It ends when it hears of the end of a scrub, four times. Nobody waits for it; the district is checkpointed."""
+    path = make_store(os.path.join(folder, 'districtd.district'), 'alpha', size='32M', interval='300ms')
+    with Machine([path], name='broken', boot=with_mutant(folder, 'districtd')) as machine:
+        machine.login()
+        machine.restart('alpha')
+        counting(machine)
+        machine.detach()
+        said, end = 'districtd, which looks after districts, has failed too often', time.monotonic() + 60 * SLOW
+        while said not in machine.command('scrub alpha', 60):
+            check.true(time.monotonic() < end, 'it is not given up')
+        for command in ('districts', 'events', 'attach alpha', 'checkpoint alpha', 'poweroff'):
+            check.contains(machine.command(command), said)
+        time.sleep(0.5)
+        machine.send('poweroff --force\r')
+        machine.wait_off()
+        machine.start()
+        machine.login()
+        check.true(machine.restart('alpha') > 1, 'it was checkpointed')
+        machine.detach()
+        check.true(count(machine) > 0, 'it counts on')
+
+
 def test_a_districtd_that_fails_still_makes_links():
     """What the districts open and publish afterwards is found by the next one."""
     paths = [store('links'), make_store(os.path.join(folder, 'beta.district'), 'beta', size='64M')]

@@ -87,7 +87,9 @@ enum command_result watch_events(int count, char **words)
             unseen = true;
         }
     }
-    if (!any) {
+    if (!any && !admin_works()) {
+        screen_print("events: %s\n", admin_reason(BW_VOID));
+    } else if (!any) {
         screen_print("nothing has happened%s%s since the machine was started\n",
                      count == 2 ? " to " : "", count == 2 ? words[1] : "");
     }
