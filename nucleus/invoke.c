@@ -8,9 +8,7 @@
 #include "cpu.h"
 #include "frame.h"
 #include "link.h"
-#include "paging.h"
-#include "panic.h"
-#include "string.h"
+#include "place.h"
 
 #define KEY_DESIGNATOR(rax)    ((uint16_t)((rax) >> 16))
 #define RESUME_DESIGNATOR(rax) ((uint16_t)((rax) >> 32))
@@ -40,88 +38,6 @@ struct ends {
 /* One CPU, no nesting: these need not be on the stack. */
 static struct parcel parcel;
 static struct ends ends;
-
-/* --- places for keys -------------------------------------------------------------------------- */
-
-/** A designator with bit 15 set. */
-static int place_in_node(struct activity *a, uint16_t designator, bool write, struct key **place,
-                         struct object **node)
-{
-    const struct key *k = &activity_frame(a)->keys[designator & (BW_KEY_REGISTERS - 1)];
-    if (k->type != KEY_NODE || (write && !(k->rights & RIGHT_WRITE)))
-        return BW_ARGUMENT;
-    struct object *o;
-    int r = object_find(object_district(a->domain), *k, &o);
-    if (r == BW_OK && write)
-        r = object_make_writable(o);
-    if (r != BW_OK)
-        return r == BW_VOID ? BW_ARGUMENT : r;
-    *node = o;
-    *place = &node_slots(o)[designator >> 5 & 255];
-    return BW_OK;
-}
-
-static inline int find_place(struct activity *a, uint16_t designator, bool write,
-                             struct key **place, struct object **node)
-{
-    unsigned i = designator & (BW_KEY_REGISTERS - 1);
-    if (designator & 0x8000)
-        return place_in_node(a, designator, write, place, node);
-    *node = NULL;
-    *place = i == 0 ? NULL : &activity_frame(a)->keys[i];
-    return BW_OK;
-}
-
-int place_find(struct activity *a, uint16_t designator, bool write, struct key **place,
-               struct object **node)
-{
-    return find_place(a, designator, write, place, node);
-}
-
-void node_store(struct object *node, unsigned slot, struct key k)
-{
-    struct key *s = &node_slots(node)[slot];
-    bool mapped = node->aux != NULL && s->type != KEY_VOID;
-    *s = k;
-    if (mapped)
-        paging_node_changed(node, slot, 1, false);
-}
-
-static void place_store(struct key *place, struct object *node, struct key k)
-{
-    if (node != NULL)
-        node_store(node, (unsigned)(place - node_slots(node)), k);
-    else if (place != NULL)
-        *place = k;
-}
-
-/** Value of the key that a designator names; read-only and sense rights of the node on the way
- * apply. */
-static int key_in_node(struct activity *a, uint16_t designator, struct key *out)
-{
-    struct key *place;
-    struct object *node;
-    int r = place_in_node(a, designator, false, &place, &node);
-    if (r != BW_OK)
-        return r;
-    bool sense = activity_frame(a)->keys[designator & 31].rights & RIGHT_SENSE;
-    *out = sense ? key_sense(*place) : *place;
-    return BW_OK;
-}
-
-static inline int key_at(struct activity *a, uint16_t designator, struct key *out)
-{
-    if (designator & 0x8000)
-        return key_in_node(a, designator, out);
-    *out = activity_frame(a)->keys[designator & (BW_KEY_REGISTERS - 1)]; /* register 0 is void */
-    return BW_OK;
-}
-
-bool keys_same(struct key a, struct key b)
-{
-    return a.type == b.type && a.rights == b.rights && a.tag == b.tag && a.version == b.version &&
-           a.value == b.value;
-}
 
 /* --- delivery --------------------------------------------------------------------------------- */
 
@@ -163,7 +79,7 @@ static int find_ends(struct activity *to, const struct parcel *p, struct ends *e
     e->buffer.length = 0;
     e->takes_keys = places != 0;
     for (unsigned i = 0; e->takes_keys && i < BW_MESSAGE_KEYS; i++) {
-        r = find_place(to, (uint16_t)(places >> 16 * i), true, &e->place[i], &e->node[i]);
+        r = place_find(to, (uint16_t)(places >> 16 * i), true, &e->place[i], &e->node[i]);
         if (r <= WAIT_OBJECT)
             r = receiver_waits(to, p, r);
         if (r == WAIT_CALLEE)
@@ -173,7 +89,7 @@ static int find_ends(struct activity *to, const struct parcel *p, struct ends *e
     }
     e->resume_place = NULL;
     if (f->state == DOMAIN_AVAILABLE) {
-        r = find_place(to, RESUME_DESIGNATOR(f->regs.rax), true, &e->resume_place, &e->resume_node);
+        r = place_find(to, RESUME_DESIGNATOR(f->regs.rax), true, &e->resume_place, &e->resume_node);
         if (r <= WAIT_OBJECT)
             r = receiver_waits(to, p, r);
         if (r == WAIT_CALLEE)
@@ -509,7 +425,7 @@ static int run_order(struct activity *a, struct district *d, struct key k, order
         return result;
     /* The order may have destroyed the very node that takes the key. It was writable, so nothing
      * waits here. */
-    if (node != NULL && find_place(a, (uint16_t)r->rbx, true, &place, &node) != BW_OK)
+    if (node != NULL && place_find(a, (uint16_t)r->rbx, true, &place, &node) != BW_OK)
         place = NULL;
     place_store(place, place == NULL ? NULL : node, c.out_key);
     set_result(r, result, c.out);
@@ -527,7 +443,7 @@ static int find_own_ends(struct activity *a)
     for (unsigned i = 0; r->rbx != 0 && i < BW_MESSAGE_KEYS; i++) {
         struct key *place;
         struct object *node;
-        int e = find_place(a, (uint16_t)(r->rbx >> 16 * i), true, &place, &node);
+        int e = place_find(a, (uint16_t)(r->rbx >> 16 * i), true, &place, &node);
         if (e <= WAIT_OBJECT)
             return e;
     }

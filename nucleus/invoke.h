@@ -9,7 +9,7 @@
 #ifndef NUCLEUS_INVOKE_H
 #define NUCLEUS_INVOKE_H
 
-#include "district.h"
+#include "place.h"
 
 struct call {
     struct activity *a;
@@ -58,35 +58,9 @@ int call_buffer(const struct call *c, size_t length, struct pieces *p);
 int call_get(const struct call *c, void *to, size_t min, size_t max, size_t *length);
 int call_put(struct call *c, const void *from, size_t length);
 
-/** A place for a key that a designator names in district d's domain a. write: ready to be stored
- * to.
- *  @return BW_OK and *place (NULL: designator 0), BW_ARGUMENT, WAIT_* */
-int place_find(struct activity *a, uint16_t designator, bool write, struct key **place,
-               struct object **node);
-/** Stores a key to a node's slot, tearing down what was mapped through it. The node is writable. */
-void node_store(struct object *node, unsigned slot, struct key k);
-bool keys_same(struct key a, struct key b);
 /** The id at an offset of a range key. False if it is not in the range, or not for programs of this
  * district. */
 bool range_covers(const struct district *d, struct key range, uint64_t offset, oid_t *oid);
-/** What a key becomes when it is fetched through a sense key: nothing can be changed through it. */
-static inline struct key key_sense(struct key k)
-{
-    switch (k.type) {
-    case KEY_NODE:
-    case KEY_SEGMENT:
-        k.rights |= RIGHT_SENSE;
-        k.rights &= (uint8_t)~RIGHT_WRITE;
-        return k;
-    case KEY_PAGE:
-        k.rights &= (uint8_t)~RIGHT_WRITE;
-        return k;
-    case KEY_NUMBER:
-        return k;
-    default:
-        return key_void();
-    }
-}
 
 typedef int order_handler(struct call *c);
 order_handler order_page, order_node, order_segment, order_domain, order_range, order_grant,

@@ -2,8 +2,9 @@
 // sources: ../../nucleus/invoke.c ../../nucleus/link.c ../../nucleus/named.c ../../nucleus/object.c
 // sources: ../../nucleus/order_district.c ../../nucleus/order_domain.c ../../nucleus/order_node.c
 // sources: ../../nucleus/order_range.c ../../nucleus/order_segment.c ../../nucleus/order_self.c
-// sources: ../../nucleus/orphans.c ../../nucleus/pieces.c ../../nucleus/segment.c
-// sources: ../../nucleus/share.c ../../nucleus/snapshot.c ../../nucleus/trap.c
+// sources: ../../nucleus/orphans.c ../../nucleus/pieces.c ../../nucleus/place.c
+// sources: ../../nucleus/segment.c ../../nucleus/share.c ../../nucleus/snapshot.c
+// sources: ../../nucleus/trap.c
 /*
  * The machine below the nucleus, for tests on the host: frames and slab pieces come from the C
  * library (so that ASan sees every use after free), page tables do not exist (each access walks the
