@@ -22,6 +22,8 @@ import time
 
 import pexpect
 
+from harness import Checks
+
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(TOP, 'build')
 BOOT = os.environ.get('BW_BOOT', os.path.join(BUILD, 'boot'))
@@ -274,6 +276,14 @@ class Machine:
         self.expect(r'@s%d\r\n' % n, timeout)
         text = self.expect(r'@e%d:(\d+)@\r\n' % n, timeout)
         return int(self.match.group(1)), text.rstrip('\n')
+
+    def checked(self, line, expected=None, status=0, timeout=30):
+        """Runs a line likewise; expects that status, and that output if one is given. Returns the output."""
+        found, text = self.sh(line, timeout)
+        Checks.equal(found, status, 'status of `%s` (%s)' % (line, text))
+        if expected is not None:
+            Checks.equal(text, expected, line)
+        return text
 
 
 class Tee:

@@ -10,15 +10,7 @@ check = harness.Checks
 
 store = make_store(os.path.join(SCRATCH, 'linux', 'linux.district'), 'linux')
 machine = Machine([store], name='linux')
-
-
-def sh(line, expected=None, status=0, timeout=30):
-    """Runs a line; expects that status, and that output if one is given."""
-    found, text = machine.sh(line, timeout)
-    check.equal(found, status, 'status of `%s` (%s)' % (line, text))
-    if expected is not None:
-        check.equal(text, expected, line)
-    return text
+sh = machine.checked
 
 
 def recover():

@@ -28,14 +28,7 @@ tree = build()
 store = make_store(os.path.join(FOLDER, 'small.district'), NAME, size='32M', root=tree)
 large = make_store(os.path.join(FOLDER, 'large.district'), 'large', size='256M', root=tree)
 machine = Machine([store, large], memory=128, name='space')
-
-
-def sh(line, expected=None, status=0, timeout=30):
-    found, text = machine.sh(line, timeout)
-    check.equal(found, status, 'status of `%s` (%s)' % (line, text))
-    if expected is not None:
-        check.equal(text, expected, line)
-    return text
+sh = machine.checked
 
 
 def boot():

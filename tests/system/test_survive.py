@@ -13,14 +13,7 @@ NAME = 'survivor'
 
 store = make_store(os.path.join(SCRATCH, 'survive', 'survivor.district'), NAME, interval='never')
 machine = Machine([store], name='survive')
-
-
-def sh(line, expected=None, status=0, timeout=30):
-    found, text = machine.sh(line, timeout)
-    check.equal(found, status, 'status of `%s` (%s)' % (line, text))
-    if expected is not None:
-        check.equal(text, expected, line)
-    return text
+sh = machine.checked
 
 
 def boot():
