@@ -182,7 +182,7 @@ static void report(int64_t error)
     uint64_t mhz;
 
     bw_self(SELF_TIME, &m);
-    mhz = m.word[3] / 1000000;
+    mhz = (m.word[3] + 500000) / 1000000;
     if (error >= -ERROR_MOST && error <= ERROR_MOST) {
         bw_log("clock: the TSC's %llu MHz are right, by the HPET\n", (unsigned long long)mhz);
     } else {

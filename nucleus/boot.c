@@ -311,6 +311,6 @@ void nucleus_main(uint32_t magic, uint32_t information)
     object_init(frame_count());
     district_init();
     log_line("nucleus: %lu MiB of memory, TSC %lu MHz, %lu modules", (uint64_t)frame_count() >> 8,
-             clock_tsc_hz() / 1000000, (uint64_t)module_count);
+             (clock_tsc_hz() + 500000) / 1000000, (uint64_t)module_count);
     schedule_run(make_supervisor(make_archive()));
 }

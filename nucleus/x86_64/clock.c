@@ -17,45 +17,63 @@
 #define APIC_DIVIDE           0x3e0
 
 #define PIT_HZ            1193182u
-#define CALIBRATION_TICKS (PIT_HZ / 200) /* 5 ms */
-#define CALIBRATIONS      20u
-#define LOOKS_MOST        10000000u
+#define CALIBRATION_TICKS ((int)PIT_HZ / 100) /* 10 ms */
+#define TRIES             8u
+#define LOOKS_MOST        100000u
 
 static uint64_t tsc_base, tsc_hz, apic_hz;
 static uint64_t ns_per_tsc; /* 32.32 fixed point */
 static bw_time_t armed = BW_NO_DEADLINE;
 
-static void wait_5ms(void)
+/** One instant by all three clocks. */
+struct moment {
+    uint64_t tsc;
+    uint32_t apic;
+    uint16_t pit;
+};
+
+/** The best of several looks: whatever keeps this machine from running (there may be others on its
+ * processor) in the middle of one makes it worse. */
+static struct moment look(void)
 {
+    struct moment best = {0};
+    uint64_t best_took = UINT64_MAX;
+    for (unsigned i = 0; i < TRIES; i++) {
+        uint64_t begin = rdtsc();
+        outb(0x43, 0x80); /* what channel 2 counts is held until it is read */
+        uint32_t apic = APIC_REGISTER(APIC_CURRENT);
+        uint64_t took = rdtsc() - begin;
+        uint8_t low = inb(0x42), high = inb(0x42);
+        if (took < best_took) {
+            best_took = took;
+            best = (struct moment){begin + took / 2, apic, (uint16_t)(high << 8 | low)};
+        }
+    }
+    return best;
+}
+
+/** Both rates, while channel 2 counts down once, or again if it was at its end when last looked at. */
+static void calibrate(void)
+{
+    struct moment first, last;
     unsigned looks = 0;
     uint8_t control = inb(0x61);
     outb(0x61, (uint8_t)((control & ~2u) | 1u));
-    outb(0x43, 0xb0);
-    outb(0x42, (uint8_t)CALIBRATION_TICKS);
-    outb(0x42, (uint8_t)(CALIBRATION_TICKS >> 8));
-    while (!(inb(0x61) & 0x20) && looks < LOOKS_MOST)
-        looks++;
-    if (control == 0xff || looks == LOOKS_MOST)
-        cannot_run("the machine lacks", "an interval timer (PIT)");
-}
-
-/** Both rates. Whatever keeps this machine from running for a while (there may be others on its
- * processor) makes a measurement too high: the lowest counts, when another one has come near. */
-static void calibrate(void)
-{
-    uint64_t tsc = UINT64_MAX, apic = UINT64_MAX, apart = UINT64_MAX;
-    for (unsigned i = 0; i < CALIBRATIONS && apart > tsc / 512; i++) {
-        uint64_t t = rdtsc();
-        uint32_t a = APIC_REGISTER(APIC_CURRENT);
-        wait_5ms();
-        t = rdtsc() - t;
-        a -= APIC_REGISTER(APIC_CURRENT);
-        apart = t < tsc ? tsc - t : t - tsc;
-        tsc = t < tsc ? t : tsc;
-        apic = a < apic ? a : apic;
-    }
-    tsc_hz = tsc * PIT_HZ / CALIBRATION_TICKS;
-    apic_hz = apic * PIT_HZ / CALIBRATION_TICKS;
+    do {
+        outb(0x43, 0xb0);
+        outb(0x42, 0xff);
+        outb(0x42, 0xff);
+        look(); /* it begins a tick later */
+        first = look();
+        do {
+            last = look();
+            if (control == 0xff || ++looks == LOOKS_MOST)
+                cannot_run("the machine lacks", "an interval timer (PIT)");
+        } while (first.pit - last.pit < CALIBRATION_TICKS && !(inb(0x61) & 0x20));
+    } while (inb(0x61) & 0x20);
+    uint64_t ticks = (uint64_t)(first.pit - last.pit);
+    tsc_hz = (last.tsc - first.tsc) * PIT_HZ / ticks;
+    apic_hz = (uint64_t)(first.apic - last.apic) * PIT_HZ / ticks;
 }
 
 void clock_init(void)
