@@ -8,6 +8,7 @@
  * or not at all.
  */
 #include "lifecycle.h"
+#include <stdio.h>
 #include <string.h>
 #include <bailiwick/console.h>
 #include <bailiwick/names.h>
@@ -309,6 +310,8 @@ bool lifecycle_line(unsigned slot, struct district_line *line)
     }
     if (e->message[0]) {
         memcpy(line->message, e->message, sizeof(line->message));
+    } else if (!answered) {
+        snprintf(line->message, sizeof(line->message), "its store server does not answer");
     }
     return answered;
 }

@@ -347,7 +347,8 @@ def test_clock_and_randomness_that_fail_are_granted_again():
 
 
 def test_a_disk_driver_that_fails_while_its_store_is_idle():
-    path = store('idle')
+    """It ends when it is idle after four flushes, and in the end is given up: that is said."""
+    path = make_store(os.path.join(folder, 'idle.district'), 'alpha', size='32M', interval='1h')
     with Machine([path], name='broken', boot=with_mutant(folder, 'virtio_blk')) as machine:
         machine.login()
         while 'virtio_blk 0 is started again' not in log_of(machine):
@@ -356,6 +357,15 @@ def test_a_disk_driver_that_fails_while_its_store_is_idle():
         wait_for(machine, 'its store server is another one', lambda: 'stored 0 is started again' in log_of(machine))
         machine.restart('alpha')
         check.equal(machine.sh('echo alpha'), (0, 'alpha'))
+        machine.detach()
+        end = time.monotonic() + 60 * SLOW
+        while 'virtio_blk 0 has faulted 4 times within a minute: given up' not in log_of(machine):
+            check.true(time.monotonic() < end, 'it is not given up')
+            machine.command('autostart alpha off')
+            time.sleep(0.4)
+        wait_for(machine, 'it is said', lambda: re.search('virtio_blk 0 +has failed too often', machine.command('events')))
+        check.contains(machine.command('checkpoint alpha'), 'was not checkpointed: the server has ended')
+        check.contains(machine.command('districts'), 'its store server does not answer')
 
 
 def generation(machine):
