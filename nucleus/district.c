@@ -238,14 +238,17 @@ static void run_bonded(struct district *d)
         run(member[i]);
 }
 
-/** The domain in a place of the list is asked for. @return BW_OK: is there or nothing is;
- * WAIT_OBJECT */
-static int load_place(struct district *d, size_t place)
+/** The domain in a place of the list is asked for, or the page with the place: then the next place
+ * to look at is that page's last. @return BW_OK: is there or nothing is; WAIT_OBJECT; BW_DAMAGED */
+static int load_place(struct district *d, size_t *at)
 {
+    size_t place = *at;
     struct object *list, *domain;
     int r = object_fetch(d, OID_DOMAIN_LIST + place / 512, OBJECT_PAGE, &list);
-    if (r != BW_OK)
+    if (r != BW_OK) {
+        *at = place | 511;
         return r == BW_VOID ? BW_OK : r;
+    }
     oid_t oid = ((oid_t *)list->data)[place % 512];
     if (oid == 0)
         return BW_OK;
@@ -286,7 +289,7 @@ void district_load(struct district *d)
     bool waiting = r != BW_OK;
     /* Many are asked for at a time; the cursor passes those that are there. */
     for (size_t p = d->load_cursor; p < places && d->want_count < WANTS; p++) {
-        r = load_place(d, p);
+        r = load_place(d, &p);
         if (r == BW_DAMAGED) {
             fail(d, "a domain of its list is missing");
             return;
