@@ -165,9 +165,7 @@ static void reply_whole(uint64_t bound, struct message *reply)
 /** What would write to a store of which the user has not said yet that it may be written to. */
 static bool too_early(int64_t order)
 {
-    bool changes = order == STORE_INTERVAL || order == STORE_DROP || order == STORE_RETENTION ||
-                   order == STORE_SCRUB || order == STORE_POLICY || order == STORE_AUTOSTART ||
-                   order == STORE_GATED || order == STORE_SHARE;
+    bool changes = settings_has(order) || order == STORE_DROP || order == STORE_SCRUB;
 
     return changes && server.store && copies_ready() != BW_OK;
 }
@@ -199,6 +197,10 @@ static bool serve(const struct message *m, const void *string, struct message *r
         reply->code = server.free ? BW_REFUSED : BW_RIGHTS;
         return true;
     }
+    if (settings_has(m->code)) {
+        reply->code = settings_set(m->code, m->word);
+        return true;
+    }
     switch (m->code) {
     case STORE_START:
         reply->code = server_start(m, string);
@@ -212,9 +214,6 @@ static bool serve(const struct message *m, const void *string, struct message *r
         break;
     case STORE_CHECKPOINT:
         return serve_checkpoint(reply);
-    case STORE_INTERVAL:
-        reply->code = settings_interval(m->word[0]);
-        break;
     case STORE_LINE:
         if (server.store && server.reopen && !server.running) { /* what it has is asked */
             server_open_store();
@@ -227,21 +226,6 @@ static bool serve(const struct message *m, const void *string, struct message *r
         break;
     case STORE_DROP:
         return history_drop(m->word[0], reply);
-    case STORE_RETENTION:
-        reply->code = settings_retention(m->word);
-        break;
-    case STORE_POLICY:
-        reply->code = settings_policy(m->word[0]);
-        break;
-    case STORE_SHARE:
-        reply->code = settings_share(m->word[0]);
-        break;
-    case STORE_AUTOSTART:
-        reply->code = settings_autostart(m->word[0] != 0);
-        break;
-    case STORE_GATED:
-        reply->code = settings_gated(m->word[0] != 0);
-        break;
     case STORE_SCRUB:
         scrub_order(m->word[0]);
         reply->string = scrub_look();

@@ -262,13 +262,13 @@ START_TEST(settings_are_checked)
     static const uint64_t few[4] = {1, 0, 0, 0}, many[4] = {RETENTION_MAX, 1, 0, 0};
     static const uint64_t huge[4] = {2, UINT64_MAX, 0, 0};
 
-    ck_assert_int_eq(settings_retention(good), BW_OK);
-    ck_assert_int_eq(settings_retention(most), BW_OK);
-    ck_assert_int_eq(settings_retention(few), BW_ARGUMENT);
-    ck_assert_int_eq(settings_retention(many), BW_ARGUMENT);
-    ck_assert_int_eq(settings_retention(huge), BW_ARGUMENT);
-    ck_assert_int_eq(settings_policy(POLICY_CONTINUES), BW_OK);
-    ck_assert_int_eq(settings_policy(3), BW_ARGUMENT);
+    ck_assert_int_eq(settings_set(STORE_RETENTION, good), BW_OK);
+    ck_assert_int_eq(settings_set(STORE_RETENTION, most), BW_OK);
+    ck_assert_int_eq(settings_set(STORE_RETENTION, few), BW_ARGUMENT);
+    ck_assert_int_eq(settings_set(STORE_RETENTION, many), BW_ARGUMENT);
+    ck_assert_int_eq(settings_set(STORE_RETENTION, huge), BW_ARGUMENT);
+    ck_assert_int_eq(settings_set(STORE_POLICY, (uint64_t[]){POLICY_CONTINUES}), BW_OK);
+    ck_assert_int_eq(settings_set(STORE_POLICY, (uint64_t[]){3}), BW_ARGUMENT);
 }
 END_TEST
 
@@ -321,7 +321,7 @@ START_TEST(a_scrub_of_what_is_written_fast_comes_to_an_end)
     uint64_t number = 7;
 
     claim(6);
-    ck_assert_int_eq(settings_retention((const uint64_t[4]){20, 0, 0, 0}), BW_OK);
+    ck_assert_int_eq(settings_set(STORE_RETENTION, (const uint64_t[4]){20, 0, 0, 0}), BW_OK);
     for (; number < 20; number++)
         commit(number, 0, OBJECTS);
     scrub_order(SCRUB_BEGIN);
