@@ -19,12 +19,13 @@ def path(name):
 
 
 def build():
-    """The usual tree with a program that only writes, statically linked."""
+    """The usual tree with our programs, statically linked."""
     programs = os.path.join(FOLDER, 'overlay', 'usr', 'bin')
-    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'sockets', 'writer.c')
+    sources = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'sockets')
     os.makedirs(programs, exist_ok=True)
-    subprocess.run(['gcc', '-std=gnu11', '-static', '-O1', '-Wall', '-Wextra', '-Werror', '-o',
-                    os.path.join(programs, 'writer'), source], check=True)
+    for name in ('writer', 'impatient'):
+        subprocess.run(['gcc', '-std=gnu11', '-static', '-O1', '-Wall', '-Wextra', '-Werror', '-o',
+                        os.path.join(programs, name), os.path.join(sources, name + '.c')], check=True)
     return make_tree(os.path.join(FOLDER, 'tree.tar'), os.path.join(FOLDER, 'overlay'))
 
 
@@ -205,6 +206,18 @@ def test_channels_come_back():
     says('there', 'echo 0 | (%s)' % connect('here/many'), '')
     says('there', 'for i in $(seq 40); do echo $i | %s -NU /district/here/many || echo failed; done' % NC, '', timeout=60)
     wait_for('here', 'wc -l < /tmp/got', '41')
+
+
+def test_who_does_not_wait_to_be_connected():
+    """What he has given up is forgotten by both sides: neither has a connection with nobody, and channels are free."""
+    says('here', NC + ' -dklU /district/here/slow > /tmp/got &', '')
+    says('there', 'echo 0 | (%s)' % connect('here/slow'), '')
+    for _ in range(3):
+        status, text = sh('there', 'impatient /district/here/slow', 60)
+        check.true(text.endswith(' times'), text)
+    says('there', 'for i in $(seq 20); do echo $i | %s -NU /district/here/slow || echo failed; done' % NC, '', timeout=60)
+    wait_for('here', 'wc -l < /tmp/got', '21')
+    sh('here', 'killall %s' % NC)
 
 
 def test_who_may_connect():

@@ -251,9 +251,11 @@ static void done(unsigned c)
 {
     channel_of(c)->want = WANT_DONE;
     posted();
-    ck_assert_uint_eq(channel_of(c)->state, CHANNEL_IDLE);
+    ck_assert_uint_eq(channel_of(c)->state, CHANNEL_ENDED);
     channel_of(c)->want = WANT_NOTHING;
     channel_of(c)->out_head = channel_of(c)->in_tail = channel_of(c)->out_over = 0;
+    posted();
+    ck_assert_uint_eq(channel_of(c)->state, CHANNEL_IDLE);
 }
 
 /* --- the tests -------------------------------------------------------------------------------- */
@@ -340,7 +342,7 @@ START_TEST(given_up)
     later();
     ck_assert_uint_eq(last(RELAY_RESET)[1], token);
     ck_assert_uint_eq(side[0].token, 0);
-    ck_assert_uint_eq(channel_of(0)->state, CHANNEL_IDLE);
+    ck_assert_uint_eq(channel_of(0)->state, CHANNEL_ENDED);
 }
 END_TEST
 
@@ -355,7 +357,19 @@ START_TEST(given_up_and_cut)
     link[0].state = LINK_SEVERED;
     later();
     ck_assert_uint_eq(side[0].token, 0);
-    ck_assert_uint_eq(channel_of(0)->state, CHANNEL_IDLE);
+    ck_assert_uint_eq(channel_of(0)->state, CHANNEL_ENDED);
+}
+END_TEST
+
+/** connect() is given up before the relay has looked: it is not freed before the relay knows. */
+START_TEST(given_up_at_once)
+{
+    set_up();
+    channel_of(0)->want = WANT_DONE;
+    ck_assert_uint_ne(channel_of(0)->state, CHANNEL_ENDED);
+    done(0);
+    ck_assert_uint_eq(sent_count, 0);
+    connect_out(); /* it is as good as new */
 }
 END_TEST
 
@@ -448,6 +462,7 @@ int main(void)
     tcase_add_test(t, sends_again);
     tcase_add_test(t, given_up);
     tcase_add_test(t, given_up_and_cut);
+    tcase_add_test(t, given_up_at_once);
     tcase_add_test(t, greedy_peers);
     tcase_add_test(t, many_peers);
     tcase_add_test(t, nonsense);

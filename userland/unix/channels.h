@@ -15,7 +15,8 @@
  *                                                `listener`; the personality is to take it
  *   DATA                    INCOMING             bytes flow; who connects is told so
  *   DONE                    any                  the personality is through with it
- *   DONE                    IDLE                 the relay is too; the personality frees it
+ *   DONE                    ENDED                the relay is too; the personality frees it
+ *   NOTHING                 ENDED                the relay makes it IDLE
  *
  * Bytes: heads and tails count all bytes ever and wrap at 2^32. `out` goes to the other side: the
  * personality puts, and out_tail is how many the other side has taken. `in` comes from it.
@@ -32,7 +33,13 @@
 #define CHANNEL_RING  4096u
 
 enum channel_want { WANT_NOTHING, WANT_LISTEN, WANT_CONNECT, WANT_DATA, WANT_DONE };
-enum channel_state { CHANNEL_IDLE, CHANNEL_OPEN, CHANNEL_FAILED, CHANNEL_INCOMING };
+enum channel_state {
+    CHANNEL_IDLE,
+    CHANNEL_OPEN,
+    CHANNEL_FAILED,
+    CHANNEL_INCOMING,
+    CHANNEL_ENDED, /* not IDLE, which it is while it connects, too: DONE may not have been seen yet */
+};
 
 struct channel {
     /* by the personality */

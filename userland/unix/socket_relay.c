@@ -437,7 +437,7 @@ static void look_at(unsigned c)
     if (relayed[c].half != NULL) {
         carry(c);
     }
-    if (ch->want == WANT_DONE && channel_load(&ch->state) == CHANNEL_IDLE) {
+    if (ch->want == WANT_DONE && channel_load(&ch->state) == CHANNEL_ENDED) {
         free_channel(c);
     }
 }

@@ -353,7 +353,7 @@ static void finish(unsigned c)
     side[c] = (struct side){0};
     ch->out_tail = ch->in_head = ch->in_over = ch->closed = ch->reset = 0;
     ch->error = ch->listener = 0;
-    set(&ch->state, CHANNEL_IDLE);
+    set(&ch->state, CHANNEL_ENDED);
 }
 
 static void look_at(unsigned c)
@@ -369,11 +369,14 @@ static void look_at(unsigned c)
         }
         break;
     case WANT_DONE:
-        if (ch->state != CHANNEL_IDLE || side[c].token) {
+        if (ch->state != CHANNEL_ENDED) {
             finish(c);
         }
         break;
     default:
+        if (ch->state == CHANNEL_ENDED) {
+            set(&ch->state, CHANNEL_IDLE);
+        }
         if (side[c].token) {
             carry(c);
         }
