@@ -8,25 +8,27 @@
 #include "partitions.h"
 #include "server.h"
 
-static void offer(const struct partitions *p)
+/** @return how many of them the driver has no room for */
+static unsigned offer(const struct partitions *p)
 {
+    unsigned refused = 0;
+
     for (unsigned n = 0; n < p->count; n++) {
         struct message m = {.code = BLOCK_PART,
                             .word = {p->at[n].first, p->at[n].sectors, p->at[n].number}};
 
-        if (bw_call(KEY_AT(KR_DISK), &m) != BW_OK) {
-            bw_log("stored: disk%llu: partition %u cannot be had (%lld)",
-                   (unsigned long long)server.disk, p->at[n].number, (long long)m.code);
-        }
+        refused += bw_call(KEY_AT(KR_DISK), &m) != BW_OK;
     }
     bw_log("stored: disk%llu has %u partitions for districts%s", (unsigned long long)server.disk,
            p->count, p->second ? "; the first copy of its table is not whole" : "");
+    return refused;
 }
 
 bool parts_look(void)
 {
     static struct partitions p;
     struct store_io io = {.ctx = NULL};
+    unsigned refused;
 
     server.free = server.disk >= BLOCK_WHOLE_MAX;
     if (server.free) {
@@ -35,8 +37,16 @@ bool parts_look(void)
     disk_io(&io);
     switch (partitions_read(&io, &p)) {
     case PARTITIONS_FOUND:
-        offer(&p);
-        return false;
+        refused = offer(&p);
+        if (refused == 0) {
+            return false;
+        }
+        server.line.error = BW_LIMIT;
+        snprintf(server.line.message, sizeof(server.line.message),
+                 "of its %u partitions the last %u cannot be used: there is room for no more",
+                 p.count, refused);
+        server_event(EVENT_SPACE, true, "%s", server.line.message);
+        return true;
     case PARTITIONS_REFUSED:
         server.line.error = BW_DAMAGED;
         snprintf(server.line.message, sizeof(server.line.message),

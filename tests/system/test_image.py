@@ -110,6 +110,7 @@ def test_what_cannot_be_made_is_refused():
                            ((other, '--free', '0M'), '--free wants a size'),
                            ((other, os.path.join(folder, 'none')), 'no such store'),
                            ((other, stores[0], stores[0]), 'two stores hold a district named alpha'),
+                           ((other, *['--free', '1M'] * 15, *stores), 'room for 16'),
                            ((), 'image wants a file')):
         code, said = bw('image', *arguments)
         check.true(code > 0, '%r succeeded' % (arguments,))
@@ -298,6 +299,20 @@ def test_tables_that_cannot_be():
         listed = machine.command('districts')
         check.contains(listed, 'disk0')
         check.true('alpha' not in listed, listed)
+
+
+def too_many(table):
+    first, = struct.unpack_from('<Q', table, 6 * 128 + 32)
+    for n in range(14):
+        table[(6 + n) * 128:(7 + n) * 128] = table[6 * 128:7 * 128]
+        struct.pack_into('<QQ', table, (6 + n) * 128 + 32, first + n * 2048, first + n * 2048 + 2047)
+
+
+def test_more_partitions_than_there_is_room_for():
+    use(forged('many', too_many))
+    wait_for_event('of its 18 partitions the last 2 cannot be used')
+    check.contains(machine.command('disks'), 'disk0p18')
+    read_in_both('one', 'two')
 
 
 def test_the_second_copy_of_the_table():
