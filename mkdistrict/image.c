@@ -222,13 +222,22 @@ static const char *first_word(const char *words)
     return word[next++];
 }
 
-void image_make(struct store *st, const struct options *o, uint64_t now)
+/** The district's first program; NUL-terminated. */
+static const char *first_program(const struct options *o)
+{
+    static char words[4096];
+
+    return split_words(o->exec, words, sizeof(words)) ? "" : words;
+}
+
+const char *image_make(struct store *st, const struct options *o, uint64_t now)
 {
     struct builder b = {st, OID_FIRST_FREE}, unix_range = {st, UNIX_BASE};
     unsigned programs = ADDED + o->added_count;
     struct program *p = allocate(programs * sizeof(*p));
     struct tree *t = tree_new(&unix_range, now);
     struct key inodes = tree_inode_table(t), files;
+    const char *missing = NULL;
 
     for (unsigned i = 0; i < programs; i++) {
         p[i].name = i < ADDED ? program_name[i] : first_word(o->added[i - ADDED]);
@@ -238,6 +247,8 @@ void image_make(struct store *st, const struct options *o, uint64_t now)
     if (o->root)
         tar_read(t, o->root);
     make_mount_points(t);
+    if (o->root && !tree_lookup(t, first_program(o)))
+        missing = first_program(o);
     files = tree_emit(t);
     for (unsigned i = 0; i < programs; i++)
         segment_emit(&b, &p[i].space);
@@ -247,4 +258,5 @@ void image_make(struct store *st, const struct options *o, uint64_t now)
     make_system(&b, p, programs, o, now);
     tree_free(t);
     free(p);
+    return missing;
 }

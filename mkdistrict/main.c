@@ -156,6 +156,7 @@ static int make(const struct options *o)
     struct store *st;
     char size[32], used[32];
     struct store_info i;
+    const char *missing;
 
     catch_signals();
     file_create(&making, o->file, o->size, o->force);
@@ -171,7 +172,7 @@ static int make(const struct options *o)
     }
     check(store_format(&io, &p, &st), o->file);
     check(store_begin(st, 0), o->file);
-    image_make(st, o, p.time);
+    missing = image_make(st, o, p.time);
     check(store_commit(st, p.time, STORE_MADE_FORMAT), o->file);
     store_info(st, &i);
     store_close(st);
@@ -182,19 +183,27 @@ static int make(const struct options *o)
     file_finish(&making, o->force);
     printf("%s: district %s, %s used of %s\n", o->file, o->name,
            show_bytes((i.blocks - i.free_blocks) * STORE_BLOCK, used), show_bytes(o->size, size));
+    if (missing)
+        fprintf(stderr,
+                "mkdistrict: %s is not in its file tree, so it cannot start: `mkdistrict put' adds "
+                "it, or choose another with --exec\n",
+                missing);
     return 0;
 }
 
 static void check_options(struct options *o)
 {
     char words[4096];
+    bool named = o->name;
     const char *why;
 
-    if (!o->name)
+    if (!named)
         default_name(o);
     why = bad_name(o->name);
-    if (why)
+    if (why && named)
         fail("--name %s: %s", o->name, why);
+    if (why)
+        fail("%s cannot be a district's name (%s); give it one with --name", o->name, why);
     why = split_words(o->exec, words, sizeof(words));
     if (why)
         fail("--exec: %s", why);

@@ -123,7 +123,8 @@ void segment_forget(struct segment *s);
 uint64_t elf_load(struct builder *b, const char *path, struct segment *space);
 
 /* image.c */
-void image_make(struct store *st, const struct options *o, uint64_t now);
+/** @return NULL, or the first program, if the file tree that was given lacks it */
+const char *image_make(struct store *st, const struct options *o, uint64_t now);
 
 /* tree.c: the file tree in the making */
 struct tree;

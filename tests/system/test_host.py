@@ -142,8 +142,17 @@ def test_wrong_sizes_names_and_archives():
     refused(mk('--size', '256M', '--name', 'x', '--root', at('foreign'), '--exec', '/bin/sh', at('x')), ['foreign'])
     refused(mk('--size', '2M', '--name', 'x', *usual, at('x')), [])
     refused(mk('--size', '64M', '--name', 'x', *usual, os.path.join(folder, 'no', 'such', 'x')), ['x'])
+    refused(mk('--size', '64M', *usual, at('-odd')), ["a district's name", '--name'])
     refused(mk('--frob'), ['frob'])
     check.true(not os.path.exists(at('x')), 'nothing is left behind')
+
+
+def test_a_first_program_that_is_not_there():
+    for program, words in (('/bin/busybox sh', ''), ('/no/such thing', '/no/such is not in its file tree'), ('/usr/bin/sh', '')):
+        done = subprocess.run(mk('--force', '--size', '64M', '--name', 'x', '--root', tree, '--exec', program, at('first')),
+                              capture_output=True, text=True)
+        check.equal(done.returncode, 0, done.stderr)
+        check.true(words in done.stderr and bool(words) == bool(done.stderr), '%s: %s' % (program, done.stderr))
 
 
 def test_damage_is_found_and_named():

@@ -342,7 +342,7 @@ def test_an_output_that_is_full():
 
 
 def test_a_tree_that_is_no_archive():
-    refused(['--root', os.path.abspath(__file__), at('x')], 'no tar archive')
+    refused(['--root', os.path.abspath(__file__), '--programs', os.path.join(BUILD, 'boot'), at('x')], 'no tar archive')
     nothing_left(at('x'))
 
 
