@@ -138,6 +138,10 @@ static void committed(void)
     instant = 0;
     held = unknown = false;
     server.line.message[0] = 0;
+    if (dropped_for != STORE_OK) {
+        server_event(EVENT_CHECKPOINT, true, "checkpoints can be committed again: generation %llu",
+                     (unsigned long long)epoch);
+    }
     dropped_for = STORE_OK;
     bw_call(KEY_AT(KR_DISTRICT), &m);
     waiters_answer(BW_OK, epoch, written, stop_ticks);

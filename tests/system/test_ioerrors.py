@@ -230,6 +230,13 @@ def test_the_hosts_disk_is_full():
         while not re.search(r'the disk failed(.|\n)*committed', answers):
             check.true(len(answers) < 20000, answers)
             answers += m.command('checkpoint ' + DISTRICT)
+        told = r'could not be committed(.|\n)*can be committed again'
+        for _ in range(100):  # it is told as soon as districtd has time for it
+            events = m.command('events')
+            if re.search(told, events):
+                break
+            m.read_for(0.1)
+        check.true(re.search(told, events), events)
         m.restart(NEIGHBOUR)
         check.contains(m.sh('echo "alive $((6 * 7))"')[1], 'alive 42')
     finally:
