@@ -290,8 +290,8 @@ static void connected(unsigned c)
         }
     }
     s->pipe.fresh = error == 0;
-    if (error != 0) {
-        s->pipe.error = error;
+    if (error != 0) { /* EAGAIN would mean to who polls that he is to poll again */
+        s->pipe.error = error == EAGAIN && (s->flags & O_NONBLOCK) ? ECONNREFUSED : error;
         set(&ch->want, WANT_DONE);
     }
     wake_all(&r->queue);
