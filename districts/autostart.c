@@ -8,8 +8,8 @@
  *   started or asked for by somebody            waits no more
  *
  * Each is tried once, but while disks or what districts are granted may still turn up (BW_AGAIN) it
- * waits. What goes wrong is told, and left to the user: a
- * mirrored store that has to be decided about is not started.
+ * waits. What goes wrong is told, and left to the user: a mirrored store that has to be decided
+ * about is not started.
  */
 #include "autostart.h"
 #include "bond.h"

@@ -5,8 +5,8 @@
  * An activity is in at most one queue:
  *
  *   frame's state | queue
- *   RUNNING       | ready[class]; or a callee's callers, or fetch, memory or commit waiters; or none:
- *                 | it is current
+ *   RUNNING       | a ready one (schedule.c); or a callee's callers, or fetch, memory or commit
+ *                 | waiters; or none: it is current
  *   AVAILABLE     | none; or fetch/memory waiters while its receive buffer is brought in ("busy")
  *   WAITING       | none; or a waiters' queue while what its reply needs is brought in
  *   STOPPED       | none

@@ -59,9 +59,5 @@ int main(void)
     tcase_add_test(tests, designators_tell_registers_from_slots);
     tcase_add_test(tests, directory_records_are_multiples_of_eight);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

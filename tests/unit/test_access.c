@@ -57,15 +57,9 @@ int main(void)
 {
     Suite *suite = suite_create("access");
     TCase *tests = tcase_create("access");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tests, the_first_line_that_names_it_decides);
     tcase_add_test(tests, nothing_is_allowed_that_no_line_allows);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -163,16 +163,11 @@ int main(void)
 {
     Suite *s = suite_create("acpi");
     TCase *t = tcase_create("off");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_test(t, it_is_found);
     tcase_add_test(t, other_forms_of_the_package);
     tcase_add_test(t, damage_is_noticed);
     tcase_add_test(t, the_hpet);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -262,8 +262,6 @@ int main(void)
 {
     Suite *suite = suite_create("ata_channel");
     TCase *tests = tcase_create("ata_channel");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_test(tests, reads_writes_and_flushes);
     tcase_add_test(tests, a_drive_that_begins_late);
@@ -271,8 +269,5 @@ int main(void)
     tcase_add_test(tests, a_drive_that_lies);
     tcase_add_test(tests, registers_that_read_as_anything);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -158,15 +158,9 @@ int main(void)
 {
     Suite *s = suite_create("block server");
     TCase *c = tcase_create("parts");
-    SRunner *r;
-    int failed;
 
     tcase_add_test(c, parts_are_within_the_disk_and_apart);
     tcase_add_test(c, no_request_reaches_beyond);
     suite_add_tcase(s, c);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -449,9 +449,5 @@ int main(void)
     tcase_add_loop_test(t, random_histories, 0, 40);
     tcase_add_loop_test(t, forged_notes, 0, 200);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -107,8 +107,6 @@ int main(void)
 {
     Suite *suite = suite_create("bond_step");
     TCase *tests = tcase_create("steps");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tests, the_home_commits_when_all_have_written);
     tcase_add_test(tests, one_who_cannot_undoes_it_for_all);
@@ -116,9 +114,5 @@ int main(void)
     tcase_add_test(tests, what_is_of_the_past_is_asked);
     tcase_add_test(tests, a_restart_is_where_the_home_is);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -138,9 +138,5 @@ int main(void)
     tcase_add_test(t, who_is_dropped_is_told);
     tcase_add_test(t, what_is_published_is_replaced);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

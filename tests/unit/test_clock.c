@@ -272,8 +272,6 @@ int main(void)
 {
     Suite *suite = suite_create("clock");
     TCase *tests = tcase_create("clock");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_test(tests, decimal_and_binary);
     tcase_add_test(tests, twelve_hours);
@@ -283,8 +281,5 @@ int main(void)
     tcase_add_test(tests, digits_that_are_none);
     tcase_add_test(tests, the_second_clock);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -105,16 +105,11 @@ int main(void)
 {
     Suite *suite = suite_create("commons policy");
     TCase *tests = tcase_create("policy");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_test(tests, patterns_name_whole_words);
     tcase_add_test(tests, numbers_are_the_programs_own);
     tcase_add_test(tests, authority_is_as_intended);
     tcase_add_test(tests, what_is_sought_is_published);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -136,15 +136,9 @@ int main(void)
 {
     Suite *suite = suite_create("completion");
     TCase *tests = tcase_create("completion");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tests, each_place_has_its_words);
     tcase_add_test(tests, of_many_generations_the_newest_are_shown);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -133,16 +133,11 @@ int main(void)
 {
     Suite *suite = suite_create("elf");
     TCase *c = tcase_create("elf");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_set_timeout(c, 60);
     tcase_add_test(c, a_good_one);
     tcase_add_test(c, bad_ones);
     tcase_add_test(c, any_bytes);
     suite_add_tcase(suite, c);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

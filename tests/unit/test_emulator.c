@@ -435,8 +435,6 @@ int main(void)
 {
     Suite *suite = suite_create("emulator");
     TCase *tests = tcase_create("emulator");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_test(tests, text_and_control_characters);
@@ -453,8 +451,5 @@ int main(void)
     tcase_add_test(tests, what_has_left_is_seen_again);
     tcase_add_loop_test(tests, no_bytes_break_it, 0, 8);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -65,16 +65,10 @@ int main(void)
 {
     Suite *suite = suite_create("events");
     TCase *tests = tcase_create("events");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tests, events_are_kept_in_order);
     tcase_add_test(tests, who_has_seen_those_of_another_ring_sees_these_too);
     tcase_add_test(tests, long_texts_are_cut);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

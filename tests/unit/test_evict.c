@@ -532,9 +532,5 @@ int main(void)
     tcase_add_test(c, dirt_is_bounded);
     tcase_add_test(c, under_a_snapshot);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -568,8 +568,6 @@ int main(void)
 {
     Suite *s = suite_create("filetree");
     TCase *t = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(t, memory_tree_setup, memory_tree_free);
     tcase_set_timeout(t, 60);
@@ -593,9 +591,5 @@ int main(void)
     tcase_add_test(t, full_at_every_moment);
     tcase_add_test(t, inodes_run_out);
     suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(s);
 }

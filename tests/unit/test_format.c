@@ -170,8 +170,6 @@ int main(void)
 {
     Suite *suite = suite_create("format");
     TCase *tests = tcase_create("format");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tests, times_are_readable);
     tcase_add_test(tests, short_times_have_short_units);
@@ -183,9 +181,5 @@ int main(void)
     tcase_add_test(tests, dates_are_right);
     tcase_add_test(tests, numbers_are_read);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -576,9 +576,5 @@ int main(void)
     tcase_add_loop_test(t, a_kill_at_each_step, 0, 4);
     tcase_add_loop_test(t, faults_are_caught, 1, MUTATIONS + 1);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -213,9 +213,5 @@ int main(void)
     tcase_add_test(t, counts_wrap);
     tcase_add_test(t, each_commit_is_looked_for_soon);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -119,15 +119,10 @@ int main(void)
 {
     Suite *suite = suite_create("hpet");
     TCase *tests = tcase_create("hpet");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_test(tests, right_and_wrong_rates);
     tcase_add_test(tests, slow_looks);
     tcase_add_test(tests, nothing_that_counts);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -350,9 +350,5 @@ int main(void)
     tcase_add_test(t, fault_reply_is_made_safe);
     tcase_add_loop_test(t, nobody_takes_the_fault, 0, 3);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

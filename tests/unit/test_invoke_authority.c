@@ -246,9 +246,5 @@ int main(void)
     tcase_add_loop_test(t, receive_place_is_destroyed, 0, 4);
     tcase_add_loop_test(t, cleared_node_names_itself, 0, 4);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -583,9 +583,5 @@ int main(void)
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, anything, 0, 16);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

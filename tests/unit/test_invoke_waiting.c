@@ -210,9 +210,5 @@ int main(void)
     tcase_add_test(t, budget_waits_for_the_commit);
     tcase_add_test(t, space_of_the_store);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

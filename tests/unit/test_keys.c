@@ -157,8 +157,6 @@ int main(void)
 {
     Suite *suite = suite_create("keys");
     TCase *tests = tcase_create("keys");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_test(tests, the_layout);
@@ -169,8 +167,5 @@ int main(void)
     tcase_add_test(tests, keys_that_are_for_the_screens);
     tcase_add_loop_test(tests, no_codes_break_it, 0, 4);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -135,8 +135,6 @@ int main(void)
 {
     Suite *suite = suite_create("ledger");
     TCase *tests = tcase_create("ledger");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, sales_are_counted_up_the_tree);
@@ -145,9 +143,5 @@ int main(void)
     tcase_add_test(tests, badges_never_come_again);
     tcase_add_test(tests, open_banks_have_a_limit);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

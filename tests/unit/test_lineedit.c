@@ -281,8 +281,6 @@ int main(void)
 {
     Suite *suite = suite_create("lineedit");
     TCase *tests = tcase_create("lineedit");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_set_timeout(tests, 60);
@@ -295,9 +293,5 @@ int main(void)
     tcase_add_test(tests, noise_does_no_harm);
     tcase_add_test(tests, tab_completes);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -222,8 +222,6 @@ int main(void)
 {
     Suite *s = suite_create("lock");
     TCase *t = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, random_locks_against_a_model, 0, 6);
@@ -231,9 +229,5 @@ int main(void)
     tcase_add_test(t, access_modes);
     tcase_add_test(t, flocks);
     suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(s);
 }

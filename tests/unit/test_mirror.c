@@ -389,8 +389,6 @@ int main(void)
 {
     Suite *suite = suite_create("mirror");
     TCase *tests = tcase_create("mirror");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tests, 100);
     tcase_add_test(tests, both_copies_are_whole_stores);
@@ -407,9 +405,5 @@ int main(void)
     tcase_add_test(tests, what_no_copy_has_is_not_called_up_to_date);
     tcase_add_test(tests, who_belongs_together);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -318,17 +318,11 @@ int main(void)
 {
     Suite *suite = suite_create("mirror_decide");
     TCase *tests = tcase_create("decide");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tests, 100);
     tcase_add_test(tests, the_table);
     tcase_add_test(tests, every_combination);
     tcase_add_test(tests, every_short_history);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -414,8 +414,6 @@ int main(void)
 {
     Suite *s = suite_create("mkdistrict");
     TCase *t = tcase_create("mkdistrict");
-    SRunner *r;
-    int bad;
 
     setlocale(LC_CTYPE, "C.UTF-8");
     tcase_set_timeout(t, 60);
@@ -432,9 +430,5 @@ int main(void)
     tcase_add_test(t, a_change_half_made_is_no_damage);
     tcase_add_test(t, locks_fit_one_another);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    bad = srunner_ntests_failed(r);
-    srunner_free(r);
-    return bad ? 1 : 0;
+    return run_suite(s);
 }

@@ -444,9 +444,5 @@ int main(void)
     tcase_add_test(t, full_table);
     tcase_add_loop_test(t, history, 0, 10);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

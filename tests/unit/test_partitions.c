@@ -284,8 +284,6 @@ int main(void)
 {
     Suite *s = suite_create("partitions");
     TCase *c = tcase_create("gpt");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(c, 60);
     tcase_add_test(c, a_true_table);
@@ -295,9 +293,5 @@ int main(void)
     tcase_add_test(c, headers_that_cannot_be);
     tcase_add_test(c, random_tables);
     suite_add_tcase(s, c);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

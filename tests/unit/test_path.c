@@ -321,8 +321,6 @@ int main(void)
 {
     Suite *s = suite_create("path");
     TCase *t = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(t, setup, memory_tree_free);
     tcase_add_test(t, plain_names);
@@ -336,9 +334,5 @@ int main(void)
     tcase_add_test(t, a_root_of_its_own);
     tcase_add_test(t, paths_of_directories);
     suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(s);
 }

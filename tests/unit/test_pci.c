@@ -181,8 +181,6 @@ int main(void)
 {
     Suite *suite = suite_create("pci");
     TCase *tests = tcase_create("virtio capabilities");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_test(tests, transitional_disk);
@@ -190,8 +188,5 @@ int main(void)
     tcase_add_test(tests, what_is_not_usable_is_refused);
     tcase_add_test(tests, channels_of_an_ide_controller);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

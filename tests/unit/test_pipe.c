@@ -190,8 +190,6 @@ int main(void)
 {
     Suite *s = suite_create("pipe");
     TCase *t = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, passes_bytes);
@@ -202,9 +200,5 @@ int main(void)
     tcase_add_test(t, vectors);
     tcase_add_test(t, shutdown_of_a_side);
     suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -148,8 +148,6 @@ int main(void)
 {
     Suite *suite = suite_create("policy");
     TCase *tests = tcase_create("policy");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tests, the_table_holds);
     tcase_add_test(tests, the_same_fault_soon_again_leads_farther);
@@ -158,9 +156,5 @@ int main(void)
     tcase_add_test(tests, other_faults_are_let_through_a_few_times);
     tcase_add_test(tests, every_row_of_faults_ends);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

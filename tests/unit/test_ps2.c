@@ -184,8 +184,6 @@ int main(void)
 {
     Suite *suite = suite_create("ps2");
     TCase *tests = tcase_create("ps2");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_test(tests, it_is_set_up);
     tcase_add_test(tests, keys_and_lights);
@@ -193,8 +191,5 @@ int main(void)
     tcase_add_test(tests, a_controller_that_takes_nothing);
     tcase_add_test(tests, a_controller_without_an_end);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

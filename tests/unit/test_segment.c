@@ -237,9 +237,5 @@ int main(void)
     tcase_add_loop_test(t, against_model, 0, 30);
     tcase_add_test(t, sense_is_kept_on_the_way);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

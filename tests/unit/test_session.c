@@ -201,8 +201,6 @@ int main(void)
 {
     Suite *suite = suite_create("session");
     TCase *tests = tcase_create("session");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, output_comes_in_order);
@@ -215,9 +213,5 @@ int main(void)
     tcase_add_test(tests, opening_a_gated_one_goes_on);
     tcase_add_test(tests, rings_keep_order);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -279,8 +279,6 @@ int main(void)
 {
     Suite *suite = suite_create("signal");
     TCase *c = tcase_create("signal");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(c, setup, NULL);
     tcase_add_test(c, default_actions);
@@ -297,8 +295,5 @@ int main(void)
     tcase_add_test(c, the_queue_is_bounded);
     tcase_add_test(c, exec_keeps_only_what_is_ignored);
     suite_add_tcase(suite, c);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

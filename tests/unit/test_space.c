@@ -321,8 +321,6 @@ int main(void)
 {
     Suite *suite = suite_create("space");
     TCase *tests = tcase_create("space");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_test(tests, each_use_leaves_the_rest_to_the_next);
@@ -339,9 +337,5 @@ int main(void)
     tcase_add_test(tests, a_small_process_lets_others_go_first);
     tcase_add_test(tests, figures_tell_what_files_may_have);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

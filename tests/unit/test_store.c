@@ -518,8 +518,6 @@ int main(void)
 {
     Suite *s = suite_create("store");
     TCase *t = tcase_create("store");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 120);
     tcase_add_test(t, a_new_store_is_empty_and_knows_its_name);
@@ -541,9 +539,5 @@ int main(void)
     tcase_add_test(t, a_store_grows);
     tcase_add_test(t, in_a_full_store_generations_can_be_dropped);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
+    return run_suite(s);
 }

@@ -220,8 +220,6 @@ int main(void)
 {
     Suite *suite = suite_create("store_bond");
     TCase *tests = tcase_create("bond");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, what_is_prepared_is_in_doubt_until_it_counts);
@@ -233,9 +231,5 @@ int main(void)
     tcase_add_test(tests, impossible_bonds_are_refused);
     tcase_add_test(tests, nothing_changed_is_an_instant_as_well);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -533,8 +533,6 @@ int main(void)
 {
     Suite *s = suite_create("store damage");
     TCase *t = tcase_create("damage");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 120);
     tcase_add_test(t, a_byte_that_turns_is_found);
@@ -553,9 +551,5 @@ int main(void)
     tcase_add_test(t, with_damage_anywhere_nothing_else_is_lost);
     tcase_add_test(t, a_table_full_of_damage_makes_room);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
+    return run_suite(s);
 }

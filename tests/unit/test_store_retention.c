@@ -265,8 +265,6 @@ int main(void)
 {
     Suite *s = suite_create("store retention");
     TCase *t = tcase_create("retention");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, what_is_kept_is_what_should_be, 0, 12);
@@ -275,9 +273,5 @@ int main(void)
     tcase_add_test(t, what_was_abandoned_can_be_taken_up_for_a_while);
     tcase_add_test(t, what_is_pinned_waits_to_be_claimed);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
+    return run_suite(s);
 }

@@ -477,8 +477,6 @@ int main(void)
 {
     Suite *s = suite_create("store scrub");
     TCase *t = tcase_create("scrub");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 120);
     tcase_add_test(t, scrubbing_finds_damage_in_any_block);
@@ -493,9 +491,5 @@ int main(void)
     tcase_add_test(t, a_copy_that_is_missing_is_no_damage);
     tcase_add_test(t, a_root_on_one_copy_counts);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
+    return run_suite(s);
 }

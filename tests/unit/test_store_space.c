@@ -370,8 +370,6 @@ int main(void)
 {
     Suite *s = suite_create("store space");
     TCase *t = tcase_create("space");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, what_a_generation_holds_is_exact_across_forks, 0, 8);
@@ -380,9 +378,5 @@ int main(void)
     tcase_add_test(t, what_costs_most_can_be_committed);
     tcase_add_test(t, a_store_knows_its_room);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
+    return run_suite(s);
 }

@@ -243,8 +243,6 @@ int main(void)
 {
     Suite *suite = suite_create("stored_bond");
     TCase *tests = tcase_create("bond");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 60);
@@ -257,9 +255,5 @@ int main(void)
     tcase_add_test(tests, a_home_that_cannot_tell_waits);
     tcase_add_test(tests, a_server_that_follows_waits_for_the_word);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -192,8 +192,6 @@ int main(void)
 {
     Suite *suite = suite_create("stored_checkpoint");
     TCase *tests = tcase_create("checkpoint");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 60);
@@ -208,9 +206,5 @@ int main(void)
     tcase_add_test(tests, a_disk_that_comes_back_gets_everything);
     tcase_add_test(tests, old_generations_make_room);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -446,8 +446,6 @@ int main(void)
 {
     Suite *suite = suite_create("stored_copies");
     TCase *tests = tcase_create("copies");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_set_timeout(tests, 60);
@@ -465,9 +463,5 @@ int main(void)
     tcase_add_test(tests, the_own_disk_fails);
     tcase_add_test(tests, the_disk_fails_that_is_brought_up_to_date);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

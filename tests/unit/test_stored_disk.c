@@ -174,8 +174,6 @@ int main(void)
 {
     Suite *suite = suite_create("stored_disk");
     TCase *tests = tcase_create("disk");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_set_timeout(tests, 60);
@@ -186,9 +184,5 @@ int main(void)
     tcase_add_test(tests, the_ends_of_the_disk_are_kept);
     tcase_add_test(tests, a_silent_driver_is_given_up);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

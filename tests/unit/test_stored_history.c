@@ -380,8 +380,6 @@ int main(void)
 {
     Suite *suite = suite_create("stored_history");
     TCase *tests = tcase_create("history");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, lines_say_how_they_descend);
@@ -393,9 +391,5 @@ int main(void)
     tcase_add_test(tests, a_scrub_of_what_is_written_fast_comes_to_an_end);
     tcase_add_test(tests, the_journal_page_is_not_overwritten_by_the_past);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

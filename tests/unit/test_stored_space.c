@@ -333,8 +333,6 @@ int main(void)
 {
     Suite *suite = suite_create("stored_space");
     TCase *tests = tcase_create("space");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 60);
@@ -344,9 +342,5 @@ int main(void)
     tcase_add_loop_test(tests, going_back_in_a_full_store, 0, 4);
     tcase_add_test(tests, old_generations_give_way);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -57,13 +57,8 @@ int main(void)
 {
     Suite *suite = suite_create("timer");
     TCase *c = tcase_create("timer");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_test(c, like_a_list);
     suite_add_tcase(suite, c);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

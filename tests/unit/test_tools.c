@@ -133,8 +133,6 @@ int main(void)
 {
     Suite *s = suite_create("tools");
     TCase *c = tcase_create("tools");
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     suite_add_tcase(s, c);
     tcase_add_test(c, retention_is_read_as_written);
@@ -143,8 +141,5 @@ int main(void)
     tcase_add_test(c, how_often_it_is_done_does_not_matter);
     tcase_add_test(c, times_that_go_back_do_no_harm);
     tcase_add_test(c, progress_is_readable);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -288,8 +288,6 @@ int main(void)
 {
     Suite *s = suite_create("tty");
     TCase *t = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(t, setup, NULL);
     tcase_add_test(t, lines);
@@ -308,9 +306,5 @@ int main(void)
     tcase_add_test(t, full_of_lines);
     tcase_add_loop_test(t, random_keys_keep_the_invariants, 0, 10);
     suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -135,8 +135,6 @@ int main(void)
 {
     Suite *suite = suite_create("virtio queue");
     TCase *tests = tcase_create("queue");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_set_timeout(tests, 60);
@@ -145,8 +143,5 @@ int main(void)
     tcase_add_loop_test(tests, long_random_run, 0, 3);
     tcase_add_test(tests, doorbell_only_when_asked);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

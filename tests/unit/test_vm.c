@@ -452,8 +452,6 @@ int main(void)
 {
     Suite *suite = suite_create("vm");
     TCase *c = tcase_create("vm");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_set_timeout(c, 60);
     tcase_add_loop_test(c, random_operations, 0, 12);
@@ -464,8 +462,5 @@ int main(void)
     tcase_add_test(c, areas_join_and_split);
     tcase_add_test(c, places_are_free_and_high);
     suite_add_tcase(suite, c);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -5,7 +5,8 @@
  *
  * A store is a row of 4 KiB blocks. It keeps several generations of a set of objects, each whole.
  * One thread uses a struct store at a time. Blocking is up to the io callbacks: the library calls
- * them and goes on when they return.
+ * them and goes on when they return. What returns an int returns an enum store_error; what is
+ * passed in stays the caller's. Times are ns since 1970, blocks of 4096 bytes.
  *
  * Life of a writer:
  *     store_open
@@ -190,12 +191,12 @@ struct store_info {
 
 /** Why a generation was made; on disk: do not change. */
 enum store_reason {
-    STORE_MADE_FORMAT = 0,
-    STORE_MADE_INTERVAL = 1,
-    STORE_MADE_ASKED = 2,
-    STORE_MADE_PRESSURE = 3,
-    STORE_MADE_SHUTDOWN = 4,
-    STORE_MADE_TOOL = 5,
+    STORE_MADE_FORMAT = 0,   /* the first one */
+    STORE_MADE_INTERVAL = 1, /* it was time */
+    STORE_MADE_ASKED = 2,    /* by people or programs */
+    STORE_MADE_PRESSURE = 3, /* memory or space was short */
+    STORE_MADE_SHUTDOWN = 4, /* not made any more: a shutdown asks */
+    STORE_MADE_TOOL = 5,     /* on the host: `put` */
 };
 
 struct store_generation {
@@ -221,11 +222,12 @@ struct store_object {
 /* --- opening ---------------------------------------------------------------------------------- */
 
 /** Writes an empty store: no generation yet; the caller goes on with store_begin(0).. store_commit.
- *  The result is claimed already (incarnation 0). io is copied. */
+ *  The result is claimed already (incarnation 0). io is copied. @param out the caller's, until
+ * store_close; NULL on failure */
 int store_format(const struct store_io *io, const struct store_format_params *p,
                  struct store **out);
 /** Opens at the newest root that is whole. Writes nothing. Damage in what there is two of is
- * reported, and no error. On failure, *out is NULL. */
+ * reported, and no error. @param out as above */
 int store_open(const struct store_io *io, struct store **out);
 /** Forgets everything not committed. NULL is fine. */
 void store_close(struct store *st);
@@ -276,8 +278,10 @@ void store_abort(struct store *st);
 /** The bond that it is in from now on, or NULL: none. The current generation counts. Durable when
  * it returns. */
 int store_set_bond(struct store *st, const struct store_bond *bond);
-/** Durable when it returns. */
+/* What is set for the district, as store_info tells it. Durable when it returns. */
+/** @param interval ns between checkpoints; 0: only when asked */
 int store_set_interval(struct store *st, uint64_t interval);
+/** @param policy 0 rollback, 1 stop, 2 continue */
 int store_set_crash_policy(struct store *st, uint32_t policy);
 int store_set_autostart(struct store *st, bool on);
 /** @param share weight of the district on its machine; 0: the usual one */
