@@ -70,9 +70,9 @@ def says(name, line, expected, status=0, timeout=30):
     check.equal(sh(name, line, timeout), (status, expected), line)
 
 
-def wait_for(name, line, expected, seconds=20, status=0):
+def wait_for(name, line, expected, seconds=20):
     end = time.monotonic() + seconds
-    while sh(name, line) != (status, expected):
+    while sh(name, line) != (0, expected):
         if time.monotonic() > end:
             raise AssertionError('%s in %s: %r, not %r' % (line, name, sh(name, line), expected))
 
@@ -223,11 +223,12 @@ def test_who_does_not_wait_to_be_connected():
 def test_no_room():
     """More connections from one district than it may have. EAGAIN would tell who polls, not blocked, to poll again."""
     says('here', '(sleep 1000 | %s -lU /district/here/few > /dev/null) &' % NC, '')
-    says('there', 'for i in $(seq 16); do (until [ -e /tmp/full ] || writer /district/here/few > /dev/null 2>&1; do '
-                  'sleep 0.1; done) & done', '')
-    wait_for('there', 'writer /district/here/few', 'connect: Resource temporarily unavailable', status=1)
+    says('there', '(until writer /district/here/few > /tmp/few0 2>&1; do sleep 0.1; done) &', '')
+    wait_for('there', 'cat /tmp/few0', 'connected')
+    says('there', 'for i in $(seq 16); do (writer /district/here/few > /tmp/few$i 2>&1) & done', '')
+    wait_for('there', 'cat /tmp/few* | wc -l', '17')
+    says('there', 'writer /district/here/few', 'connect: Resource temporarily unavailable', status=1)
     says('there', 'writer -n /district/here/few', 'connect: Connection refused', status=1)
-    says('there', 'touch /tmp/full', '')
     sh('here', 'killall sleep %s' % NC)
 
 
