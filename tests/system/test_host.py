@@ -6,6 +6,8 @@ import shutil
 import stat
 import subprocess
 
+import pexpect
+
 import harness
 from machine import BUILD, MKDISTRICT, SCRATCH, TOP, Machine, make_store, verify_store
 
@@ -64,6 +66,19 @@ def test_a_window_without_a_display():
     for machine in 'qemu', 'bochs':
         refused(['env', '-u', 'DISPLAY', '-u', 'WAYLAND_DISPLAY', os.path.join(TOP, 'bw'), 'run', '--machine', machine,
                  '--window'], ['--window', 'DISPLAY'])
+
+
+def test_bochs_cannot():
+    bochs = '--machine', 'bochs', '--store', good()
+    refused(run(*bochs, '--memory', '2049'), ['2048 MiB is the most'])
+    refused(run(*bochs, '--console', at('console')), ['--console is for QEMU'])
+    words = run(*bochs, '--log', at('log'), '--', 'cpu: model=none')
+    words.remove('--print')  # which wants no terminal
+    child = pexpect.spawn(words[0], words[1:], env=dict(os.environ, BW_BUILT='1'), encoding='utf-8', timeout=60)
+    child.expect('Bochs gave up: .* cpu directive malformed')
+    child.expect(pexpect.EOF)
+    child.close()
+    check.true(child.exitstatus > 0, 'exit code %s' % child.exitstatus)
 
 
 def test_a_missing_store():
