@@ -90,6 +90,7 @@ static void choose_ids(struct edit *e)
     struct key range = e->t.range;
     uint64_t half = key_range_count(range) / 2, random;
     oid_t next;
+    int r;
 
     if (range.type != KEY_RANGE || half < 4 * RUN_OF_IDS)
         fail("%s: its personality has no ids for new files", o->path);
@@ -98,7 +99,9 @@ static void choose_ids(struct edit *e)
             fail("no random bytes to be had");
         e->b.next = range.value + half + random % (half / RUN_OF_IDS - 1) * RUN_OF_IDS;
         next = 0;
-        store_walk(o->store, e->t.generation, e->b.next, first_object, &next);
+        r = store_walk(o->store, e->t.generation, e->b.next, first_object, &next);
+        if (r < 0)
+            opened_check(o, r);
     } while (next && next < e->b.next + RUN_OF_IDS);
 }
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 import harness
-from machine import BUILD, DETACH, MKDISTRICT, PROMPT, SCRATCH, Machine, MachineError, make_store, make_tree
+from machine import BUILD, DETACH, MKDISTRICT, SCRATCH, Machine, MachineError, make_store, make_tree
 from test_powercut import HERE
 
 check = harness.Checks
