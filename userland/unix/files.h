@@ -248,31 +248,22 @@ void tty_init(void);
 /** POSIX record locks of an ended process go. */
 void files_process_ended(struct files *f, int pid);
 
-#define FILE_CALLS(X)                                                                              \
-    X(read)                                                                                        \
-    X(write)                                                                                       \
-    X(open)                                                                                        \
-    X(close) X(stat) X(fstat) X(lstat) X(poll) X(lseek) X(ioctl) X(pread64) X(pwrite64) X(readv)   \
-        X(writev) X(access) X(pipe) X(select) X(dup) X(dup2) X(sendfile) X(socket) X(connect)      \
-            X(accept) X(sendto) X(recvfrom) X(sendmsg) X(recvmsg) X(shutdown) X(bind) X(listen)    \
-                X(getsockname) X(getpeername) X(socketpair) X(setsockopt) X(getsockopt) X(fcntl)   \
-                    X(flock) X(fsync) X(fdatasync) X(truncate) X(ftruncate) X(getcwd) X(chdir)     \
-                        X(fchdir) X(rename) X(mkdir) X(rmdir) X(creat) X(link) X(unlink)           \
-                            X(symlink) X(readlink) X(chmod) X(fchmod) X(chown) X(fchown) X(lchown) \
-                                X(umask) X(utime) X(mknod) X(statfs) X(fstatfs) X(chroot) X(sync)  \
-                                    X(utimes) X(epoll_create) X(getdents64) X(fadvise64)           \
-                                        X(epoll_wait) X(epoll_ctl) X(openat) X(mkdirat) X(mknodat) \
-                                            X(fchownat) X(futimesat) X(newfstatat) X(unlinkat)     \
-                                                X(renameat) X(linkat) X(symlinkat) X(readlinkat)   \
-                                                    X(fchmodat) X(faccessat) X(pselect6) X(ppoll)  \
-                                                        X(utimensat) X(epoll_pwait) X(fallocate)   \
-                                                            X(accept4) X(eventfd) X(eventfd2)      \
-                                                                X(epoll_create1) X(dup3) X(pipe2)  \
-                                                                    X(preadv) X(pwritev)           \
-                                                                        X(renameat2) X(syncfs)     \
-                                                                            X(close_range)         \
-                                                                                X(faccessat2)      \
-                                                                                    X(readahead)
+/* clang-format off */
+#define FILE_CALLS(X)                                                                             \
+    X(read) X(write) X(open) X(close) X(stat) X(fstat) X(lstat) X(poll) X(lseek) X(ioctl)         \
+    X(pread64) X(pwrite64) X(readv) X(writev) X(access) X(pipe) X(select) X(dup) X(dup2)          \
+    X(sendfile) X(socket) X(connect) X(accept) X(sendto) X(recvfrom) X(sendmsg) X(recvmsg)        \
+    X(shutdown) X(bind) X(listen) X(getsockname) X(getpeername) X(socketpair) X(setsockopt)       \
+    X(getsockopt) X(fcntl) X(flock) X(fsync) X(fdatasync) X(truncate) X(ftruncate) X(getcwd)      \
+    X(chdir) X(fchdir) X(rename) X(mkdir) X(rmdir) X(creat) X(link) X(unlink) X(symlink)          \
+    X(readlink) X(chmod) X(fchmod) X(chown) X(fchown) X(lchown) X(umask) X(utime) X(mknod)        \
+    X(statfs) X(fstatfs) X(chroot) X(sync) X(utimes) X(epoll_create) X(getdents64) X(fadvise64)   \
+    X(epoll_wait) X(epoll_ctl) X(openat) X(mkdirat) X(mknodat) X(fchownat) X(futimesat)           \
+    X(newfstatat) X(unlinkat) X(renameat) X(linkat) X(symlinkat) X(readlinkat) X(fchmodat)        \
+    X(faccessat) X(pselect6) X(ppoll) X(utimensat) X(epoll_pwait) X(fallocate) X(accept4)         \
+    X(eventfd) X(eventfd2) X(epoll_create1) X(dup3) X(pipe2) X(preadv) X(pwritev) X(renameat2)    \
+    X(syncfs) X(close_range) X(faccessat2) X(readahead)
+/* clang-format on */
 
 #define FILE_CALL_DECLARE(name)                                                                    \
     long sys_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);

@@ -360,37 +360,25 @@ struct user_timespec {
 int timespec_read(uint64_t address, bw_time_t *out);
 void time_alarm_fired(struct process *p);
 
-#define PROCESS_CALLS(X)                                                                           \
-    X(mmap)                                                                                        \
-    X(mprotect)                                                                                    \
-    X(munmap)                                                                                      \
-    X(brk)                                                                                         \
-    X(mremap)                                                                                      \
-    X(madvise)                                                                                     \
-    X(msync)                                                                                       \
-    X(mincore)                                                                                     \
-    X(mlock) X(rt_sigaction) X(rt_sigprocmask) X(rt_sigreturn) X(rt_sigpending) X(rt_sigtimedwait) \
-        X(rt_sigqueueinfo) X(rt_tgsigqueueinfo) X(rt_sigsuspend) X(sigaltstack) X(pause) X(        \
-            kill) X(tkill) X(tgkill) X(sched_yield) X(nanosleep) X(clock_nanosleep)                \
-            X(clock_gettime) X(clock_getres) X(clock_settime) X(gettimeofday) X(settimeofday) X(   \
-                time) X(times) X(getitimer) X(setitimer) X(alarm) X(getpid) X(gettid) X(getppid)   \
-                X(clone) X(clone3) X(fork) X(vfork) X(execve) X(execveat) X(exit) X(exit_group) X( \
-                    wait4) X(waitid) X(uname) X(getrlimit) X(setrlimit) X(prlimit64) X(getrusage)  \
-                    X(sysinfo) X(getuid) X(getgid) X(geteuid) X(getegid) X(setuid) X(setgid) X(    \
-                        setreuid) X(setregid) X(setresuid) X(setresgid) X(getresuid) X(getresgid)  \
-                        X(setfsuid) X(setfsgid) X(getgroups) X(setgroups) X(setpgid) X(getpgid)    \
-                            X(getpgrp) X(setsid) X(getsid) X(getpriority) X(setpriority)           \
-                                X(sched_getparam) X(sched_setparam) X(sched_getscheduler)          \
-                                    X(sched_setscheduler) X(sched_get_priority_max)                \
-                                        X(sched_get_priority_min) X(sched_rr_get_interval)         \
-                                            X(sched_setaffinity) X(sched_getaffinity) X(prctl)     \
-                                                X(arch_prctl) X(futex) X(set_tid_address)          \
-                                                    X(set_robust_list) X(get_robust_list)          \
-                                                        X(restart_syscall) X(getrandom)            \
-                                                            X(personality) X(getcpu)               \
-                                                                X(sethostname) X(setdomainname)    \
-                                                                    X(capget) X(capset)            \
-                                                                        X(membarrier)
+/* clang-format off */
+#define PROCESS_CALLS(X)                                                                          \
+    X(mmap) X(mprotect) X(munmap) X(brk) X(mremap) X(madvise) X(msync) X(mincore) X(mlock)        \
+    X(rt_sigaction) X(rt_sigprocmask) X(rt_sigreturn) X(rt_sigpending) X(rt_sigtimedwait)         \
+    X(rt_sigqueueinfo) X(rt_tgsigqueueinfo) X(rt_sigsuspend) X(sigaltstack) X(pause) X(kill)      \
+    X(tkill) X(tgkill) X(sched_yield) X(nanosleep) X(clock_nanosleep) X(clock_gettime)            \
+    X(clock_getres) X(clock_settime) X(gettimeofday) X(settimeofday) X(time) X(times)             \
+    X(getitimer) X(setitimer) X(alarm) X(getpid) X(gettid) X(getppid) X(clone) X(clone3) X(fork)  \
+    X(vfork) X(execve) X(execveat) X(exit) X(exit_group) X(wait4) X(waitid) X(uname) X(getrlimit) \
+    X(setrlimit) X(prlimit64) X(getrusage) X(sysinfo) X(getuid) X(getgid) X(geteuid) X(getegid)   \
+    X(setuid) X(setgid) X(setreuid) X(setregid) X(setresuid) X(setresgid) X(getresuid)            \
+    X(getresgid) X(setfsuid) X(setfsgid) X(getgroups) X(setgroups) X(setpgid) X(getpgid)          \
+    X(getpgrp) X(setsid) X(getsid) X(getpriority) X(setpriority) X(sched_getparam)                \
+    X(sched_setparam) X(sched_getscheduler) X(sched_setscheduler) X(sched_get_priority_max)       \
+    X(sched_get_priority_min) X(sched_rr_get_interval) X(sched_setaffinity) X(sched_getaffinity)  \
+    X(prctl) X(arch_prctl) X(futex) X(set_tid_address) X(set_robust_list) X(get_robust_list)      \
+    X(restart_syscall) X(getrandom) X(personality) X(getcpu) X(sethostname) X(setdomainname)      \
+    X(capget) X(capset) X(membarrier)
+/* clang-format on */
 
 #define PROCESS_CALL_DECLARE(name)                                                                 \
     long sys_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);

@@ -176,7 +176,7 @@ enum store_order {
     STORE_GATED = 16,     /* districtd: w0 as DISTRICTS_GATED; kept in the store */
     STORE_PIN = 24, /* districtd: w0 generation, to which the district is about to go back: it stays
                        until then. BW_ABSENT: it is not kept */
-    STORE_DISK = 18,      /* -> string: struct disk_line */
+    STORE_DISK = 18, /* -> string: struct disk_line */
     /* A free partition becomes a store; store/server/maker.c */
     STORE_LIKE = 19, /* -> string: struct store_like. BW_AGAIN: its bond is to be settled first */
     STORE_READ = 20, /* w0 generation, w1 id -> w0 id, w1 type, w2 version, string: bytes (none: all
