@@ -21,6 +21,7 @@ struct putting {
     struct edit e;
     uint32_t uid, gid;
     uint32_t mode; /* permissions, of files; UINT32_MAX: as the source has them */
+    bool inside;   /* of a folder, under its own name */
     uint64_t left_out;
     struct progress p;
 };
@@ -264,6 +265,8 @@ static uint32_t find_place(struct putting *u, const char *path, const char *sour
     const char *why, *last, *folder;
     uint32_t number;
 
+    if (!path[0])
+        fail("PATH is empty: where in the district?");
     if (strlen(path) >= sizeof(above) || strlen(source) >= sizeof(above))
         fail("%.40s...: the name is too long", strlen(path) >= sizeof(above) ? path : source);
     number = files_look(t, path, true, &inode, &why);
@@ -271,6 +274,7 @@ static uint32_t find_place(struct putting *u, const char *path, const char *sour
         if (!realpath(source, full))
             fail("%s: %s", source, strerror(errno));
         last = basename(full);
+        u->inside = true;
     } else {
         strcpy(above, path);
         strcpy(copy, path);
@@ -360,8 +364,8 @@ int command_put(int argc, char **argv)
     edit_finish(&u.e);
     progress_end(&u.p);
     store_info(o.store, &o.info);
-    printf("%s: generation %llu made with %s in it\n", o.path, (unsigned long long)o.info.current,
-           argv[optind + 2]);
+    printf("%s: generation %llu made with %s in %s\n", o.path, (unsigned long long)o.info.current,
+           u.inside ? name : argv[optind + 2], u.inside ? argv[optind + 2] : "it");
     if (u.left_out)
         fprintf(stderr, "mkdistrict: %llu device files, pipes and sockets are left out\n",
                 (unsigned long long)u.left_out);

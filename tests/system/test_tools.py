@@ -180,13 +180,20 @@ def make_source():
 def test_put():
     path = copy('put.district')
     make_source()
-    tool('put', '--owner', '5:6', '--mode', '4755', path, at('source/small'), '/usr/bin/tool')
+    check.contains(text('put', '--owner', '5:6', '--mode', '4755', path, at('source/small'), '/usr/bin/tool'),
+                   'generation 1 made with /usr/bin/tool in it')
     tool('--verify', path)
     check.equal(newest(path), 1)
     check.equal(tool('cat', path, '/usr/bin/tool'), b'small\n')
     check.true(re.match(r'-rwsr-xr-x +1 +5 +6 +6 ', text('ls', '-l', path, '/usr/bin/tool')), 'owner and mode')
     check.contains(text('--info', path), 'host tool')
     refused(['cat', path + '@0', '/usr/bin/tool'], 'no such file')
+
+
+def test_put_into_a_folder():
+    path = copy('put-into.district')
+    check.contains(text('put', path, at('source/small'), '/etc'), 'made with small in /etc')
+    check.equal(tool('cat', path, '/etc/small'), b'small\n')
 
 
 def test_put_of_a_folder():
@@ -218,6 +225,7 @@ def test_what_put_refuses():
     make_source()
     refused(['put', path, at('nowhere'), '/x'], 'nowhere')
     refused(['put', path + '@3', at('source/small'), '/x'], 'generation 3 is not kept')
+    refused(['put', path, at('source/small'), ''], 'PATH is empty')
     refused(['put', '--owner', 'root', path, at('source/small'), '/x'], '--owner')
     refused(['put', '--mode', '999', path, at('source/small'), '/x'], '--mode')
     refused(['put', path, at('source/small')], 'SRC', status=2)
