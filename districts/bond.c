@@ -267,7 +267,7 @@ static void answer_asked(struct group *g)
 static int64_t leave(struct group *g, unsigned member)
 {
     struct bond_line rest = g->bond;
-    int64_t result = bond_set_none(g->slot[member]);
+    int64_t result = g->slot[member] ? bond_set_none(g->slot[member]) : BW_OK;
 
     rest.members--;
     memmove(&rest.member[member], &rest.member[member + 1],

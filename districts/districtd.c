@@ -25,6 +25,7 @@
 
 #define BADGE_DISTRICTS 0u /* of the published key */
 
+static bw_time_t own_start;
 static struct district_line answer_line; /* string of the reply under way */
 
 static void reply_line(unsigned slot, struct message *reply)
@@ -42,6 +43,7 @@ static void serve_list(uint64_t index, struct message *reply)
         reply_line(slot, reply);
     } else {
         reply->code = BW_ABSENT;
+        reply->word[0] = own_start;
     }
 }
 
@@ -325,7 +327,8 @@ int main_native(uint64_t word)
     uint16_t reply_to = 0;
 
     (void)word;
-    events_open(bw_monotonic());
+    own_start = bw_monotonic();
+    events_open(own_start);
     lifecycle_open();
     bw_assert(bw_publish("districts", BADGE_DISTRICTS) == BW_OK);
     bw_call(KEY_AT(KR_NAMES), &m);

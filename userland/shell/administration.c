@@ -15,10 +15,11 @@
 #define KR_POWER     KEY_AT(28)
 #define KR_DISK      KEY_AT(29) /* the store server of a disk */
 
-#define SETTLE_NS 3000000000ull /* so long after the start disks may still turn up */
+#define SETTLE_NS 3000000000ull /* so long after districtd's start stores may still turn up */
 #define POLL_NS   50000000ull
 
 static bool given_up; /* districtd has failed for good */
+static bw_time_t settled = SETTLE_NS;
 
 /** For the first time, or again if districtd was restarted. */
 static bool find_districts(void)
@@ -53,7 +54,31 @@ bool admin_line(unsigned index, struct district_line *line)
     struct message m = {.code = DISTRICTS_LIST, .word = {index}, .buffer = line};
 
     m.size = sizeof(*line);
-    return call_districts(&m) == BW_OK && m.length == sizeof(*line);
+    if (call_districts(&m) == BW_ABSENT) {
+        settled = m.word[0] + SETTLE_NS;
+    }
+    return m.code == BW_OK && m.length == sizeof(*line);
+}
+
+bool admin_first(struct district_line *line)
+{
+    while (!admin_line(0, line)) {
+        if (bw_monotonic() > settled || given_up) {
+            return false;
+        }
+        bw_wait(bw_monotonic() + POLL_NS);
+    }
+    return true;
+}
+
+void admin_settle(void)
+{
+    struct district_line line;
+
+    admin_line(DISTRICT_MAX, &line);
+    while (!given_up && bw_monotonic() < settled) {
+        bw_wait(settled);
+    }
 }
 
 bool admin_find_now(const char *name, struct district_line *line)
@@ -73,7 +98,7 @@ bool admin_find_now(const char *name, struct district_line *line)
 bool admin_find(const char *name, struct district_line *line)
 {
     while (!admin_find_now(name, line)) {
-        if (bw_monotonic() > SETTLE_NS) {
+        if (bw_monotonic() > settled || given_up) {
             return false;
         }
         bw_wait(bw_monotonic() + POLL_NS);

@@ -13,7 +13,11 @@
 bool admin_works(void);
 /** The line of the index-th district. @return false behind the last */
 bool admin_line(unsigned index, struct district_line *line);
-/** The line of a district by name; shortly after the start it waits for the disks. @return false:
+/** The same for the first one; shortly after the start of the machine, or of districtd, it waits. */
+bool admin_first(struct district_line *line);
+/** Waits until districtd knows of all districts that run, if it has just been started. */
+void admin_settle(void);
+/** The line of a district by name; waits like that. @return false:
  * unknown */
 bool admin_find(const char *name, struct district_line *line);
 /** The same without waiting. */

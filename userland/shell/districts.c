@@ -39,6 +39,7 @@ enum command_result districts_list(int count, char **words)
 
     (void)count;
     (void)words;
+    admin_first(&line);
     for (i = 0; admin_line(i, &line); i++) {
         char age[FORMAT_SIZE], used[FORMAT_SIZE], capacity[FORMAT_SIZE];
         char bonded[DISTRICT_MESSAGE_MAX];
@@ -299,6 +300,7 @@ static bool checkpoint_all(const char *command)
     if (!all) {
         screen_print("%s: what runs cannot be checkpointed: %s\n", command, admin_reason(BW_VOID));
     }
+    admin_settle();
     for (unsigned i = 0; admin_line(i, &line); i++) {
         line.name[DISTRICT_NAME_MAX - 1] = 0;
         if (line.error == 0 && command_runs(&line)) {

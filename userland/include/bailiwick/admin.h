@@ -12,7 +12,9 @@
 
 /** To "districts" (districtd). String in: the district's name, unless said otherwise. */
 enum districts_order {
-    DISTRICTS_LIST = 1,    /* w0 index -> string: struct district_line; BW_ABSENT behind the last */
+    DISTRICTS_LIST = 1,    /* w0 index -> string: struct district_line; BW_ABSENT behind the last,
+                              w0 when districtd was started, MONOTONIC: soon after that there may
+                              be more */
     DISTRICTS_RESTART = 2, /* starts it: w0 0 from the current generation, w0 1 from generation w1;
                               w2 1: alone, if the other copy of its mirrored store is not there ->
                               w0 console session, string: struct district_line (before its first
