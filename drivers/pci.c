@@ -23,6 +23,8 @@
 #define FUNCTIONS_MAX 64u
 #define BUS_DEPTH_MAX 8u
 
+#define MASTER_COMMAND 0u /* of an IDE channel's bus master; 0: it stops */
+
 #define CLASS_IDE           0x0101u
 #define CLASS_BRIDGE_PCI    0x0604u
 #define HEADER_MULTI        0x80u
@@ -206,6 +208,23 @@ static void set_master(const struct function *f, bool on)
     pci_write(f->at, PCI_COMMAND, 2, command);
 }
 
+/* What its driver, which is dead, has begun is over when this returns: a device that may do no DMA
+ * any more may still end what it is at (QEMU's does), into memory that is somebody else's then. */
+static void quiet(const struct function *f)
+{
+    struct pci_channel c;
+
+    if (f->is_virtio) {
+        pci_reset_virtio(f->at);
+    }
+    for (unsigned n = 0; f->is_ide && pci_find_channel(f->at, n, &c); n++) {
+        if (c.master && machine_key(NUCLEUS_PORTS, c.master, 1, KR_CHANNEL) >= 0) {
+            port_out(KEY_AT(KR_CHANNEL), MASTER_COMMAND, 1, 0);
+        }
+    }
+    set_master(f, false);
+}
+
 static void read_config(const struct function *f, struct message *m)
 {
     uint64_t offset = m->word[0], width = m->word[1];
@@ -264,7 +283,7 @@ static void serve(const struct function *f, struct message *m)
         give_channel(f, m);
         break;
     case PCI_QUIET:
-        set_master(f, false);
+        quiet(f);
         bw_post(KEY_AT(KR_ARGUMENT));
         m->code = BW_OK;
         break;

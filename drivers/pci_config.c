@@ -22,11 +22,13 @@
 #define VIRTIO_CAP_NOTIFY     2u
 #define VIRTIO_CAP_ISR        3u
 #define VIRTIO_CAP_DEVICE     4u
+#define VIRTIO_CAP_ACCESS     5u
 #define VIRTIO_CAP_TYPE       3u /* offsets in the capability */
 #define VIRTIO_CAP_BAR        4u
 #define VIRTIO_CAP_OFFSET     8u
 #define VIRTIO_CAP_LENGTH     12u
 #define VIRTIO_CAP_MULTIPLIER 16u
+#define VIRTIO_CAP_DATA       16u
 
 #define INTERFACE_NATIVE 0x1u /* of an IDE controller: channel 0; 4 times that: channel 1 */
 
@@ -37,6 +39,9 @@
 #define NO_BAR    0xffu
 #define BAR_PORT  0xfffcu
 #define PAGES_MAX 256u /* of a region that is mapped */
+
+#define COMMON_STATUS  20u           /* in the common structure; 0 resets the device */
+#define RESET_PATIENCE 1000000000ull /* ns */
 
 static void select_register(pci_address at, unsigned offset)
 {
@@ -153,6 +158,40 @@ bool pci_find_virtio(pci_address at, struct pci_virtio *v, uint64_t *base)
     pages = pages_used(v);
     v->pages = (uint32_t)pages;
     return *base != 0 && pages <= PAGES_MAX;
+}
+
+/* The first vendor capability of that kind, or 0. */
+static unsigned find_capability(pci_address at, unsigned kind)
+{
+    unsigned cap = pci_read(at, PCI_CAPABILITIES, 1) & 0xfcu;
+
+    for (unsigned n = 0; cap && n < 48; n++) {
+        if (pci_read(at, cap, 1) == CAPABILITY_VENDOR &&
+            pci_read(at, cap + VIRTIO_CAP_TYPE, 1) == kind) {
+            return cap;
+        }
+        cap = pci_read(at, cap + 1, 1) & 0xfcu;
+    }
+    return 0;
+}
+
+/* Through the capability that gives access to the registers without mapping them. */
+void pci_reset_virtio(pci_address at)
+{
+    unsigned common = find_capability(at, VIRTIO_CAP_COMMON);
+    unsigned window = find_capability(at, VIRTIO_CAP_ACCESS);
+    bw_time_t until = bw_monotonic() + RESET_PATIENCE;
+
+    if (!common || !window) {
+        return;
+    }
+    pci_write(at, window + VIRTIO_CAP_BAR, 1, pci_read(at, common + VIRTIO_CAP_BAR, 1));
+    pci_write(at, window + VIRTIO_CAP_OFFSET, 4,
+              pci_read(at, common + VIRTIO_CAP_OFFSET, 4) + COMMON_STATUS);
+    pci_write(at, window + VIRTIO_CAP_LENGTH, 4, 1);
+    pci_write(at, window + VIRTIO_CAP_DATA, 1, 0);
+    while (pci_read(at, window + VIRTIO_CAP_DATA, 1) && bw_monotonic() < until) {
+    }
 }
 
 /* The PCI IDE Controller Specification: a channel is at its old place, or where regions 2n and 2n+1

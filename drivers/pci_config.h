@@ -39,6 +39,9 @@ void pci_write(pci_address at, unsigned offset, unsigned width, uint32_t value);
  *  @return false: it is none, or its structures are not where we can use them */
 bool pci_find_virtio(pci_address at, struct pci_virtio *v, uint64_t *base);
 
+/** Resets a modern virtio device: it has done with all requests then. */
+void pci_reset_virtio(pci_address at);
+
 /** In place of a pci_address: the channels that a PC without PCI has */
 #define NO_FUNCTION 0xffffu
 

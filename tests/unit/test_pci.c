@@ -14,6 +14,37 @@ static union {
     uint32_t word[64];
 } space;
 static uint32_t address;
+static bool resets; /* a device that takes two looks for a reset; else nothing is changed */
+static unsigned looks;
+
+/* Through its fifth capability. */
+static int64_t play_reset(struct message *m, unsigned offset)
+{
+    uint32_t where, length;
+
+    memcpy(&where, space.byte + 0x90 + VIRTIO_CAP_OFFSET, 4);
+    memcpy(&length, space.byte + 0x90 + VIRTIO_CAP_LENGTH, 4);
+    if (offset != 0xa0) {
+        memcpy(space.byte + offset, &m->word[2], m->word[1]);
+        return BW_OK;
+    }
+    ck_assert_uint_eq(m->word[1], 1);
+    ck_assert_uint_eq(space.byte[0x90 + VIRTIO_CAP_BAR], 4);
+    ck_assert_uint_eq(where, 0x200 + 20);
+    ck_assert_uint_eq(length, 1);
+    if (m->code == PORTS_OUT) {
+        ck_assert_uint_eq(m->word[2], 0);
+        looks = 2;
+    } else {
+        m->word[0] = looks ? looks-- : 0;
+    }
+    return BW_OK;
+}
+
+bw_time_t bw_monotonic(void)
+{
+    return 1;
+}
 
 int64_t bw_call(uint16_t key, struct message *m)
 {
@@ -24,6 +55,8 @@ int64_t bw_call(uint16_t key, struct message *m)
         address = (uint32_t)m->word[2];
     } else if (address >> 8 != (0x80000000u | DEVICE << 8) >> 8) {
         m->word[0] = ~0u;
+    } else if (resets && (m->code == PORTS_OUT || offset == 0xa0)) {
+        return m->code = play_reset(m, offset);
     } else {
         ck_assert_int_eq(m->code, PORTS_IN); /* finding changes nothing */
         m->word[0] = 0;
@@ -93,6 +126,21 @@ START_TEST(modern_device_in_a_narrow_region)
     ck_assert_uint_eq(base, 0xfe000000);
     ck_assert_uint_eq(v.device_type, 4);
     ck_assert_uint_eq(v.pages, 4);
+}
+END_TEST
+
+START_TEST(a_device_is_reset_without_its_registers)
+{
+    add_capability(0x40, 0x54, VIRTIO_CAP_COMMON, 4, 0x200, 0x1000);
+    resets = true;
+    looks = 9;
+    pci_reset_virtio(DEVICE);
+    ck_assert_uint_eq(looks, 0);
+    add_capability(0x90, 0, 6, 0, 0, 0); /* one that cannot be */
+    looks = 9;
+    pci_reset_virtio(DEVICE);
+    ck_assert_uint_eq(looks, 9);
+    resets = false;
 }
 END_TEST
 
@@ -185,6 +233,7 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_test(tests, transitional_disk);
     tcase_add_test(tests, modern_device_in_a_narrow_region);
+    tcase_add_test(tests, a_device_is_reset_without_its_registers);
     tcase_add_test(tests, what_is_not_usable_is_refused);
     tcase_add_test(tests, channels_of_an_ide_controller);
     suite_add_tcase(suite, tests);
