@@ -265,8 +265,6 @@ static uint32_t find_place(struct putting *u, const char *path, const char *sour
     const char *why, *last, *folder;
     uint32_t number;
 
-    if (!path[0])
-        fail("PATH is empty: where in the district?");
     if (strlen(path) >= sizeof(above) || strlen(source) >= sizeof(above))
         fail("%.40s...: the name is too long", strlen(path) >= sizeof(above) ? path : source);
     number = files_look(t, path, true, &inode, &why);
@@ -354,6 +352,8 @@ int command_put(int argc, char **argv)
     }
     if (argc - optind != 3)
         command_misused("put", "it wants FILE, SRC and PATH");
+    if (!argv[optind + 2][0])
+        fail("PATH is empty: where in the district?");
     size = size_of(argv[optind + 1]);
     opened_open(&o, argv[optind], true);
     check_space(&o, size);
