@@ -9,8 +9,8 @@
 #define ACCOUNT_PAYERS 16u
 
 enum account_order {
-    ACCOUNT_HELLO =
-        1, /* w0 payer, below ACCOUNT_PAYERS -> w0 number of his last payment, w1 balance */
+    ACCOUNT_HELLO = 1, /* w0 payer, below ACCOUNT_PAYERS -> w0 number of his last payment, w1
+                          balance */
     ACCOUNT_PAY = 2, /* w0 payer, w1 number of the payment, w2 amount -> w0 number of his last one,
                         w1 balance. BW_ARGUMENT: a number is left out; nothing was paid */
     ACCOUNT_ADD = 3, /* w0 payer, w2 amount: counts each time, for callers over a gated link -> as

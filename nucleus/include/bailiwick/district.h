@@ -95,22 +95,22 @@ enum district_state {
 
 /** KEY_DISTRICT. */
 enum district_order {
-    DISTRICT_BIND = 1, /* k0 start key of the store server: its post bits (badge) mean "objects are
-                          wanted, or the state changed, or memory asks for a checkpoint" */
-    DISTRICT_START =
-        2, /* begin loading: asks for the system page, domain list and domains, then runs */
-    DISTRICT_WANTED = 3, /* -> w0 count, string: that many oid_t to be supplied */
-    DISTRICT_SUPPLY =
-        4, /* w0 how many (0: one; <= DISTRICT_SUPPLY_MAX), string: so many struct object_header,
-              then 4096 bytes for each that has OBJECT_BYTES, in order -> w0 how many were
-              taken; a result other than BW_OK is that of the next one */
-    DISTRICT_SNAPSHOT = 5, /* -> w0 the epoch frozen (it becomes the generation), w1 objects in it,
-                            w2 TSC ticks of the stop; BW_CLEAN if nothing is dirty (w0 last epoch);
-                            BW_BUSY if one is under way */
-    DISTRICT_PULL =
-        6, /* w0 how many at most (<= DISTRICT_PULL_MAX) -> w0 n, w1 objects left; string:
-              n struct object_header, then 4096 bytes for each that has OBJECT_BYTES, in
-              order. Checks what it hands out: BW_BROKEN, w0 oid: drop the snapshot */
+    DISTRICT_BIND = 1,  /* k0 start key of the store server: its post bits (badge) mean "objects are
+                           wanted, or the state changed, or memory asks for a checkpoint" */
+    DISTRICT_START = 2, /* begin loading: asks for the system page, domain list and domains, then
+                           runs */
+    DISTRICT_WANTED = 3,    /* -> w0 count, string: that many oid_t to be supplied */
+    DISTRICT_SUPPLY = 4,    /* w0 how many (0: one; <= DISTRICT_SUPPLY_MAX), string: so many struct
+                               object_header, then 4096 bytes for each that has OBJECT_BYTES, in
+                               order -> w0 how many were taken; a result other than BW_OK is that of
+                               the next one */
+    DISTRICT_SNAPSHOT = 5,  /* -> w0 the epoch frozen (it becomes the generation), w1 objects in it,
+                               w2 TSC ticks of the stop; BW_CLEAN if nothing is dirty (w0 last
+                               epoch); BW_BUSY if one is under way */
+    DISTRICT_PULL = 6,      /* w0 how many at most (<= DISTRICT_PULL_MAX) -> w0 n, w1 objects left;
+                               string: n struct object_header, then 4096 bytes for each that has
+                               OBJECT_BYTES, in order. Checks what it hands out: BW_BROKEN, w0 oid:
+                               drop the snapshot */
     DISTRICT_COMMITTED = 7, /* w0 generation = epoch: all that was pulled is durable */
     DISTRICT_DROP = 8,      /* the snapshot will not be committed; what it held is dirty again */
     DISTRICT_KILL = 9,      /* drops the district from memory; BW_AGAIN until it is gone */
@@ -128,13 +128,12 @@ enum district_order {
                             established; k0 void: w2 enum link_reason why not. BW_ABSENT: it is
                             gone. BW_REFUSED: another district than the first time */
     DISTRICT_PUBLISHED = 17, /* string: name -> k0, string: access list; BW_ABSENT */
-    DISTRICT_FREEZE =
-        18,              /* DISTRICT_SNAPSHOT of this district and of w0 others (keys k0..k2) at one
-                            instant: all or none, with the links between them. -> w0 how many in all,
-                            string: struct district_frozen of each, this one first. BW_CLEAN:
-                            nothing is dirty in any of them (with w1 1 they are frozen all the
-                            same); else all are frozen. BW_BUSY: a
-                            snapshot of one is under way. BW_AGAIN: something is being fetched */
+    DISTRICT_FREEZE = 18,    /* DISTRICT_SNAPSHOT of this district and of w0 others (keys k0..k2) at
+                                one instant: all or none, with the links between them. -> w0 how
+                                many in all, string: struct district_frozen of each, this one first.
+                                BW_CLEAN: nothing is dirty in any of them (with w1 1 they are frozen
+                                all the same); else all are frozen. BW_BUSY: a snapshot of one is
+                                under way. BW_AGAIN: something is being fetched */
     DISTRICT_SHARE = 19, /* w0 1..SHARE_MAX: its weight among the districts that want memory or the
                             processor; SHARE_USUAL at first */
 };

@@ -80,22 +80,20 @@ enum self_order {
     SELF_WEAKEN = 3, /* k0 (page, node, segment) without RIGHT_WRITE unless w0 has it, executable if
                         w0 says so, sense if w1 -> receive place 0 */
     SELF_NUMBER = 4, /* KEY_NUMBER of value w0 -> receive place 0 */
-    SELF_TIME =
-        5, /* -> w0 MONOTONIC of the district, w1 REALTIME, w2 BOOTTIME, w3 TSC per second */
-    SELF_DISTRICT =
-        6, /* -> w0 incarnation counter, w1 its random half, w2 epoch, w3 slot (0: commons),
-              string: its name, DISTRICT_NAME_MAX bytes */
-    SELF_ENTROPY = 7, /* -> w0..w3: 256 bits that are fresh in each incarnation, same within it */
-    SELF_YIELD = 8,   /* lets others of its class run */
-    SELF_SET_FS = 9,  /* fs_base := w0 */
-    SELF_LOG = 10,    /* the string goes to the nucleus's log (for a district: prefixed) */
-    SELF_SAME = 11,   /* -> w0 1 if sent keys 0 and 1 are the same key */
-    SELF_SPACE = 12,  /* -> w0 blocks free in the district's store (as last told, less what
-                         was made since), w1 blocks it has (0: not known), w2 enum space_stage.
-                         w0 enum district_pressed: asks for a checkpoint now, and why */
+    SELF_TIME = 5, /* -> w0 MONOTONIC of the district, w1 REALTIME, w2 BOOTTIME, w3 TSC a second */
+    SELF_DISTRICT = 6, /* -> w0 incarnation counter, w1 its random half, w2 epoch, w3 slot (0:
+                          commons), string: its name, DISTRICT_NAME_MAX bytes */
+    SELF_ENTROPY = 7,  /* -> w0..w3: 256 bits that are fresh in each incarnation, same within it */
+    SELF_YIELD = 8,    /* lets others of its class run */
+    SELF_SET_FS = 9,   /* fs_base := w0 */
+    SELF_LOG = 10,     /* the string goes to the nucleus's log (for a district: prefixed) */
+    SELF_SAME = 11,    /* -> w0 1 if sent keys 0 and 1 are the same key */
+    SELF_SPACE = 12,   /* -> w0 blocks free in the district's store (as last told, less what
+                          was made since), w1 blocks it has (0: not known), w2 enum space_stage.
+                          w0 enum district_pressed: asks for a checkpoint now, and why */
     SELF_SENDER = 13, /* of the last message from outside that the caller received: w0 district slot
-                         + 1 (0: none yet), w1 incarnation, w2 its random half, w3 epoch, string: its
-                         name, DISTRICT_NAME_MAX bytes; none if that incarnation has ended */
+                         + 1 (0: none yet), w1 incarnation, w2 its random half, w3 epoch, string:
+                         its name, DISTRICT_NAME_MAX bytes; none if that incarnation has ended */
     SELF_LINK_STATE = 14,  /* k0 named link -> w0 enum link_state, w1 connection number,
                               w2 enum link_reason */
     SELF_LINK_ACK = 15,    /* k0 named link, w0 connection number: RELINKED -> LIVE. BW_AGAIN: there
@@ -104,10 +102,10 @@ enum self_order {
     SELF_LINK_DROP = 17,   /* k0 link: its entry is free again; all keys to it are void. Who waits
                               for a reply through it gets BW_VOID */
     SELF_BARRIER = 19,     /* w0 epoch, of now or earlier: returns when a generation that has what
-                          happened in it is committed, after asking for a checkpoint if need be ->
-                          w0 the last generation */
+                              happened in it is committed, after asking for a checkpoint if need be
+                              -> w0 the last generation */
     SELF_START = 20,       /* how this run began -> w0 the generation it started from, w1 enum
-                          start_reason, w2 REALTIME then */
+                              start_reason, w2 REALTIME then */
     SELF_MEMORY = 18, /* -> w0 objects of the district in memory, w1 fetched from its store so far,
                          w2 that left memory again, w3 TSC ticks the processor was idle */
 };
@@ -134,30 +132,29 @@ enum node_order {
  * done.
  */
 enum segment_order {
-    SEGMENT_READ = 16,  /* w0 a, w1 b (at most BW_STRING_MAX) -> string; w1 bytes done */
-    SEGMENT_WRITE = 17, /* w0 a, string -> w1 bytes done. Needs WRITE all along the path */
-    SEGMENT_COPY = 18,  /* w0 a, k0 source segment, w1 its address, w2 b -> w1 bytes done */
-    SEGMENT_GET =
-        19, /* w0 a, w1 height -> k0: the key in the slot for a, at that height (0: page) */
+    SEGMENT_READ = 16,   /* w0 a, w1 b (at most BW_STRING_MAX) -> string; w1 bytes done */
+    SEGMENT_WRITE = 17,  /* w0 a, string -> w1 bytes done. Needs WRITE all along the path */
+    SEGMENT_COPY = 18,   /* w0 a, k0 source segment, w1 its address, w2 b -> w1 bytes done */
+    SEGMENT_GET = 19,    /* w0 a, w1 height (0: page) -> k0: the key in the slot for a there */
     SEGMENT_PUT = 20,    /* w0 a, w1 height, k0: stores it there; -> BW_ABSENT, w0 the height of the
                             node that is missing on the way */
     SEGMENT_CREATE = 21, /* w0 a, w1 height | type << 8 | rights << 16, w2 offset in range k0:
-                           creates a page or a node (then its key is a segment key of that height)
-                           under the id and puts it there. With k1 (page key, or node or segment
-                           key) it starts as a copy of that. Missing nodes as with SEGMENT_PUT */
+                            creates a page or a node (then its key is a segment key of that height)
+                            under the id and puts it there. With k1 (page key, or node or segment
+                            key) it starts as a copy of that. Missing nodes as with SEGMENT_PUT */
     SEGMENT_UNSHARE = 22, /* as SEGMENT_CREATE, but starts as a copy of what is in the slot now */
-    SEGMENT_FORK =
-        23, /* w0 a, w1 height >= 1, w2 offset in range k0, k1 source segment: creates here
-               a node that is a copy of the source's node of that height at a, withdrawing
-               RIGHT_WRITE from all slots of both, so that each keeps its copy on write */
-    SEGMENT_CLEAR =
-        24, /* w0 a, w1 height, w2 count: voids so many consecutive slots of that height;
-               missing nodes count as void. With k0 a range: also destroys the objects that
-               were named there and whose ids it covers. At most 256 a call: -> w1 done */
-    SEGMENT_RIGHTS = 25, /* w0 a, w1 height | rights << 16, w2 count: sets the rights of page keys
-                           in these slots. RIGHT_WRITE comes back only to pages in range k0; void
-                           slots stay void. -> w1 slots done */
-    SEGMENT_ZERO = 26,   /* w0 a, w1 b: writes zeros; faults as SEGMENT_WRITE -> w1 bytes done */
+    SEGMENT_FORK = 23,    /* w0 a, w1 height >= 1, w2 offset in range k0, k1 source segment: creates
+                             here a node that is a copy of the source's node of that height at a,
+                             withdrawing RIGHT_WRITE from all slots of both, so that each keeps its
+                             copy on write */
+    SEGMENT_CLEAR = 24,   /* w0 a, w1 height, w2 count: voids so many consecutive slots of that
+                             height; missing nodes count as void. With k0 a range: also destroys the
+                             objects that were named there and whose ids it covers. At most 256 a
+                             call: -> w1 done */
+    SEGMENT_RIGHTS = 25,  /* w0 a, w1 height | rights << 16, w2 count: sets the rights of page keys
+                             in these slots. RIGHT_WRITE comes back only to pages in range k0; void
+                             slots stay void. -> w1 slots done */
+    SEGMENT_ZERO = 26,    /* w0 a, w1 b: writes zeros; faults as SEGMENT_WRITE -> w1 bytes done */
 };
 
 /** KEY_DOMAIN. Registers of a domain other than the caller are as of its last trap. */
@@ -226,7 +223,7 @@ enum grant_order {
     GRANT_OPEN = 2, /* string: struct link_params, k0 start key that is posted when the link's state
                        changes, or void -> k0 named link, SEVERED at first */
     GRANT_PUBLISH = 3,   /* string: struct publication_params, k0 start key: replaces what had the
-                           name; void: withdraws it */
+                            name; void: withdraws it */
     GRANT_PUBLISHED = 4, /* string: name -> k0 what this district has published under it, string:
                             access list; BW_ABSENT */
 };
@@ -271,7 +268,8 @@ enum nucleus_order {
     NUCLEUS_ORPHANS = 11,      /* callers of the commons to whose reply nobody has the key get VOID:
                                   after the destruction of a program that served them */
     NUCLEUS_FIND = 12,         /* w0 and w1 the id of a district -> k0 its key; BW_ABSENT: it is not
-                                  in memory. For the next one, when all who held the key have ended */
+                                  in memory. For the next one, when all who held the key have ended
+                                  */
 };
 
 struct nucleus_statistics {

@@ -56,8 +56,8 @@ enum store_error {
     STORE_NOSPACE = -6,
     STORE_NOMEM = -7,
     STORE_ABSENT = -8, /* no such object, or no such generation */
-    STORE_STATE =
-        -9, /* not now: no claim, no generation begun, one is under way, or one must reopen */
+    STORE_STATE = -9,  /* not now: no claim, no generation begun, one is under way, or one must
+                          reopen */
     STORE_ARGUMENT = -10,
 };
 

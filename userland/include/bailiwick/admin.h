@@ -20,34 +20,35 @@ enum districts_order {
                               w0 console session, string: struct district_line (before its first
                               instruction). BW_EXISTS: runs already. BW_ABSENT. BW_AGAIN: disks may
                               still turn up. Others: see line.error and line.message */
-    DISTRICTS_ATTACH =
-        3, /* -> w0 console session of a running district. BW_ABSENT, BW_REFUSED: not running */
-    DISTRICTS_KILL = 4, /* drops it from memory. BW_REFUSED: not running */
-    DISTRICTS_STORE =
-        5, /* -> k0 start key of its store server, for enum store_order from STORE_CHECKPOINT on */
+    DISTRICTS_ATTACH = 3, /* -> w0 console session of a running district. BW_ABSENT, BW_REFUSED: not
+                             running */
+    DISTRICTS_KILL = 4,   /* drops it from memory. BW_REFUSED: not running */
+    DISTRICTS_STORE = 5,  /* -> k0 start key of its store server, for enum store_order from
+                             STORE_CHECKPOINT on */
     DISTRICTS_REGISTER = 6, /* from a store server: string struct district_line, k0 start key to it,
                                k1 to the driver of its disk, w0 and w1 the store's id, w2 1 + which
                                copy of a mirrored store it is (0: it is not mirrored), plus
                                REGISTER_PAIRED if k3 is the driver of the other one's disk and
                                REGISTER_AGAIN if a districtd before this one has ended, w3 the slot
-                               that it would like, the same each time, k2 its district if that is in memory (state not EMPTY) -> w0 slot, or 0: the
-                               server of the other copy looks after this disk, too. w1 1: that of
-                               the other copy has ended, k0 is the driver of its disk. w2 1: the
-                               district k1 runs, which is to be served; 0: it does not (any more).
-                               BW_EXISTS: another store has this name (it then stays closed) */
+                               that it would like, the same each time, k2 its district if that is in
+                               memory (state not EMPTY) -> w0 slot, or 0: the server of the other
+                               copy looks after this disk, too. w1 1: that of the other copy has
+                               ended, k0 is the driver of its disk. w2 1: the district k1 runs,
+                               which is to be served; 0: it does not (any more). BW_EXISTS: another
+                               store has this name (it then stays closed) */
     DISTRICTS_ENDED = 7, /* from a store server, sent without waiting (it never calls us again once
                             it is registered, since we call it): w0 enum ended_why, w1 its crash
                             policy (as in struct system_page), w2 the slot got from
                             DISTRICTS_REGISTER, w3 the object, string: a few words, or empty */
-    DISTRICTS_ROLLBACK =
-        8, /* a running district goes back to generation w0 (ROLLBACK_NEWEST: the newest that counts
-              when it has been stopped) -> string: struct district_line, as with RESTART.
-              BW_REFUSED: not running. BW_ABSENT: not kept; it runs on */
-    DISTRICTS_EVENT = 9, /* from a store server, sent without waiting: w2 its slot, string: struct
-                            event; number and name are filled in by us */
-    DISTRICTS_EVENTS =
-        10, /* w0 number -> string: struct event, the first with that number or a higher one.
-               BW_ABSENT: there is none; w0 the number that the next one gets */
+    DISTRICTS_ROLLBACK = 8, /* a running district goes back to generation w0 (ROLLBACK_NEWEST: the
+                               newest that counts when it has been stopped) -> string: struct
+                               district_line, as with RESTART. BW_REFUSED: not running. BW_ABSENT:
+                               not kept; it runs on */
+    DISTRICTS_EVENT = 9,   /* from a store server, sent without waiting: w2 its slot, string: struct
+                              event; number and name are filled in by us */
+    DISTRICTS_EVENTS = 10, /* w0 number -> string: struct event, the first with that number or a
+                              higher one. BW_ABSENT: there is none; w0 the number that the next one
+                              gets */
     DISTRICTS_LINK = 11,   /* w0 index -> w0, string: struct link_line, as DISTRICT_LINKS has it.
                               BW_REFUSED: not running */
     DISTRICTS_LOG = 12,    /* -> string: the last of what its native programs logged in this run.
@@ -76,9 +77,8 @@ enum bonded {
 #define BOND_LINE_MAX   4u /* districts in a bond */
 
 enum ended_why {
-    ENDED_CRASHED =
-        1,            /* a domain stopped at a fault that nobody took: DISTRICT_STATUS says which */
-    ENDED_BROKEN = 2, /* the check before a commit failed */
+    ENDED_CRASHED = 1, /* a domain stopped at a fault that nobody took (DISTRICT_STATUS) */
+    ENDED_BROKEN = 2,  /* the check before a commit failed */
     ENDED_DAMAGED = 3, /* an object cannot be had from the store */
 };
 

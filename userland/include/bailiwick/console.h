@@ -17,12 +17,12 @@
 #define BAILIWICK_CONSOLE_H
 
 enum console_order {
-    CONSOLE_WRITE = 1, /* string -> w0 bytes taken (0: full; a post follows when there is room).
-                          w0 mark, w1 number of the first byte: kept for CONSOLE_SHOWN; w0 0 in a
-                          gated session: history */
-    CONSOLE_READ = 2,  /* w0 at most -> string (empty: none; a post follows when there is input) */
-    CONSOLE_LISTEN =
-        3, /* k0 start key: posted when there is input, room, or the size or focus changed */
+    CONSOLE_WRITE = 1,  /* string -> w0 bytes taken (0: full; a post follows when there is room).
+                           w0 mark, w1 number of the first byte: kept for CONSOLE_SHOWN; w0 0 in a
+                           gated session: history */
+    CONSOLE_READ = 2,   /* w0 at most -> string (empty: none; a post follows when there is input) */
+    CONSOLE_LISTEN = 3, /* k0 start key: posted when there is input, room, or the size or focus
+                           changed */
     CONSOLE_SIZE = 4,   /* -> w0 rows, w1 columns, w2 1: the session is gated */
     CONSOLE_ATTACH = 5, /* shell only, w0 session: its terminal shows that; the reply comes with w0
                            enum console_detached. It is taken away from where it was shown */

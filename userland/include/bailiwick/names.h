@@ -14,13 +14,12 @@ enum names_order {
                        you */
     NAMES_PUBLISH = 2, /* string: name, k0 start key. The latest one counts */
     NAMES_READY = 3,   /* this program is up (after an exit or crash it is restarted) */
-    NAMES_SPAWN =
-        4, /* string: a program of the boot archive that this one may start (login: "shell";
-              pci: drivers, with k0..k3 handed over in KR_PROGRAM..+3; w0 handed in rdi)
-              -> when it has started */
-    NAMES_WAIT = 5, /* string: program, w0 its word -> w0 its exit word, when it has ended */
-    NAMES_EXIT = 6, /* w0: this program is done */
-    NAMES_LIST = 7, /* -> string: one line for each program: name, state, restarts */
+    NAMES_SPAWN = 4,   /* string: a program of the boot archive that this one may start (login:
+                          "shell"; pci: drivers, with k0..k3 handed over in KR_PROGRAM..+3; w0
+                          handed in rdi) -> when it has started */
+    NAMES_WAIT = 5,    /* string: program, w0 its word -> w0 its exit word, when it has ended */
+    NAMES_EXIT = 6,    /* w0: this program is done */
+    NAMES_LIST = 7,    /* -> string: one line for each program: name, state, restarts */
 };
 
 /*

@@ -5,9 +5,9 @@
 #define BAILIWICK_PERSONALITY_H
 
 enum unix_order {
-    UNIX_SPAWN =
-        1, /* string: the words of the first program, each ended by NUL -> w0 its process id.
-              BW_ABSENT: no such file, BW_ARGUMENT: not a program, BW_EXISTS: it was started */
+    UNIX_SPAWN = 1, /* string: the words of the first program, each ended by NUL -> w0 its process
+                       id. BW_ABSENT: no such file, BW_ARGUMENT: not a program, BW_EXISTS: it was
+                       started */
 };
 
 #endif
