@@ -152,7 +152,7 @@ static int write_twins(struct store *st, uint64_t sequence, unsigned twins)
     return STORE_OK;
 }
 
-/** Writes a twin that is whole over those that are not. */
+/** Writes a twin that is whole over those that are not, and waits until they are there. */
 static int mend(struct store *st, uint64_t sequence)
 {
     struct slot *s = &st->slot[sequence % ROOT_SLOTS];
@@ -165,6 +165,8 @@ static int mend(struct store *st, uint64_t sequence)
     if (r == STORE_OK)
         r = write_twins(st, sequence, bad);
     if (r == STORE_OK)
+        r = io_flush(st); /* until then nobody knows whether a write has failed */
+    if (r == STORE_OK)
         s->whole |= bad;
     return r;
 }
@@ -174,15 +176,13 @@ static int mend(struct store *st, uint64_t sequence)
 static int mend_newest(struct store *st, bool only_read)
 {
     const struct slot *s = &st->slot[st->committed.head.sequence % ROOT_SLOTS];
-    int r;
 
     super_mend(st);
     if (MUTATED(MUTATION_NOT_MENDED))
         return STORE_OK;
     if (s->whole == 0 || (all_twins(st) & ~s->whole) == 0)
         return only_read && s->whole ? io_flush(st) : STORE_OK;
-    r = mend(st, st->committed.head.sequence);
-    return r ? r : io_flush(st);
+    return mend(st, st->committed.head.sequence);
 }
 
 /** What is torn and has that slot's next sequence number must not become whole by what is written

@@ -40,8 +40,10 @@ static int disk_write(void *ctx, uint64_t block, const void *buf, size_t n)
 
     d->writes++;
     d->blocks_written += n;
-    if (++d->operations == d->fail_at)
-        return -1;
+    if (++d->operations == d->fail_at) {
+        d->lost = d->late;
+        return d->late ? 0 : -1;
+    }
     if (block >= 136) {
         d->low = block < d->low ? block : d->low;
         d->high = block > d->high ? block : d->high;
@@ -50,12 +52,21 @@ static int disk_write(void *ctx, uint64_t block, const void *buf, size_t n)
     return 0;
 }
 
+static int disk_wait(void *ctx)
+{
+    struct memory_disk *d = ctx;
+    bool lost = d->lost;
+
+    d->lost = false;
+    return lost ? -1 : 0;
+}
+
 static int disk_flush(void *ctx)
 {
     struct memory_disk *d = ctx;
 
     d->flushes++;
-    return ++d->operations == d->fail_at ? -1 : 0;
+    return ++d->operations == d->fail_at || disk_wait(d) ? -1 : 0;
 }
 
 static void disk_damage(void *ctx, const struct store_damage *g)
@@ -78,6 +89,7 @@ struct store_io memory_disk_io(struct memory_disk *d)
                              .blocks = d->blocks,
                              .read = disk_read,
                              .write = disk_write,
+                             .wait = disk_wait,
                              .flush = disk_flush,
                              .damage = disk_damage,
                              .cache_blocks = 64};

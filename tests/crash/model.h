@@ -18,6 +18,8 @@ struct memory_disk {
     uint64_t writes, blocks_written, flushes, reads;
     uint64_t operations; /* all of them */
     uint64_t fail_at;    /* that operation fails; 0: none */
+    bool late;           /* a write that fails is told of by the next wait or flush */
+    bool lost;           /* one has failed since the last of them */
     uint64_t low, high;  /* data blocks written lie in it */
     uint64_t damages;    /* reported */
     struct store_damage last;

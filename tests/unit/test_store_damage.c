@@ -158,6 +158,32 @@ START_TEST(one_twin_of_a_root_is_enough)
 }
 END_TEST
 
+/** A disk that tells of a write's failure later, as most do: a twin counts as mended when it is there. */
+START_TEST(a_twin_is_mended_until_it_is_there)
+{
+    struct store_info now;
+    struct store_io io;
+    struct store *st;
+
+    make_store();
+    store_info(model->st, &now);
+    *root_byte(now.sequence, 0, 77) ^= 1;
+    io = memory_disk_io(disk);
+    disk->late = true;
+    ck_assert_int_eq(store_open(&io, &st), STORE_OK);
+    for (unsigned n = 2; n < 4; n++) { /* behind reading the other twin: the write, the flush */
+        disk->fail_at = disk->operations + n;
+        ck_assert_int_eq(store_set_interval(st, n), STORE_IO);
+    }
+    disk->fail_at = 0;
+    ck_assert_int_eq(store_set_interval(st, 5), STORE_OK);
+    store_close(st);
+    ck_assert_mem_eq(root_byte(now.sequence, 0, 0), root_byte(now.sequence, 1, 0), STORE_BLOCK);
+    ck_assert_int_eq(look(), STORE_OK);
+    end_store();
+}
+END_TEST
+
 /** An older root was flushed before the newest one was written: it can only be damaged. */
 START_TEST(a_damaged_twin_of_an_older_root_is_reported)
 {
@@ -538,6 +564,7 @@ int main(void)
     tcase_add_test(t, a_byte_that_turns_is_found);
     tcase_add_test(t, a_torn_root_gives_way_to_the_one_before);
     tcase_add_test(t, one_twin_of_a_root_is_enough);
+    tcase_add_test(t, a_twin_is_mended_until_it_is_there);
     tcase_add_test(t, a_damaged_twin_of_an_older_root_is_reported);
     tcase_add_test(t, the_superblock_has_a_copy);
     tcase_add_test(t, roots_of_an_earlier_store_do_not_count);
