@@ -10,6 +10,7 @@
 
 /** What a district, with those that it is bonded with, is started from. */
 struct bond_plan {
+    unsigned asked; /* the slot of whom it was made for */
     unsigned members;
     unsigned slot[BOND_MAX]; /* the home first */
     bool current[BOND_MAX];  /* from its current generation, else from: */

@@ -76,7 +76,7 @@ bool bond_known(unsigned slot, struct bond_line *bond)
 static int64_t plan_alone(unsigned slot, const uint64_t *generation, const struct bond_line *bond,
                           struct bond_plan *p)
 {
-    *p = (struct bond_plan){.members = 1, .slot = {slot}, .current = {!generation}};
+    *p = (struct bond_plan){.asked = slot, .members = 1, .slot = {slot}, .current = {!generation}};
     p->generation[0] = generation ? *generation : 0;
     return bond->members ? bond_set_none(slot) : BW_OK;
 }
@@ -166,7 +166,7 @@ int64_t bond_plan(unsigned slot, const uint64_t *generation, bool alone, struct 
     if (!bond_known(slot, &bond)) {
         return plan_alone(slot, generation, &bond, p);
     }
-    *p = (struct bond_plan){.bond = bond};
+    *p = (struct bond_plan){.asked = slot, .bond = bond};
     switch (bond_look(&bond, line, seen, &instant, &missing)) {
     case BOND_OVER:
         return plan_alone(slot, generation, &bond, p);
@@ -222,6 +222,20 @@ static void say_failed(const struct bond_plan *p, const struct entry *failed)
     }
 }
 
+/** Of those that nobody has asked for: what becomes of the other one is said by who asked. */
+static void say_started(const struct bond_plan *p)
+{
+    for (unsigned i = 0; i < p->members; i++) {
+        const struct entry *e = registry_entry(p->slot[i]);
+
+        if (p->slot[i] != p->asked) {
+            events_say(EVENT_STARTED, false, e->name,
+                       "runs from generation %llu, with %s, which it is bonded with",
+                       (unsigned long long)e->line.generation, registry_entry(p->asked)->name);
+        }
+    }
+}
+
 int64_t bond_start(const struct bond_plan *p, enum start_reason reason)
 {
     int64_t result = settle(p);
@@ -246,6 +260,7 @@ int64_t bond_start(const struct bond_plan *p, enum start_reason reason)
         result = lifecycle_begin(p->slot[begun]);
     }
     if (result == BW_OK) {
+        say_started(p);
         return BW_OK;
     }
     if (g) {

@@ -103,6 +103,8 @@ def test_ended_and_started_together():
     check.true(not running('bank') and not running('shop') and running('other'), 'both have ended, no other')
     start('bank')
     check.true(running('shop'), 'the other one was started with it')
+    check.contains(machine.command('events bank'), 'restarted from generation')
+    check.contains(machine.command('events shop'), ', with bank, which it is bonded with')
     unbroken(connection)
 
 
