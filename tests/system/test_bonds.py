@@ -240,6 +240,25 @@ def test_unbond():
     more_payments()
 
 
+def test_power_off():
+    """In order, no store is left in doubt: tools need not the others. Nobody asks for checkpoints meanwhile."""
+    if not running('other'):
+        start('other')
+    for name in ('bank', 'other'):
+        machine.command('interval %s off' % name)
+    check.contains(machine.command('bond other bank'), 'bonded with bank')
+    for _ in range(3):
+        machine.send('poweroff\r')
+        machine.wait_off()
+        check.true('in doubt' not in info(bank), info(bank))
+        boot()
+        start('bank')
+    check.contains(machine.command('unbond bank'), 'in no bond any more')
+    machine.command('interval bank 100ms')
+    start('shop')
+    more_payments()
+
+
 def test_given_up():
     global machine
     machine.command('bond bank shop')

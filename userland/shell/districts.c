@@ -13,6 +13,8 @@
 #include "history.h"
 #include "screen.h"
 
+#define DECISION_LOOKS   500u
+#define DECISION_LOOK_NS 2000000ull
 #define RESTART_RETRY_NS 50000000ull
 #define RESTART_RETRIES  100
 
@@ -310,6 +312,27 @@ static bool checkpoint_all(const char *command)
     return all;
 }
 
+static bool any_in_doubt(void)
+{
+    struct district_line line;
+
+    for (unsigned i = 0; admin_line(i, &line); i++) {
+        if (line.error == 0 && command_runs(&line) && line.bond.members && line.bond.doubt) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** Waits, not for ever, until the store of each bonded district knows that its checkpoint counts: else tools could not
+ * tell without the others. */
+static void await_decisions(void)
+{
+    for (unsigned i = 0; i < DECISION_LOOKS && any_in_doubt(); i++) {
+        bw_wait(bw_monotonic() + DECISION_LOOK_NS);
+    }
+}
+
 /** Ends the machine's run: `poweroff` and `reboot`. */
 enum command_result districts_end_machine(int count, char **words)
 {
@@ -326,6 +349,7 @@ enum command_result districts_end_machine(int count, char **words)
                      words[0], words[0]);
         return COMMAND_DONE;
     }
+    await_decisions();
     screen_print(off ? "powering off\n" : "rebooting\n");
     result = admin_power(off ? POWER_OFF : POWER_REBOOT);
     screen_print("%s: %s\n", words[0],
