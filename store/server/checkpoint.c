@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include "space.h"
 #include "waiters.h"
+#include "whole.h"
 
 #define AREA_PAGES   (DISTRICT_PULL_MAX + 1) /* headers, then bytes */
 #define AREAS        (DISK_OBJECT_PAGES / AREA_PAGES)
@@ -106,10 +107,25 @@ static void over(int64_t result)
     }
 }
 
-/** Gives up for an error of the store; the district runs on. */
+/** A part of the current generation's index that cannot be read fails each commit that changes what
+ * is below it. Then the district is to go on from a generation that is whole, if there is one. */
+static void look_for_damage(void)
+{
+    struct store_info info;
+    uint64_t whole;
+
+    store_info(server.store, &info);
+    if (!whole_generation(info.current) && whole_before(STORE_NEWEST, &whole)) {
+        server_ended(ENDED_DAMAGED, 0, "the index of generation %llu is damaged (block %llu)",
+                     (unsigned long long)info.current, (unsigned long long)server.damaged_block);
+    }
+}
+
+/** Gives up for an error of the store; the district runs on, if there is hope for the next one. */
 static void drop(int error)
 {
     bool copy_lost = error == STORE_IO && server.copy_lost; /* and the other one goes on */
+    bool again = error == STORE_DAMAGED && dropped_for == STORE_DAMAGED; /* not only the map */
 
     server.copy_lost = false;
     if (!copy_lost) {
@@ -126,6 +142,9 @@ static void drop(int error)
     waiters_answer(server_result(error), 0, 0, 0);
     checkpoint_budget();
     over(server_result(error));
+    if (again) {
+        look_for_damage();
+    }
 }
 
 static void committed(void)

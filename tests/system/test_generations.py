@@ -346,6 +346,37 @@ def test_a_damaged_first_object_is_no_dead_end():
     check.equal(state(), 80)
 
 
+def index_blocks(generation=''):
+    return re.findall(r'index block, block (\d+)', dump(['index'], generation))
+
+
+def test_a_damaged_index_leads_back():
+    """A block of it that only commits need, for the pages of a file: no checkpoint can be made any more, so it goes back."""
+    whole = current()
+    machine.attach('alpha')
+    machine.sh('dd if=/dev/urandom of=/tmp/many bs=1k count=2000')
+    machine.detach()
+    damaged = machine.checkpoint('alpha')
+    off()
+    harm(int([b for b in index_blocks() if b not in index_blocks('@%d' % whole)][-1]))
+    on()
+    machine.restart('alpha')
+    machine.sh('dd if=/dev/urandom of=/tmp/more bs=1k count=100')
+    machine.detach()
+    for _ in range(2):
+        check.contains(machine.command('checkpoint alpha'), 'the store is damaged')
+    for _ in range(100):
+        text = machine.command('events alpha')
+        if 'rolled back' in text:
+            break
+        machine.read_for(0.1)
+    check.contains(text, 'the index of generation %d is damaged' % damaged)
+    check.contains(text, 'rolled back to generation %d' % whole)
+    check.equal(current(), whole)
+    check.equal(state(), steps[whole])
+    step(80)
+
+
 def test_policy_stop_lists_the_choice():
     check.contains(machine.command('policy alpha stop'), 'stops')
     whole = current()
