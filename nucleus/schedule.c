@@ -201,14 +201,7 @@ static void dispatch(struct activity *a)
         charge(pays);
     paging_load(a, object_district(a->domain)->epoch);
     load_bases(r);
-    bool trap = cpu0.fpu_owner != a;
-    if (trap != cpu0.fpu_trap) {
-        cpu0.fpu_trap = trap;
-        if (trap)
-            write_cr0(read_cr0() | 8);
-        else
-            __asm__ volatile("clts");
-    }
+    fpu_dispatch(a);
     if (!tick_armed) {
         tick_armed = true;
         clock_arm(clock_now() + SLICE);

@@ -100,6 +100,8 @@ void cpu_init(void);
 void fpu_init(void);
 /** XCR0 that this machine offers to domains (1 | 2 without XSAVE). */
 uint64_t fpu_features(void);
+/** `a` runs next: the registers are its, or CR0.TS is set. */
+void fpu_dispatch(struct activity *a);
 /** #NM: gives the FPU to the current domain, saving the owner's state into its frame. */
 void fpu_switch(struct activity *a);
 /** Saves the owner's registers to its frame if it is `a`; it stays owner. */

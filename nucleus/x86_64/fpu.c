@@ -1,8 +1,11 @@
 /*
- * FPU and vector state of domains, loaded lazily: CR0.TS is set while the running domain is not the
- * owner of the registers, and #NM moves them. A domain's state is in its frame (XSAVE format where
- * the CPU has it, else FXSAVE) whenever it is not the owner; fpu_save brings the frame up to date
- * at a snapshot.
+ * FPU and vector state of domains. Who has used the FPU, or is foreign, has its state loaded when it
+ * is dispatched and somebody else's is there. Who has not used it runs with CR0.TS set, and gets a
+ * state with #NM: so servers that never use it cost nothing. (To load lazily for all would be less
+ * work still, but registers that are somebody else's are then open to LazyFP, CVE-2018-3665, and in
+ * QEMU's emulation to XSAVE and XRSTOR, which do not look at CR0.TS there.) A domain's state is in its
+ * frame (XSAVE format where the CPU has it, else FXSAVE) whenever it is not the owner; fpu_save
+ * brings the frame up to date at a snapshot.
  */
 #include "cpu.h"
 #include "object.h"
@@ -92,9 +95,20 @@ void fpu_forget(struct activity *a)
         cpu0.fpu_owner = NULL;
 }
 
+void fpu_dispatch(struct activity *a)
+{
+    if (activity_frame(a)->flags & (DOMAIN_HAS_FPU | DOMAIN_FOREIGN)) {
+        fpu_switch(a);
+    } else if (!cpu0.fpu_trap) {
+        write_cr0(read_cr0() | 8);
+        cpu0.fpu_trap = true;
+    }
+}
+
 void fpu_switch(struct activity *a)
 {
-    __asm__ volatile("clts");
+    if (cpu0.fpu_trap)
+        __asm__ volatile("clts");
     cpu0.fpu_trap = false;
     if (cpu0.fpu_owner == a)
         return;

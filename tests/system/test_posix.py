@@ -20,7 +20,7 @@ def build():
     """The programs, statically linked, in a tree laid over the usual one."""
     programs = os.path.join(FOLDER, 'overlay', 'usr', 'bin')
     os.makedirs(programs, exist_ok=True)
-    for name, sources in (('posix', ('main', 'files', 'pipes', 'sockets', 'waits', 'maps')), ('fuzz', ('fuzz',)), ('eager', ('eager',))):
+    for name, sources in (('posix', ('main', 'files', 'pipes', 'sockets', 'waits', 'maps', 'registers')), ('fuzz', ('fuzz',)), ('eager', ('eager',))):
         subprocess.run(['gcc', '-std=gnu11', '-static', '-O1', '-Wall', '-Wextra', '-Wshadow', '-Werror',
                         '-o', os.path.join(programs, name), *(s + '.c' for s in sources)], cwd=HERE, check=True)
     return make_tree(os.path.join(FOLDER, 'tree.tar'), os.path.join(FOLDER, 'overlay'))
@@ -73,6 +73,10 @@ def test_maps():
 
 def test_devices():
     group('devices')
+
+
+def test_registers():
+    group('registers', 120)
 
 
 def test_what_is_typed_after_ctrl_c():

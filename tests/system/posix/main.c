@@ -14,9 +14,10 @@ static const struct {
     const char *name;
     void (*check)(void);
 } groups[] = {
-    {"data", check_data},   {"names", check_names},     {"descriptors", check_descriptors},
-    {"pipes", check_pipes}, {"waits", check_waits},     {"locks", check_locks},
-    {"maps", check_maps},   {"devices", check_devices}, {"sockets", check_sockets},
+    {"data", check_data},           {"names", check_names},     {"descriptors", check_descriptors},
+    {"pipes", check_pipes},         {"waits", check_waits},     {"locks", check_locks},
+    {"maps", check_maps},           {"devices", check_devices}, {"sockets", check_sockets},
+    {"registers", check_registers},
 };
 
 pid_t child(int (*work)(void *), void *argument)

@@ -52,5 +52,6 @@ void check_waits(void);
 void check_locks(void);
 void check_maps(void);
 void check_devices(void);
+void check_registers(void);
 
 #endif
