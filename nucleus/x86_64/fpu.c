@@ -1,11 +1,13 @@
 /*
  * FPU and vector state of domains. Who has used the FPU, or is foreign, has its state loaded when it
  * is dispatched and somebody else's is there. Who has not used it runs with CR0.TS set, and gets a
- * state with #NM: so servers that never use it cost nothing. (To load lazily for all would be less
- * work still, but registers that are somebody else's are then open to LazyFP, CVE-2018-3665, and in
- * QEMU's emulation to XSAVE and XRSTOR, which do not look at CR0.TS there.) A domain's state is in its
- * frame (XSAVE format where the CPU has it, else FXSAVE) whenever it is not the owner; fpu_save
- * brings the frame up to date at a snapshot.
+ * state with #NM: so servers that never use it cost nothing; what another district has left in the
+ * registers is cleared away before. A domain's state is in its frame (XSAVE format where the CPU has
+ * it, else FXSAVE) whenever it is not the owner; fpu_save brings the frame up to date at a snapshot.
+ *
+ * To load at #NM for all would be less work still. But registers that are somebody else's are then
+ * open to LazyFP (CVE-2018-3665), and in QEMU's emulation to XSAVE and XRSTOR, which do not look at
+ * CR0.TS there.
  */
 #include "cpu.h"
 #include "object.h"
@@ -13,6 +15,7 @@
 #include "string.h"
 
 static bool have_xsave;
+static unsigned left_by; /* district whose domain used the registers last; 0, the commons: none */
 static uint64_t features = 3;
 static uint32_t area_size = 512;
 static uint32_t mxcsr_mask = 0xffbf;
@@ -77,16 +80,23 @@ uint32_t fpu_area_size(void)
     return area_size;
 }
 
+static void trap(bool on)
+{
+    if (on && !cpu0.fpu_trap)
+        write_cr0(read_cr0() | 8);
+    if (!on && cpu0.fpu_trap)
+        __asm__ volatile("clts");
+    cpu0.fpu_trap = on;
+}
+
 void fpu_save(struct activity *a)
 {
     if (cpu0.fpu_owner != a || a == NULL)
         return;
-    bool trap = cpu0.fpu_trap;
-    if (trap)
-        __asm__ volatile("clts");
+    bool trapped = cpu0.fpu_trap;
+    trap(false);
     save(activity_frame(a)->fpu);
-    if (trap)
-        write_cr0(read_cr0() | 8);
+    trap(trapped);
 }
 
 void fpu_forget(struct activity *a)
@@ -95,21 +105,33 @@ void fpu_forget(struct activity *a)
         cpu0.fpu_owner = NULL;
 }
 
+/** Nothing of another district may be found in the registers. */
+static void clear_for(const struct activity *a)
+{
+    unsigned district = a->domain->district;
+    if (left_by == 0 || district == 0 || district == left_by)
+        return;
+    trap(false);
+    if (cpu0.fpu_owner != NULL)
+        save(activity_frame(cpu0.fpu_owner)->fpu);
+    load(initial);
+    cpu0.fpu_owner = NULL;
+    left_by = 0;
+}
+
 void fpu_dispatch(struct activity *a)
 {
     if (activity_frame(a)->flags & (DOMAIN_HAS_FPU | DOMAIN_FOREIGN)) {
         fpu_switch(a);
-    } else if (!cpu0.fpu_trap) {
-        write_cr0(read_cr0() | 8);
-        cpu0.fpu_trap = true;
+    } else {
+        clear_for(a);
+        trap(true);
     }
 }
 
 void fpu_switch(struct activity *a)
 {
-    if (cpu0.fpu_trap)
-        __asm__ volatile("clts");
-    cpu0.fpu_trap = false;
+    trap(false);
     if (cpu0.fpu_owner == a)
         return;
     if (cpu0.fpu_owner != NULL)
@@ -121,6 +143,7 @@ void fpu_switch(struct activity *a)
     }
     load(f->fpu);
     cpu0.fpu_owner = a;
+    left_by = a->domain->district;
 }
 
 bool fpu_check(uint8_t area[DOMAIN_FPU_SIZE])
