@@ -55,8 +55,10 @@ def sh(line, expected=None):
 
 
 def commit(text):
-    """Writes a file and checkpoints; detached then."""
+    """Writes a file and checkpoints, while the shell waits for the next command: mkdistrict put wants it so. Detached
+    then."""
     sh('echo %s > /tmp/state' % text)
+    machine.prompt()
     machine.detach()
     return machine.checkpoint(NAME)
 

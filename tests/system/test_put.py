@@ -26,6 +26,7 @@ def test_put_is_seen_after_a_restart():
         machine.prompt()
         status, text = machine.sh('cat /etc/new; exec 5</etc/hosts; x=kept')
         check.contains(text, "can't open")
+        machine.prompt()
         machine.detach()
         machine.checkpoint('put')
         machine.unplug()
